@@ -1,0 +1,50 @@
+# Everything a checkout needs: `make setup`, `make test`, `make quickstart`.
+
+VENV ?= .venv
+# Tried by running, as a shim of a version manager may be found and yet not work.
+PYTHON ?= $(shell for python in python3.11 python3; do \
+    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+    { echo $$python; break; }; done)
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.keras-efgsm-setup
+
+# `make lock` takes the newest of everything except these, whose versions decide results.
+PINS = tensorflow==2.21.0 keras==3.15.1 tensorflow-datasets==4.9.10 cleverhans==4.0.0 \
+       keras-tuner==1.4.8 adversarial-robustness-toolbox==1.20.1
+
+.PHONY: setup test quickstart lock wheel clean
+
+setup: $(STAMP)
+
+# An existing environment is topped up, never rebuilt. The lock holds the build backend, so the
+# package itself installs without a download.
+$(STAMP): pyproject.toml requirements.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found; set PYTHON=..." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test: setup
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m pytest
+
+quickstart: setup
+	$(BIN)/keras-efgsm quickstart
+
+# Resolves the extras afresh in an environment of its own and writes down what came out.
+lock:
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
+	$(PYTHON) -m venv "$$fresh" && \
+	"$$fresh/bin/python" -m pip install --quiet ".[test]" $(PINS) && \
+	"$$fresh/bin/python" -m pip freeze --all --exclude pip --exclude keras-efgsm > "$$fresh/lock" && \
+	! grep -vE '^[A-Za-z0-9._-]+==[^ ]+$$' "$$fresh/lock" && \
+	cp "$$fresh/lock" requirements.lock && wc -l requirements.lock
+
+wheel: setup
+	$(BIN)/python -m build --wheel --no-isolation
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache
+	find keras_efgsm tests -name __pycache__ -type d -prune -exec rm -rf {} +

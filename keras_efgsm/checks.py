@@ -1,0 +1,207 @@
+"""Entry checks: bad input is refused before any training time is spent.
+
+Every error says what was expected and ends with `Received: name=value`.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+def check_epsilon(epsilon: float, name: str = "epsilon") -> float:
+    """Returns `epsilon` as a float if it is an L-infinity radius in pixels of [0, 1].
+
+    Args:
+        epsilon: radius of the ball, `0 < epsilon <= 1`.
+        name: how the caller calls it in the error.
+
+    Raises:
+        ValueError: if it is no finite number in (0, 1]; above 1 the message
+            says that a radius given on the 0..255 scale has to be divided.
+    """
+    value = check_number(epsilon, name, minimum=0.0, strict=True)
+    if value > 1.0:
+        raise ValueError(
+            f"`{name}` is a radius for pixels in [0, 1]; divide one given on the "
+            f"0..255 scale by 255 (here {value / 255:.6g}). Received: {name}={epsilon!r}"
+        )
+    return value
+
+
+def check_number(
+    value: Any,
+    name: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    strict: bool = False,
+) -> float:
+    """Returns `value` as a float if it is a finite number within bounds.
+
+    Args:
+        value: what was given.
+        name: how the caller calls it in the error.
+        minimum: lowest allowed value. Defaults to none.
+        maximum: highest allowed value. Defaults to none.
+        strict: whether `minimum` itself is refused. Defaults to `False`.
+
+    Raises:
+        ValueError: if `value` is no number, not finite or out of bounds.
+    """
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    low = -math.inf if minimum is None else minimum
+    high = math.inf if maximum is None else maximum
+    if (
+        not is_number
+        or not math.isfinite(value)
+        or value < low
+        or value > high
+        or (strict and value == low)
+    ):
+        bounds = []
+        if minimum is not None:
+            bounds.append(f"{'>' if strict else '>='} {minimum:g}")
+        if maximum is not None:
+            bounds.append(f"<= {maximum:g}")
+        wanted = " and ".join(bounds)
+        raise ValueError(
+            f"`{name}` must be a finite number{' ' + wanted if wanted else ''}. "
+            f"Received: {name}={value!r}"
+        )
+    return float(value)
+
+
+def check_count(value: Any, name: str, *, minimum: int = 1) -> int:
+    """Returns `value` as an int if it is a whole number of at least `minimum`.
+
+    Raises:
+        ValueError: otherwise.
+    """
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < minimum:
+        raise ValueError(
+            f"`{name}` must be a whole number >= {minimum}. Received: {name}={value!r}"
+        )
+    return int(value)
+
+
+def check_choice(value: Any, name: str, choices: tuple) -> Any:
+    """Returns `value` if it is one of `choices`.
+
+    Raises:
+        ValueError: otherwise, naming the choices.
+    """
+    if value not in choices:
+        listed = ", ".join(repr(c) for c in choices)
+        raise ValueError(f"`{name}` must be one of {listed}. Received: {name}={value!r}")
+    return value
+
+
+def check_images(images: Any, name: str = "images") -> None:
+    """Checks a float image batch or set: rank 4, floating, finite, within [0, 1].
+
+    Args:
+        images: array `(n, height, width, channels)`.
+        name: how the caller calls it in the error.
+
+    Raises:
+        ValueError: if the rank, the dtype, the range or a value is wrong; an
+            integer or 0..255 array is told how to become pixels in [0, 1].
+    """
+    array = np.asarray(images)
+    if array.ndim != 4 or array.shape[0] == 0:
+        raise ValueError(
+            f"`{name}` must be a non-empty array of shape (n, height, width, channels). "
+            f"Received: {name}.shape={array.shape}"
+        )
+    if not np.issubdtype(array.dtype, np.floating) and array.dtype.name != "bfloat16":
+        raise ValueError(
+            f"`{name}` must be floating-point pixels in [0, 1]; convert 0..255 integers with "
+            f'`{name}.astype("float32") / 255`. Received: {name}.dtype={array.dtype}'
+        )
+    low, high = float(array.min()), float(array.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(
+            f"`{name}` must be finite, but holds NaN or infinity. Received: {name}.min()={low}, "
+            f"{name}.max()={high}"
+        )
+    if low < 0.0 or high > 1.0:
+        hint = "; divide 0..255 pixels by 255" if high > 1.5 else ""
+        raise ValueError(
+            f"`{name}` must be pixels in [0, 1]{hint}; put any other normalisation inside the "
+            f"classifier. Received: {name}.min()={low:g}, {name}.max()={high:g}"
+        )
+
+
+def check_labels(labels: Any, num_classes: int, count: int, name: str = "labels") -> None:
+    """Checks class labels: `count` integers below `num_classes`, or one-hot rows.
+
+    Args:
+        labels: array `(n,)` or `(n, 1)` of integers in `[0, num_classes)`, or
+            `(n, num_classes)` of probabilities that sum to one.
+        num_classes: the number K of logits of the classifier.
+        count: how many images there are.
+        name: how the caller calls it in the error.
+
+    Raises:
+        ValueError: if the shape, the dtype or the range is wrong.
+    """
+    array = np.asarray(labels)
+    if array.ndim == 2 and array.shape[1] == num_classes and num_classes > 1:
+        sums = array.sum(axis=1, dtype="float64")
+        if array.shape[0] != count or not np.allclose(sums, 1.0, atol=1e-3) or array.min() < 0:
+            raise ValueError(
+                f"`{name}` of shape (n, num_classes) must hold one row of probabilities per image "
+                f"({count} images). Received: {name}.shape={array.shape}, "
+                f"row sums from {sums.min():g} to {sums.max():g}"
+            )
+        return
+    if array.shape not in ((count,), (count, 1)):
+        raise ValueError(
+            f"`{name}` must have shape ({count},), ({count}, 1) or ({count}, {num_classes}): one "
+            f"label per image. Received: {name}.shape={array.shape}"
+        )
+    low, high = array.min(), array.max()
+    if not np.isfinite(low) or not np.isfinite(high) or np.any(array != np.floor(array)):
+        raise ValueError(
+            f"`{name}` must be whole numbers. Received: {name}.min()={low}, {name}.max()={high}"
+        )
+    if low < 0 or high >= num_classes:
+        raise ValueError(
+            f"`{name}` must lie in [0, {num_classes}), as the classifier has {num_classes} "
+            f"logits. Received: {name}.min()={low}, {name}.max()={high}"
+        )
+
+
+def check_sample_ids(ids: Any, num_samples: int, name: str = "id") -> None:
+    """Checks that sample ids are distinct integers below `num_samples`.
+
+    Args:
+        ids: array `(n,)` of the ids of one pass over the training data.
+        num_samples: how many entries the per-sample momentum has.
+        name: how the caller calls it in the error.
+
+    Raises:
+        ValueError: if an id is out of range or given to more than one sample.
+    """
+    array = np.asarray(ids)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(
+            f"`{name}` must be a vector of integers, one per sample. "
+            f"Received: {name}.shape={array.shape}, {name}.dtype={array.dtype}"
+        )
+    if array.size and (array.min() < 0 or array.max() >= num_samples):
+        raise ValueError(
+            f"`{name}` must lie in [0, {num_samples}), the number of training samples the "
+            f"per-sample momentum was made for. Received: {name}.min()={array.min()}, "
+            f"{name}.max()={array.max()}"
+        )
+    distinct, counts = np.unique(array, return_counts=True)
+    if distinct.size != array.size:
+        repeated = distinct[counts > 1]
+        raise ValueError(
+            f"`{name}` must name each sample once in a pass over the data, but {repeated.size} "
+            "ids are given to more than one sample. "
+            f"Received: {name}={repeated[:5].tolist()} (first repeated)"
+        )

@@ -1,0 +1,25 @@
+"""Data: labelled images in memory, and pipelines that number their samples."""
+
+from keras_efgsm.data.digits_source import load_digits
+from keras_efgsm.data.folder_source import load_folder
+from keras_efgsm.data.image_data import ImageData
+from keras_efgsm.data.loading import load_data
+from keras_efgsm.data.pipeline import (
+    evaluation_dataset,
+    steps_per_epoch,
+    training_dataset,
+    with_sample_ids,
+)
+from keras_efgsm.data.tfds_source import load_tfds
+
+__all__ = [
+    "ImageData",
+    "evaluation_dataset",
+    "load_data",
+    "load_digits",
+    "load_folder",
+    "load_tfds",
+    "steps_per_epoch",
+    "training_dataset",
+    "with_sample_ids",
+]

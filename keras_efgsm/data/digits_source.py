@@ -1,0 +1,48 @@
+"""The 8x8 digits that come with scikit-learn: real data with no download."""
+
+import numpy as np
+
+from keras_efgsm.checks import check_choice
+from keras_efgsm.data.image_data import ImageData
+
+TRAIN_SIZE = 1437
+
+
+def load_digits(split: str = "train") -> ImageData:
+    """Loads scikit-learn's 1,797 handwritten digits of 8x8 pixels.
+
+    The split is a fixed random one: 1,437 images to train on, 360 to test on.
+
+    Args:
+        split: `"train"` or `"test"`. Defaults to `"train"`.
+
+    Returns:
+        Images `(n, 8, 8, 1)`, their 17 grey levels spread over 0..255.
+
+    Raises:
+        ValueError: if there is no such split.
+
+    Example:
+
+    ```python
+    from keras_efgsm.data import load_digits
+
+    data = load_digits("test")
+    assert data.images.shape == (360, 8, 8, 1)
+    ```
+    """
+    check_choice(split, "split", ("train", "test"))
+    # Imported here so that the package opens without the seconds scikit-learn takes.
+    from sklearn import datasets
+
+    digits = datasets.load_digits()
+    # RandomState, unlike the newer generators, promises the same numbers in every version.
+    order = np.random.RandomState(0).permutation(len(digits.images))
+    chosen = order[:TRAIN_SIZE] if split == "train" else order[TRAIN_SIZE:]
+    grey = np.rint(digits.images[chosen] * (255 / 16)).astype("uint8")
+    return ImageData(
+        images=grey[..., np.newaxis],
+        labels=digits.target[chosen],
+        class_names=tuple(str(digit) for digit in range(10)),
+        name=f"digits:{split}",
+    )

@@ -1,0 +1,287 @@
+"""Image-classification data sets by their tensorflow-datasets name.
+
+A data set that is already prepared on disk is read as it lies there, with no
+network and no registered builder; only otherwise is a download tried.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import socket
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_efgsm.data.image_data import ImageData
+from keras_efgsm.data.image_size import check_image_size, resize_image
+
+# tensorflow-datasets is imported inside the functions: the rest of the package works without it,
+# also in the months when its newest release and TensorFlow's do not agree.
+
+MNIST_FILES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+
+
+def load_tfds(
+    name: str,
+    split: str,
+    data_dir: str | os.PathLike | None = None,
+    image_size: int | tuple[int, int] | None = None,
+) -> ImageData:
+    """Loads an image-classification data set of tensorflow-datasets into memory.
+
+    Images come in the order in which they are stored. Features other than the
+    image and its label are left undecoded.
+
+    Args:
+        name: `"mnist"`, `"mnist/3.0.1"`, `"name/config"`, ...; also a prepared
+            folder `data_dir/name/version` that no builder is registered for.
+        split: `"train"`, `"test"`, `"train[:1000]"`, ...
+        data_dir: folder of prepared data sets. Defaults to the environment
+            variable `TFDS_DATA_DIR`, or where that is not set to the default
+            of tensorflow-datasets.
+        image_size: side of a square or `(height, width)` in pixels to which
+            every image is resized. Defaults to `None`, which asks that all
+            images already are of one size.
+
+    Raises:
+        ValueError: if the data set cannot be had (the message says what to
+            try), has no such split or is not one of 8-bit images with one
+            class label each.
+
+    Example:
+
+    ```python
+    from keras_efgsm.data import load_tfds
+
+    data = load_tfds("mnist", "test")
+    assert data.image_shape == (28, 28, 1)
+    ```
+    """
+    size = check_image_size(image_size)
+    base = resolve_data_dir(data_dir)
+    builder = _builder(name, base)
+    image_key, label_key = _supervised_keys(name, builder.info)
+    count = _num_examples(name, split, builder.info)
+
+    import tensorflow_datasets as tfds
+
+    dataset = builder.as_dataset(
+        split=split,
+        shuffle_files=False,
+        decoders={
+            key: tfds.decode.SkipDecoding()
+            for key in builder.info.features
+            if key not in (image_key, label_key)
+        },
+        # One shard after the other, so that the order is that on disk.
+        read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
+    )
+    # Images of varying size can only be batched one by one.
+    static = builder.info.features[image_key].shape
+    batched = size is None and None not in static
+    images, labels = None, np.empty(count, "int64")
+    start = 0
+    for element in (dataset.batch(1024) if batched else dataset.batch(1)).prefetch(2):
+        pixels = resize_image(element[image_key].numpy(), size)
+        if images is None:
+            images = np.empty((count, *pixels.shape[1:]), "uint8")
+        if pixels.shape[1:] != images.shape[1:]:
+            raise ValueError(
+                f"the images of {name!r} vary in size or channels: give "
+                "`image_size=(height, width)` to resize them. "
+                f"Received: image.shape={pixels.shape[1:]} after {images.shape[1:]}"
+            )
+        images[start : start + len(pixels)] = pixels
+        labels[start : start + len(pixels)] = element[label_key].numpy()
+        start += len(pixels)
+    return ImageData(
+        images[:start],
+        labels[:start],
+        tuple(builder.info.features[label_key].names),
+        name=f"{builder.info.full_name}:{split}",
+    )
+
+
+def resolve_data_dir(data_dir: str | os.PathLike | None = None) -> Path:
+    """Returns the folder of prepared data sets that `load_tfds` looks in.
+
+    Args:
+        data_dir: the folder. Defaults to the environment variable
+            `TFDS_DATA_DIR`, or where that is not set to the default of
+            tensorflow-datasets.
+    """
+    chosen = data_dir or os.environ.get("TFDS_DATA_DIR")
+    if not chosen:
+        import tensorflow_datasets as tfds
+
+        chosen = tfds.core.constants.DATA_DIR
+    return Path(chosen).expanduser()
+
+
+def prepared_names(data_dir: str | os.PathLike | None = None) -> list[str]:
+    """Returns the names of the data sets that lie prepared in `data_dir`, sorted.
+
+    Args:
+        data_dir: as for `load_tfds`.
+
+    Returns:
+        Names such as `"mnist/3.0.1"`, each ready for `load_tfds`.
+    """
+    base = resolve_data_dir(data_dir)
+    found = {
+        info.parent.relative_to(base).as_posix()
+        for depth in ("*/*", "*/*/*")
+        for info in base.glob(f"{depth}/features.json")
+    }
+    return sorted(found)
+
+
+def _prepared_folder(name: str, base: Path) -> Path | None:
+    """The newest version of `name` prepared below `base`, if there is one."""
+    folder = base / name.replace(":", "/")
+    if (folder / "features.json").exists():
+        return folder
+    versions = [
+        info.parent
+        for info in folder.glob("*/features.json")
+        if re.fullmatch(r"\d+\.\d+\.\d+", info.parent.name)
+    ]
+    return max(versions, key=lambda v: [int(n) for n in v.name.split(".")], default=None)
+
+
+def _builder(name: str, base: Path) -> Any:
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+\-]*([/:][\w.+\-]+)*", name):
+        raise ValueError(
+            '`name` must be the name of a data set, such as "mnist" or "mnist/3.0.1". '
+            f"Received: name={name!r}"
+        )
+    import tensorflow_datasets as tfds
+
+    folder = _prepared_folder(name, base)
+    if folder is not None:
+        return tfds.builder_from_directory(str(folder))
+    # tensorflow-datasets writes versions after a colon only.
+    registered = re.sub(r"/(\d+\.\d+\.\d+)$", r":\1", name)
+    before = _folders(base)
+    try:
+        builder = tfds.builder(registered, data_dir=str(base))
+        _check_reachable(builder, base / "downloads")
+        builder.download_and_prepare()
+    except tfds.core.DatasetNotFoundError:
+        # Its message lists a thousand names.
+        raise ValueError(_cannot_be_had(name, base, "no builder has that name")) from None
+    except Exception as error:  # network, checksum, disk and builder errors share no base class
+        reason = f"{type(error).__name__}: {str(error).strip()[:300]}"
+        raise ValueError(_cannot_be_had(name, base, reason, registered=True)) from error
+    finally:
+        _remove_new_empty_folders(base, before)
+    return builder
+
+
+def _check_reachable(builder: Any, downloads: Path) -> None:
+    """Fails at once where a download would, minutes and forty warnings later."""
+    # Behind a proxy names need not resolve here, and files of an earlier attempt may be enough.
+    if urllib.request.getproxies() or any(downloads.glob("*.INFO")):
+        return
+    for url, info in (builder.url_infos or {}).items():
+        if not (downloads / "manual" / info.filename).exists():
+            host = urllib.parse.urlsplit(url).hostname
+            try:
+                socket.getaddrinfo(host, None)
+            except OSError as error:
+                raise ConnectionError(f"no network: cannot find {host}") from error
+            return
+
+
+def _folders(base: Path) -> set[Path]:
+    """`base`, its parents and the folders below it, as far as they exist."""
+    existing = {parent for parent in (base, *base.parents) if parent.is_dir()}
+    return existing | {Path(folder) for folder, _, _ in os.walk(base)}
+
+
+def _remove_new_empty_folders(base: Path, before: set[Path]) -> None:
+    """Undoes the folders of an attempt that put nothing into them."""
+    below = [Path(folder) for folder, _, _ in os.walk(base, topdown=False)]
+    for folder in [*below, *base.parents]:
+        if folder not in before and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _cannot_be_had(name: str, base: Path, reason: str, registered: bool = False) -> str:
+    import tensorflow_datasets as tfds
+
+    known = prepared_names(base)
+    short = re.split(r"[/:]", name)[0]
+    tries = [f"one prepared in this folder: {', '.join(known)}"] if known else []
+    tries.append(
+        f"`data_dir=` (or the environment variable TFDS_DATA_DIR) naming a folder that holds "
+        f"{short}/<version>/features.json"
+    )
+    if short == "mnist":
+        files = ", ".join(MNIST_FILES)
+        tries.append(f"MNIST without a network: put {files} into {base}/downloads/manual/")
+    elif registered:
+        tries.append(f"where there is a network: `tfds build {short} --data_dir={base}`")
+    near = [] if registered else difflib.get_close_matches(short, tfds.list_builders(), n=3)
+    if near:
+        tries.append(f"a name that tensorflow-datasets knows: {', '.join(near)}")
+    tries.append('"digits" or a folder of your own images, which need no download')
+    listed = "".join(f"\n  - {line}" for line in tries)
+    return (
+        f"the data set is not prepared in {base} and could not be downloaded ({reason}). "
+        f"Try:{listed}\nReceived: name={name!r}"
+    )
+
+
+def _supervised_keys(name: str, info: Any) -> tuple[str, str]:
+    """Which features are the image and its class."""
+    import tensorflow_datasets as tfds
+
+    features = info.features
+    kinds = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
+    images = [k for k, f in kinds.items() if type(f) is tfds.features.Image]
+    labels = [k for k, f in kinds.items() if type(f) is tfds.features.ClassLabel]
+    # Data sets with several labels, such as cifar100, say which one is meant.
+    if info.supervised_keys and len(info.supervised_keys) == 2:
+        image, label = info.supervised_keys
+        if image in images and label in labels:
+            images, labels = [image], [label]
+    if len(images) != 1 or len(labels) != 1:
+        found = {k: type(f).__name__ for k, f in kinds.items()} or type(features).__name__
+        raise ValueError(
+            "the data set must be one for image classification: one Image and one ClassLabel "
+            f"feature. Received: name={name!r} with features {found}"
+        )
+    dtype = np.dtype(features[images[0]].np_dtype)
+    if dtype != np.uint8:
+        raise ValueError(
+            f"the images of the data set must have 8-bit pixels. "
+            f"Received: name={name!r} with pixels of {dtype}"
+        )
+    return images[0], labels[0]
+
+
+def _num_examples(name: str, split: str, info: Any) -> int:
+    try:
+        count = info.splits[split].num_examples
+    except (KeyError, ValueError, AttributeError, TypeError, AssertionError) as error:
+        raise ValueError(
+            f"`split` must be a split of {name!r} or a slice of one: "
+            f"{', '.join(repr(s) for s in info.splits)}. Received: split={split!r}"
+        ) from error
+    if not count:
+        raise ValueError(
+            f"`split` must hold images, but this one of {name!r} is empty. "
+            f"Received: split={split!r}"
+        )
+    return count

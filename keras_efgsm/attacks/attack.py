@@ -1,0 +1,118 @@
+"""What every attack is: images, labels and noise in, perturbed images out."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_efgsm import equations
+from keras_efgsm.checks import check_epsilon
+from keras_efgsm.noise import Noise
+
+Tensor = Any
+LogitsFn = Callable[[Tensor], Tensor]
+
+
+class Perturbed(NamedTuple):
+    """What an attack hands back for a batch.
+
+    Attributes:
+        images: adversarial images `(B, H, W, C)`.
+        start_margin: logit margin `(B,)` against the runner-up at the attack's start, from the
+            forward pass it made anyway; None if it made none.
+        distance: linearised L-infinity distance `(B,)` from the start to the nearest boundary;
+            None if the attack takes no gradient of a margin.
+        robust: whether `(B,)` the linearised margin stays positive over the whole ball; None as
+            `distance`.
+        momentum: updated per-sample momentum; None for an attack without.
+    """
+
+    images: Tensor
+    start_margin: Tensor | None = None
+    distance: Tensor | None = None
+    robust: Tensor | None = None
+    momentum: Tensor | None = None
+
+
+class Attack:
+    """Base of every attack of training and evaluation: a small object with keyword-only options.
+
+    A subclass sets `name`, implements `perturb` and extends `get_config`. Attacks hold no state:
+    the same arguments give the same images, whatever the batch.
+
+    Args:
+        epsilon: L-infinity radius in pixels of [0, 1].
+
+    Raises:
+        ValueError: if epsilon is not in (0, 1].
+    """
+
+    name = "attack"
+    uses_momentum = False
+
+    def __init__(self, *, epsilon: float):
+        self.epsilon = check_epsilon(epsilon)
+
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
+        """Perturbs a batch within the ball.
+
+        Args:
+            logits_fn: maps images to logits `(B, K)` in evaluation mode.
+            x: clean images `(B, H, W, C)` in [0, 1].
+            labels: true classes `(B,)`, integers.
+            noise: noise of these samples.
+            momentum: their Gamma `(B, H, W, C)`, for an attack that uses it.
+            gradient_scale: factor that keeps a float16 network's gradients from underflowing.
+        """
+        raise NotImplementedError
+
+    def __call__(self, classifier: LogitsFn, x: Tensor, y: Tensor, seed: int = 0) -> Tensor:
+        """Adversarial images for a batch of clean ones; sample ids are positions in the batch.
+
+        Args:
+            classifier: a Keras model or function that returns logits.
+            x: images `(B, H, W, C)` in [0, 1].
+            y: true classes `(B,)`.
+            seed: seed of the attack's noise. Defaults to 0.
+        """
+        x = keras.ops.convert_to_tensor(x, dtype="float32")
+        y = keras.ops.convert_to_tensor(y, dtype="int32")
+        noise = Noise(seed, 0, keras.ops.arange(x.shape[0], dtype="int32"))
+        momentum = keras.ops.zeros_like(x) if self.uses_momentum else None
+        return self.perturb(evaluation_logits(classifier), x, y, noise, momentum).images
+
+    def get_config(self) -> dict:
+        return {"epsilon": self.epsilon}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Attack":
+        return cls(**config)
+
+
+def evaluation_logits(classifier: LogitsFn) -> LogitsFn:
+    """Float32 logits of a classifier in evaluation mode: batch-norm statistics do not move."""
+    if isinstance(classifier, keras.layers.Layer):
+        return lambda x: keras.ops.cast(classifier(x, training=False), "float32")
+    return lambda x: keras.ops.cast(classifier(x), "float32")
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy per sample `(B,)` of integer labels."""
+    one_hot = keras.ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    return keras.ops.categorical_crossentropy(one_hot, logits, from_logits=True)
+
+
+def margin_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """The Carlini-Wagner margin loss per sample `(B,)`: the runner-up's logit minus the true one."""
+    return -equations.margin(logits, labels)
+
+
+LOSSES = {"ce": cross_entropy, "cw": margin_loss}

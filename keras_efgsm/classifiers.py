@@ -1,0 +1,85 @@
+"""What the library asks of a classifier and a re-constructor, checked on entry."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def check_classifier(classifier: Any) -> int:
+    """Checks that a Keras model maps images to logits.
+
+    Args:
+        classifier: functional or sequential model from `(B, H, W, C)` to `(B, K)`.
+
+    Returns:
+        The number of classes K.
+
+    Raises:
+        ValueError: if it is no built Keras model, does not take one batch of images or does not
+            return logits: one that ends in a softmax or sigmoid, or whose outputs on random
+            images are rows of probabilities, is refused.
+    """
+    if not isinstance(classifier, keras.Model) or not hasattr(classifier, "layers"):
+        raise ValueError(
+            "`classifier` must be a functional or sequential Keras model. "
+            f"Received: classifier={type(classifier).__name__}"
+        )
+    input_shape = getattr(classifier, "input_shape", None) if classifier.built else None
+    if not isinstance(input_shape, tuple) or len(input_shape) != 4 or None in input_shape[1:]:
+        raise ValueError(
+            "`classifier` must be built for one input of shape (batch, height, width, channels). "
+            f"Received: classifier.input_shape={input_shape}"
+        )
+    output_shape = classifier.output_shape
+    if not isinstance(output_shape, tuple) or len(output_shape) != 2 or (output_shape[1] or 0) < 2:
+        raise ValueError(
+            "`classifier` must return logits of shape (batch, num_classes), num_classes >= 2. "
+            f"Received: classifier.output_shape={output_shape}"
+        )
+    _check_logits(classifier)
+    return output_shape[1]
+
+
+def _check_logits(classifier: keras.Model) -> None:
+    advice = "remove it, so that the classifier returns logits"
+    last = classifier.layers[-1]
+    activation = getattr(getattr(last, "activation", None), "__name__", "")
+    if isinstance(last, keras.layers.Softmax) or activation in ("softmax", "sigmoid"):
+        raise ValueError(
+            f"`classifier` must return logits, but ends in {activation or 'softmax'}; {advice}. "
+            f"Received: classifier.layers[-1]={last.name!r}"
+        )
+    images = np.random.default_rng(0).random((4, *classifier.input_shape[1:]), dtype="float32")
+    outputs = keras.ops.convert_to_numpy(classifier(images, training=False)).astype("float32")
+    if outputs.min() >= 0.0 and np.allclose(outputs.sum(axis=1), 1.0, atol=1e-2):
+        raise ValueError(
+            f"`classifier` must return logits, but its outputs are probabilities; {advice}. "
+            f"Received: outputs on random images that are >= 0 with row sums "
+            f"{outputs.sum(axis=1).round(4).tolist()}"
+        )
+
+
+def check_reconstructor(
+    reconstructor: Any, classifier: keras.Model, num_classes: int
+) -> None:
+    """Checks that a Keras model maps class probabilities to images of the classifier's shape.
+
+    Raises:
+        ValueError: if its input or output shape differs.
+    """
+    images = (None, *classifier.input_shape[1:])
+    shapes = (getattr(reconstructor, "input_shape", None), getattr(reconstructor, "output_shape", None))
+    if not isinstance(reconstructor, keras.Model) or shapes != ((None, num_classes), images):
+        raise ValueError(
+            f"`reconstructor` must be a Keras model from {(None, num_classes)} to {images}. "
+            f"Received: reconstructor.input_shape={shapes[0]}, reconstructor.output_shape={shapes[1]}"
+        )
+
+
+def uses_float16(classifier: keras.Model) -> bool:
+    """Whether any layer computes in float16, whose gradients can underflow."""
+    return any(
+        getattr(layer, "compute_dtype", "") == "float16"
+        for layer in classifier._flatten_layers(include_self=True, recursive=True)
+    )

@@ -1,0 +1,32 @@
+"""How much memory there is, and how to say it."""
+
+import os
+from pathlib import Path
+
+
+def available_memory() -> int | None:
+    """Bytes that a new array may take on this host, or None where the system does not tell."""
+    bounds = []
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                bounds.append(int(line.split()[1]) * 1024)
+    elif hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        bounds.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.exists() and used.exists() and limit.read_text().strip() != "max":
+        bounds.append(max(0, int(limit.read_text()) - int(used.read_text())))
+    return min(bounds) if bounds else None
+
+
+def format_bytes(count: int) -> str:
+    """A number of bytes in the largest fitting unit, such as `47.0 MB`."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            break
+        value /= 1000
+    else:
+        unit = "TB"
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"

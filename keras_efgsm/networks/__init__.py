@@ -1,0 +1,16 @@
+"""Classifiers and re-constructors; any functional or sequential model of one's own works too."""
+
+from keras_efgsm.networks.digits import digits_classifier, digits_reconstructor
+from keras_efgsm.networks.mnist import (
+    mnist_classifier,
+    mnist_paper_classifier,
+    mnist_reconstructor,
+)
+
+__all__ = [
+    "digits_classifier",
+    "digits_reconstructor",
+    "mnist_classifier",
+    "mnist_paper_classifier",
+    "mnist_reconstructor",
+]

@@ -1,0 +1,93 @@
+"""Networks for 28 x 28 grey images: those of the paper and a cheaper classifier."""
+
+import keras
+from keras import layers
+
+
+def mnist_classifier(num_classes: int = 10, name: str = "mnist_classifier") -> keras.Model:
+    """Stride-2 classifier with as many parameters as the paper's at a fifth of its cost.
+
+    4x4/2 convolutions of 16 and 32 channels, dense 112, logits: 185,354 parameters and 0.61
+    million multiply-adds per image, against 3.0 million of `mnist_paper_classifier`.
+
+    Args:
+        num_classes: number of logits K. Defaults to 10.
+        name: name of the model.
+
+    Returns:
+        A model from images `(B, 28, 28, 1)` in [0, 1] to logits `(B, K)`.
+
+    Example:
+
+    ```python
+    logits = mnist_classifier()(images)
+    ```
+    """
+    options = {"activation": "relu", "kernel_initializer": "he_normal"}
+    inputs = keras.Input((28, 28, 1), name="image")
+    x = layers.Conv2D(16, 4, strides=2, padding="same", **options)(inputs)
+    x = layers.Conv2D(32, 4, strides=2, padding="same", **options)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(112, **options)(x)
+    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=name)
+
+
+def mnist_paper_classifier(
+    num_classes: int = 10, name: str = "mnist_paper_classifier"
+) -> keras.Model:
+    """The paper's MNIST classifier as we read it: a plain CNN of 0.2 million parameters.
+
+    3x3 convolutions 16, 16, pool, 16, 16, pool, dense 256, logits: 210,650 parameters.
+
+    Args:
+        num_classes: number of logits K. Defaults to 10.
+        name: name of the model.
+
+    Returns:
+        A model from images `(B, 28, 28, 1)` in [0, 1] to logits `(B, K)`.
+
+    Example:
+
+    ```python
+    logits = mnist_paper_classifier()(images)
+    ```
+    """
+    options = {"activation": "relu", "kernel_initializer": "he_normal"}
+    inputs = keras.Input((28, 28, 1), name="image")
+    x = inputs
+    for _ in range(2):
+        x = layers.Conv2D(16, 3, padding="same", **options)(x)
+        x = layers.Conv2D(16, 3, padding="same", **options)(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(256, **options)(x)
+    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=name)
+
+
+def mnist_reconstructor(num_classes: int = 10, name: str = "mnist_reconstructor") -> keras.Model:
+    """The paper's re-constructor: two dense and three transposed convolutional layers, 0.26 M.
+
+    Dense 256, dense 7x7x20, transposed convolutions 16, 8/2 and 1/2: 259,757 parameters. The first
+    of the three keeps the 7x7 grid, which costs a third of upsampling at once.
+
+    Args:
+        num_classes: length K of the probability vector. Defaults to 10.
+        name: name of the model.
+
+    Returns:
+        A model from probabilities `(B, K)` to images `(B, 28, 28, 1)` in [0, 1].
+
+    Example:
+
+    ```python
+    images = mnist_reconstructor()(probabilities)
+    ```
+    """
+    inputs = keras.Input((num_classes,), name="probabilities")
+    x = layers.Dense(256, activation="relu")(inputs)
+    x = layers.Dense(7 * 7 * 20, activation="relu")(x)
+    x = layers.Reshape((7, 7, 20))(x)
+    x = layers.Conv2DTranspose(16, 3, padding="same", activation="relu")(x)
+    x = layers.Conv2DTranspose(8, 4, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2DTranspose(1, 4, strides=2, padding="same", activation="sigmoid")(x)
+    return keras.Model(inputs, x, name=name)

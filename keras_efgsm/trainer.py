@@ -1,0 +1,307 @@
+"""The Keras model that trains a classifier adversarially through plain `model.fit`."""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_efgsm import equations
+from keras_efgsm.attacks import Attack
+from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.backend import TrainStep
+from keras_efgsm.checks import check_count
+from keras_efgsm.classifiers import check_classifier, check_reconstructor, uses_float16
+from keras_efgsm.momentum import SampleMomentum
+from keras_efgsm.noise import Noise
+from keras_efgsm.objectives import (
+    AdversarialCrossEntropy,
+    JointReconstruction,
+    Objective,
+    ObjectiveResult,
+)
+from keras_efgsm.training_data import inspect_training_data
+
+Tensor = Any
+
+# Keeps the input gradients of a float16 network, often below 1e-5, out of its subnormal range.
+_FLOAT16_GRADIENT_SCALE = 1024.0
+
+
+class TrainingBatch(NamedTuple):
+    """A batch as the training step sees it.
+
+    Attributes:
+        x: clean images `(B, H, W, C)`, float32.
+        ids: sample ids `(B,)`, int32.
+        y: labels as they came, for compiled metrics.
+        labels: true classes `(B,)`, int32.
+        probabilities: class probabilities `(B, K)`, not smoothed.
+        sample_weight: weights `(B,)` or None.
+    """
+
+    x: Tensor
+    ids: Tensor
+    y: Tensor
+    labels: Tensor
+    probabilities: Tensor
+    sample_weight: Tensor | None
+
+
+@keras.saving.register_keras_serializable(package="keras_efgsm")
+class AdversarialTrainer(TrainStep, keras.Model):
+    """Trains a classifier to withstand adversarial examples, through `compile` and `fit`.
+
+    A training method is an attack times an objective: each step perturbs the batch with the
+    attack, batch norm in evaluation mode, and minimises the objective on the result. The default
+    objective is the joint loss of Chen & Lee (equation 16) where there is a re-constructor, and
+    the cross-entropy of the adversarial images otherwise. `evaluate` and `predict` answer for
+    clean images and need no sample ids. What is trained is `trainer.classifier`; momentum and
+    re-constructor exist only in training.
+
+    Args:
+        classifier: a functional or sequential Keras model from images `(B, H, W, C)` in [0, 1] to
+            logits `(B, K)`; normalisation of the pixels belongs inside it.
+        attack: makes the adversarial examples, such as `EFGSM(epsilon=0.3)`.
+        reconstructor: a Keras model from class probabilities `(B, K)` to images. Defaults to
+            none.
+        objective: what is minimised. Defaults to `JointReconstruction()` with a re-constructor
+            and `AdversarialCrossEntropy()` without.
+        num_samples: number of training samples, for an attack with per-sample momentum. Defaults
+            to what `fit` counts in its data; needed for endless or uncountable data.
+        momentum_dtype: storage of the momentum: `"int8"`, `"float16"` or `"float32"`. Defaults to
+            `"int8"`.
+        seed: seed of the attack's noise, which is keyed by (seed, step, sample id). Defaults to 0.
+
+    Raises:
+        ValueError: if the classifier does not return logits, or the parts do not fit together.
+
+    Example:
+
+    ```python
+    trainer = AdversarialTrainer(mnist_classifier(), EFGSM(epsilon=0.3), mnist_reconstructor())
+    trainer.compile(optimizer="adam")
+    trainer.fit(x_train, y_train, batch_size=128, epochs=10, callbacks=[OverfittingStop()])
+    trainer.classifier.save("robust.keras")
+    ```
+    """
+
+    def __init__(
+        self,
+        classifier: keras.Model,
+        attack: Attack,
+        reconstructor: keras.Model | None = None,
+        objective: Objective | None = None,
+        *,
+        num_samples: int | None = None,
+        momentum_dtype: str = "int8",
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_classes = check_classifier(classifier)
+        if not isinstance(attack, Attack):
+            raise ValueError(
+                "`attack` must be an attack object such as `EFGSM(epsilon=0.3)`. "
+                f"Received: attack={attack!r}"
+            )
+        if objective is None:
+            objective = AdversarialCrossEntropy() if reconstructor is None else JointReconstruction()
+        if objective.needs_reconstructor != (reconstructor is not None):
+            wanted = "needs" if objective.needs_reconstructor else "does not use"
+            raise ValueError(
+                f"The objective {type(objective).__name__} {wanted} a re-constructor. "
+                f"Received: reconstructor={reconstructor!r}"
+            )
+        if reconstructor is not None:
+            check_reconstructor(reconstructor, classifier, self.num_classes)
+        self.classifier = classifier
+        self.attack = attack
+        self.reconstructor = reconstructor
+        self.objective = objective
+        self.num_samples = None if num_samples is None else check_count(num_samples, "num_samples")
+        self.momentum_dtype = momentum_dtype
+        self.seed = check_count(seed, "seed", minimum=0)
+        self.momentum: SampleMomentum | None = None
+        self._gradient_scale = _FLOAT16_GRADIENT_SCALE if uses_float16(classifier) else 1.0
+        self._loss_metric = keras.metrics.Mean(name="loss")
+        self._part_metrics = [keras.metrics.Mean(name=name) for name in objective.part_names]
+        self._accuracy_metric = keras.metrics.Mean(name="accuracy")
+        self._signal_metrics = [
+            keras.metrics.Mean(name="margin_robust_accuracy"),
+            keras.metrics.Mean(name="margin_rise"),
+            keras.metrics.Mean(name="far_share"),
+            keras.metrics.Mean(name="distance"),
+        ]
+        self.built = True
+
+    def fit(self, x: Any = None, y: Any = None, *args, **kwargs) -> keras.callbacks.History:
+        """Trains as `keras.Model.fit`, after checking the data and making room for the momentum.
+
+        Args:
+            x: images `(n, H, W, C)` in [0, 1] as an array, or a `tf.data.Dataset` of
+                `({"image": ..., "id": ...}, label)` batches, see `with_sample_ids`.
+            y: labels, if `x` is an array.
+            *args: as `keras.Model.fit` takes them.
+            **kwargs: as `keras.Model.fit` takes them.
+
+        Raises:
+            ValueError: if images, labels or ids are not as they must be.
+            MemoryError: if the momentum cannot fit.
+        """
+        if getattr(self, "loss", None) is not None:
+            raise ValueError(
+                "The loss of adversarial training is its objective: pass `objective=` to "
+                f"`AdversarialTrainer` and no loss to `compile`. Received: loss={self.loss!r}"
+            )
+        x, num_samples = inspect_training_data(x, y, self)
+        self._make_momentum(num_samples, verbose=kwargs.get("verbose", "auto") != 0)
+        return super().fit(x, y, *args, **kwargs)
+
+    def reset_momentum(self) -> None:
+        """Forgets the per-sample momentum, for training on other data."""
+        self.momentum = None
+
+    def _make_momentum(self, num_samples: int | None, verbose: bool) -> None:
+        if not self.attack.uses_momentum:
+            return
+        if self.momentum is None:
+            limit = getattr(self.attack, "momentum_limit", 20.0)
+            self.momentum = SampleMomentum(
+                self.num_samples or num_samples,
+                self.classifier.input_shape[1:],
+                self.momentum_dtype,
+                limit,
+            )
+            # The step compiled for another momentum must not be used again.
+            self.train_function = None
+            if verbose:
+                print(self.momentum.describe())
+
+    def call(self, inputs: Any, training: bool | None = None) -> Tensor:
+        images = inputs["image"] if isinstance(inputs, dict) else inputs
+        return self.classifier(images, training=training)
+
+    # One training step, in the order in which the backend's `TrainStep` calls it.
+
+    def unpack_training_batch(self, data: Any) -> TrainingBatch:
+        """Splits what `fit` hands over into images, ids, labels and weights."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        images = x["image"] if isinstance(x, dict) else x
+        if isinstance(x, dict):
+            ids = ops.cast(x["id"], "int32")
+        elif self.attack.uses_momentum:
+            raise ValueError(
+                "Per-sample momentum needs sample ids: pass arrays to `fit`, or wrap the dataset "
+                f"with `with_sample_ids`. Received: a batch of type {type(x).__name__} without ids"
+            )
+        else:
+            ids = ops.arange(ops.shape(images)[0], dtype="int32")
+        labels, probabilities = self._read_labels(y)
+        return TrainingBatch(
+            ops.cast(images, "float32"), ids, y, labels, probabilities, sample_weight
+        )
+
+    def _read_labels(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        if len(y.shape) == 2 and y.shape[-1] == self.num_classes and self.num_classes > 1:
+            return ops.argmax(y, axis=-1), ops.cast(y, "float32")
+        labels = ops.cast(ops.reshape(y, (-1,)), "int32")
+        return labels, ops.one_hot(labels, self.num_classes, dtype="float32")
+
+    def perturb(self, batch: TrainingBatch) -> Any:
+        """Adversarial examples of a batch; writes its momentum back."""
+        momentum = self.momentum.gather(batch.ids) if self.attack.uses_momentum else None
+        perturbed = self.attack.perturb(
+            evaluation_logits(self.classifier),
+            batch.x,
+            batch.labels,
+            Noise(self.seed, self.optimizer.iterations, batch.ids),
+            momentum,
+            self._gradient_scale,
+        )
+        if perturbed.momentum is not None:
+            self.momentum.write(batch.ids, perturbed.momentum)
+        return perturbed
+
+    def training_losses(self, batch: TrainingBatch, perturbed: Any) -> ObjectiveResult:
+        """The objective, and the regularisers of the networks, on a perturbed batch."""
+        reconstructor = None
+        if self.reconstructor is not None:
+            reconstructor = lambda p: self.reconstructor(p, training=True)  # noqa: E731
+        result = self.objective.losses(
+            lambda x: ops.cast(self.classifier(x, training=True), "float32"),
+            reconstructor,
+            batch.x,
+            ops.stop_gradient(perturbed.images),
+            batch.probabilities,
+            batch.sample_weight,
+        )
+        if self.losses:
+            result = result._replace(loss=result.loss + sum(self.losses))
+        return result
+
+    def update_training_metrics(
+        self, batch: TrainingBatch, perturbed: Any, result: ObjectiveResult
+    ) -> dict:
+        """Progress of the step: losses, and accuracy and margins on the adversarial images."""
+        count = ops.shape(batch.x)[0]
+        self._loss_metric.update_state(result.loss, sample_weight=count)
+        for metric in self._part_metrics:
+            metric.update_state(result.parts[metric.name], sample_weight=count)
+        self._update_accuracy(batch.labels, result.logits)
+        margin = equations.margin(result.logits, batch.labels)
+        rise = ops.cast(margin > perturbed.start_margin, "float32")
+        robust, far, dist = rise, rise, rise
+        if perturbed.robust is not None:
+            robust = perturbed.robust
+            far = ops.logical_and(
+                perturbed.start_margin > 0, perturbed.distance >= self.attack.epsilon
+            )
+            dist = perturbed.distance
+        for m, v in zip(self._signal_metrics, (robust, rise, far, dist), strict=True):
+            m.update_state(ops.cast(v, "float32"))
+        if self._compile_metrics is not None:
+            self._compile_metrics.update_state(batch.y, result.logits, batch.sample_weight)
+        return self.get_metrics_result()
+
+    def _update_accuracy(self, labels: Tensor, logits: Tensor) -> None:
+        correct = ops.equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32"))
+        self._accuracy_metric.update_state(ops.cast(correct, "float32"))
+
+    def test_step(self, data: Any) -> dict:
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        logits = ops.cast(self(x, training=False), "float32")
+        labels, probabilities = self._read_labels(y)
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)(
+            probabilities, logits, sample_weight=sample_weight
+        )
+        self._loss_metric.update_state(loss, sample_weight=ops.shape(logits)[0])
+        self._update_accuracy(labels, logits)
+        metrics = [self._loss_metric, self._accuracy_metric]
+        if self._compile_metrics is not None:
+            self._compile_metrics.update_state(y, logits, sample_weight)
+            return {
+                **{metric.name: metric.result() for metric in metrics},
+                **self._compile_metrics.result(),
+            }
+        return {metric.name: metric.result() for metric in metrics}
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        parts = ("classifier", "attack", "reconstructor", "objective")
+        return {
+            **config,
+            **{part: keras.saving.serialize_keras_object(getattr(self, part)) for part in parts},
+            "num_samples": self.num_samples,
+            "momentum_dtype": self.momentum_dtype,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> "AdversarialTrainer":
+        config = dict(config)
+        for part in ("classifier", "attack", "reconstructor", "objective"):
+            config[part] = keras.saving.deserialize_keras_object(
+                config[part], custom_objects=custom_objects
+            )
+        return cls(**config)

@@ -1,0 +1,110 @@
+"""Looks at the data given to `fit` before any training time is spent."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_efgsm.checks import check_images, check_labels, check_sample_ids
+
+
+def inspect_training_data(x: Any, y: Any, trainer: Any) -> tuple[Any, int | None]:
+    """Checks training data and adds sample ids to arrays.
+
+    Args:
+        x: what `fit` was given: arrays, a dict of arrays, a `tf.data.Dataset`, a `PyDataset` or a
+            generator.
+        y: labels, if `x` is an array.
+        trainer: the `AdversarialTrainer`, for its attack, momentum and classifier.
+
+    Returns:
+        `(x, num_samples)`: what to train on, arrays with an `id` beside the `image`; and the
+        number of samples, None where it is not known and not needed.
+
+    Raises:
+        ValueError: if images, labels or ids are wrong, or an endless dataset needs `num_samples`.
+    """
+    if isinstance(x, tf.data.Dataset):
+        return x, _inspect_dataset(x, trainer)
+    if x is None or y is None:
+        # A PyDataset or a generator: nothing to look at without using it up.
+        return x, _given_num_samples(trainer, x)
+    images = x["image"] if isinstance(x, dict) and "image" in x else x
+    _check_batch(images, y, trainer)
+    num_samples = len(images)
+    ids = np.asarray(x["id"]) if isinstance(x, dict) and "id" in x else np.arange(num_samples)
+    _check_room(ids, num_samples, trainer)
+    return {"image": images, "id": ids.astype("int32")}, num_samples
+
+
+def _inspect_dataset(dataset: tf.data.Dataset, trainer: Any) -> int | None:
+    element = next(iter(dataset.take(1)), None)
+    if element is None:
+        raise ValueError("The training dataset must hold at least one batch. Received: x with none")
+    if not isinstance(element, tuple) or len(element) not in (2, 3):
+        raise ValueError(
+            'The training dataset must yield ({"image": ..., "id": ...}, label) or the same with '
+            "a sample weight; `with_sample_ids` makes such elements. "
+            f"Received: x.element_spec={dataset.element_spec}"
+        )
+    inputs = element[0]
+    has_ids = isinstance(inputs, dict) and "id" in inputs and "image" in inputs
+    if not has_ids and (trainer.attack.uses_momentum or isinstance(inputs, dict)):
+        raise ValueError(
+            "The per-sample momentum needs sample ids: apply `with_sample_ids(dataset)` before "
+            "`.shuffle()` and `.batch()`. "
+            f"Received: x.element_spec={dataset.element_spec}"
+        )
+    images = inputs["image"] if has_ids else inputs
+    if images.shape.rank == 3:
+        raise ValueError(
+            "The training dataset must yield batches: call `.batch(batch_size)` on it. "
+            f"Received: x.element_spec={dataset.element_spec}"
+        )
+    _check_batch(images.numpy(), element[1].numpy(), trainer)
+    if not trainer.attack.uses_momentum:
+        return None
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY or trainer.num_samples is not None:
+        num_samples = _given_num_samples(trainer, dataset)
+        _check_room(inputs["id"].numpy(), num_samples, trainer)
+        return num_samples
+    ids = [batch.numpy() for batch in dataset.map(lambda inputs, *_: inputs["id"])]
+    ids = np.concatenate(ids)
+    num_samples = int(ids.max()) + 1 if trainer.momentum is None else trainer.momentum.num_samples
+    _check_room(ids, num_samples, trainer)
+    return num_samples
+
+
+def _given_num_samples(trainer: Any, x: Any) -> int | None:
+    if trainer.attack.uses_momentum and trainer.num_samples is None:
+        raise ValueError(
+            "The number of training samples cannot be counted in this data: pass `num_samples=` "
+            f"to `AdversarialTrainer`. Received: x={type(x).__name__}, num_samples=None"
+        )
+    return trainer.num_samples
+
+
+def _check_batch(images: Any, labels: Any, trainer: Any) -> None:
+    check_images(images, "x")
+    expected = tuple(trainer.classifier.input_shape[1:])
+    if tuple(images.shape[1:]) != expected:
+        raise ValueError(
+            f"`x` must hold images of shape {expected}, as the classifier takes them. "
+            f"Received: x.shape={tuple(images.shape)}"
+        )
+    check_labels(keras.ops.convert_to_numpy(labels), trainer.num_classes, len(images), "y")
+
+
+def _check_room(ids: np.ndarray, num_samples: int, trainer: Any) -> None:
+    room = num_samples
+    if trainer.momentum is not None:
+        room = trainer.momentum.num_samples
+    elif trainer.num_samples is not None:
+        room = trainer.num_samples
+    if trainer.attack.uses_momentum and num_samples > room:
+        raise ValueError(
+            f"The momentum was made for {room} training samples; call `reset_momentum()` before "
+            f"training on another data set. Received: {num_samples} samples"
+        )
+    check_sample_ids(ids, room)

@@ -60,20 +60,22 @@ def _check_logits(classifier: keras.Model) -> None:
         )
 
 
-def check_reconstructor(
-    reconstructor: Any, classifier: keras.Model, num_classes: int
-) -> None:
+def check_reconstructor(reconstructor: Any, classifier: keras.Model, num_classes: int) -> None:
     """Checks that a Keras model maps class probabilities to images of the classifier's shape.
 
     Raises:
         ValueError: if its input or output shape differs.
     """
     images = (None, *classifier.input_shape[1:])
-    shapes = (getattr(reconstructor, "input_shape", None), getattr(reconstructor, "output_shape", None))
+    shapes = (
+        getattr(reconstructor, "input_shape", None),
+        getattr(reconstructor, "output_shape", None),
+    )
     if not isinstance(reconstructor, keras.Model) or shapes != ((None, num_classes), images):
         raise ValueError(
             f"`reconstructor` must be a Keras model from {(None, num_classes)} to {images}. "
-            f"Received: reconstructor.input_shape={shapes[0]}, reconstructor.output_shape={shapes[1]}"
+            f"Received: reconstructor.input_shape={shapes[0]}, "
+            f"reconstructor.output_shape={shapes[1]}"
         )
 
 

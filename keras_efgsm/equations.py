@@ -1,6 +1,6 @@
-"""The equations of Chen & Lee, "Towards Fast and Robust Adversarial Training for Image
-Classification", as pure functions of tensors.
+"""The equations of Chen & Lee as pure functions of tensors.
 
+The paper is "Towards Fast and Robust Adversarial Training for Image Classification".
 Notation: x clean images `(B, H, W, C)` with pixels in [0, 1]; t true classes `(B,)`; z logits
 `(B, K)`; epsilon the L-infinity radius in pixels of [0, 1]. A number in square brackets is the
 equation of the paper. Nothing here takes a gradient, so every Keras backend runs it; where an
@@ -35,7 +35,7 @@ def project(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
 def momentum_start(
     x: Tensor, momentum: Tensor, noise: Tensor, epsilon: float, sigma: float
 ) -> Tensor:
-    """Start of eFGSM: a Gaussian around the corner of the ball that the momentum points at [11, 14].
+    """Start of eFGSM: a Gaussian around the corner that the momentum points at [11, 14].
 
     `kappa ~ Normal(sign(Gamma) * epsilon, sigma^2)`, `x_e = clip01(x + clip(kappa, +-epsilon))`.
     Equation 11 multiplies kappa by sign(I) once more; with I = Gamma that would cancel the sign,

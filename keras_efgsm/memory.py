@@ -22,11 +22,6 @@ def available_memory() -> int | None:
 
 def format_bytes(count: int) -> str:
     """A number of bytes in the largest fitting unit, such as `47.0 MB`."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            break
-        value /= 1000
-    else:
-        unit = "TB"
-    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+    units = ("B", "kB", "MB", "GB", "TB")
+    power = min(len(f"{count:d}") - 1, 3 * len(units) - 1) // 3
+    return f"{count / 1000**power:.{1 if power else 0}f} {units[power]}"

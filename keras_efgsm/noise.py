@@ -1,5 +1,7 @@
-"""Noise keyed by (seed, step, sample id): the same sample draws the same noise whatever batch,
-replica or backend it meets it in, so a resumed or distributed run repeats the original.
+"""Noise keyed by (seed, step, sample id).
+
+The same sample draws the same noise whatever batch, replica or backend it meets it in, so a
+resumed or distributed run repeats the original.
 
 A counter-based generator: a 32-bit integer mixer (C. Wellons' "lowbias32") hashes the key and the
 pixel's index. On a CPU it takes half the time of the framework's own stateless normal.

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_efgsm import equations
@@ -20,6 +19,7 @@ from keras_efgsm.objectives import (
     Objective,
     ObjectiveResult,
 )
+from keras_efgsm.recent_mean import RecentMean
 from keras_efgsm.training_data import inspect_training_data
 
 Tensor = Any
@@ -106,7 +106,9 @@ class AdversarialTrainer(TrainStep, keras.Model):
                 f"Received: attack={attack!r}"
             )
         if objective is None:
-            objective = AdversarialCrossEntropy() if reconstructor is None else JointReconstruction()
+            objective = (
+                AdversarialCrossEntropy() if reconstructor is None else JointReconstruction()
+            )
         if objective.needs_reconstructor != (reconstructor is not None):
             wanted = "needs" if objective.needs_reconstructor else "does not use"
             raise ValueError(
@@ -127,12 +129,8 @@ class AdversarialTrainer(TrainStep, keras.Model):
         self._loss_metric = keras.metrics.Mean(name="loss")
         self._part_metrics = [keras.metrics.Mean(name=name) for name in objective.part_names]
         self._accuracy_metric = keras.metrics.Mean(name="accuracy")
-        self._signal_metrics = [
-            keras.metrics.Mean(name="margin_robust_accuracy"),
-            keras.metrics.Mean(name="margin_rise"),
-            keras.metrics.Mean(name="far_share"),
-            keras.metrics.Mean(name="distance"),
-        ]
+        self._robust_metric = RecentMean(name="margin_robust_accuracy")
+        self._shortfall_metric = RecentMean(name="attack_shortfall")
         self.built = True
 
     def fit(self, x: Any = None, y: Any = None, *args, **kwargs) -> keras.callbacks.History:
@@ -155,28 +153,35 @@ class AdversarialTrainer(TrainStep, keras.Model):
                 f"`AdversarialTrainer` and no loss to `compile`. Received: loss={self.loss!r}"
             )
         x, num_samples = inspect_training_data(x, y, self)
-        self._make_momentum(num_samples, verbose=kwargs.get("verbose", "auto") != 0)
+        self.make_momentum(num_samples, verbose=kwargs.get("verbose", "auto") != 0)
         return super().fit(x, y, *args, **kwargs)
 
     def reset_momentum(self) -> None:
         """Forgets the per-sample momentum, for training on other data."""
         self.momentum = None
 
-    def _make_momentum(self, num_samples: int | None, verbose: bool) -> None:
-        if not self.attack.uses_momentum:
+    def make_momentum(self, num_samples: int | None = None, *, verbose: bool = True) -> None:
+        """Makes room for the momentum of an attack that uses one; `fit` calls it.
+
+        Args:
+            num_samples: number of training samples. Defaults to the trainer's own.
+            verbose: whether to print its size.
+
+        Raises:
+            MemoryError: if it cannot fit.
+        """
+        if not self.attack.uses_momentum or self.momentum is not None:
             return
-        if self.momentum is None:
-            limit = getattr(self.attack, "momentum_limit", 20.0)
-            self.momentum = SampleMomentum(
-                self.num_samples or num_samples,
-                self.classifier.input_shape[1:],
-                self.momentum_dtype,
-                limit,
-            )
-            # The step compiled for another momentum must not be used again.
-            self.train_function = None
-            if verbose:
-                print(self.momentum.describe())
+        self.momentum = SampleMomentum(
+            self.num_samples or num_samples,
+            self.classifier.input_shape[1:],
+            self.momentum_dtype,
+            limit=self.attack.momentum_limit,
+        )
+        # A step compiled for another momentum must not be used again.
+        self.train_function = None
+        if verbose:
+            print(self.momentum.describe())
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         images = inputs["image"] if isinstance(inputs, dict) else inputs
@@ -249,20 +254,24 @@ class AdversarialTrainer(TrainStep, keras.Model):
         for metric in self._part_metrics:
             metric.update_state(result.parts[metric.name], sample_weight=count)
         self._update_accuracy(batch.labels, result.logits)
-        margin = equations.margin(result.logits, batch.labels)
-        rise = ops.cast(margin > perturbed.start_margin, "float32")
-        robust, far, dist = rise, rise, rise
-        if perturbed.robust is not None:
-            robust = perturbed.robust
-            far = ops.logical_and(
-                perturbed.start_margin > 0, perturbed.distance >= self.attack.epsilon
-            )
-            dist = perturbed.distance
-        for m, v in zip(self._signal_metrics, (robust, rise, far, dist), strict=True):
-            m.update_state(ops.cast(v, "float32"))
+        self._update_margin_signals(batch, perturbed, result)
         if self._compile_metrics is not None:
             self._compile_metrics.update_state(batch.y, result.logits, batch.sample_weight)
         return self.get_metrics_result()
+
+    def _update_margin_signals(
+        self, batch: TrainingBatch, perturbed: Any, result: ObjectiveResult
+    ) -> None:
+        """The free signals of catastrophic overfitting; `OverfittingStop` says how to read them."""
+        survived = equations.margin(result.logits, batch.labels) > 0.0
+        if perturbed.predicted_gain is not None:
+            gain = self.attack.loss_of(result.logits, batch.labels) - perturbed.start_loss
+            fell_short = gain < 0.5 * perturbed.predicted_gain
+            self._shortfall_metric.update_state(fell_short)
+            survived = ops.logical_and(survived, ops.logical_not(fell_short))
+        if perturbed.robust is not None:
+            survived = perturbed.robust
+        self._robust_metric.update_state(survived)
 
     def _update_accuracy(self, labels: Tensor, logits: Tensor) -> None:
         correct = ops.equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32"))

@@ -18,18 +18,18 @@ class Perturbed(NamedTuple):
 
     Attributes:
         images: adversarial images `(B, H, W, C)`.
-        start_margin: logit margin `(B,)` against the runner-up at the attack's start, from the
-            forward pass it made anyway; None if it made none.
-        distance: linearised L-infinity distance `(B,)` from the start to the nearest boundary;
-            None if the attack takes no gradient of a margin.
-        robust: whether `(B,)` the linearised margin stays positive over the whole ball; None as
-            `distance`.
+        start_loss: the attack's own loss `(B,)` at its start, see `Attack.loss_of`; None if it
+            makes no single linear step.
+        predicted_gain: by how much the linearised loss rises from the start to `images`, `(B,)`;
+            None as `start_loss`.
+        robust: whether `(B,)` the linearised margin stays positive over the whole ball; None if
+            the attack takes no gradient of a margin.
         momentum: updated per-sample momentum; None for an attack without.
     """
 
     images: Tensor
-    start_margin: Tensor | None = None
-    distance: Tensor | None = None
+    start_loss: Tensor | None = None
+    predicted_gain: Tensor | None = None
     robust: Tensor | None = None
     momentum: Tensor | None = None
 
@@ -49,6 +49,7 @@ class Attack:
 
     name = "attack"
     uses_momentum = False
+    loss = "ce"
 
     def __init__(self, *, epsilon: float):
         self.epsilon = check_epsilon(epsilon)
@@ -89,6 +90,10 @@ class Attack:
         momentum = keras.ops.zeros_like(x) if self.uses_momentum else None
         return self.perturb(evaluation_logits(classifier), x, y, noise, momentum).images
 
+    def loss_of(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The loss `(B,)` that the attack raises, of logits `(B, K)`."""
+        return LOSSES[self.loss](logits, labels)
+
     def get_config(self) -> dict:
         return {"epsilon": self.epsilon}
 
@@ -111,7 +116,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def margin_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """The Carlini-Wagner margin loss per sample `(B,)`: the runner-up's logit minus the true one."""
+    """Carlini & Wagner's margin loss `(B,)`: the runner-up's logit minus the true one."""
     return -equations.margin(logits, labels)
 
 

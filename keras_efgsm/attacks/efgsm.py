@@ -45,6 +45,7 @@ class EFGSM(Attack):
 
     name = "efgsm"
     uses_momentum = True
+    loss = "cw"
 
     def __init__(
         self,
@@ -61,8 +62,8 @@ class EFGSM(Attack):
         self.sigma = check_number(sigma, "sigma", minimum=0.0)
         self.decay = check_number(decay, "decay", minimum=0.0, maximum=0.999)
         is_text = isinstance(rivals, str)
-        self.rivals = check_choice(rivals, "rivals", ("all",)) if is_text else check_count(
-            rivals, "rivals"
+        self.rivals = (
+            check_choice(rivals, "rivals", ("all",)) if is_text else check_count(rivals, "rivals")
         )
         self.overshoot = check_number(overshoot, "overshoot", minimum=0.0, strict=True)
         self.use_projection = bool(use_projection)
@@ -79,7 +80,7 @@ class EFGSM(Attack):
         start = equations.momentum_start(
             x, momentum, noise.normal(tuple(x.shape[1:])), self.epsilon, self.sigma
         )
-        logits, margin_values, gradients = rival_margins_and_gradients(
+        _, margin_values, gradients = rival_margins_and_gradients(
             logits_fn,
             start,
             labels,
@@ -100,8 +101,8 @@ class EFGSM(Attack):
         direction = -gradient if self.momentum_from == "gradient" else x_adv - x
         return Perturbed(
             images=x_adv,
-            start_margin=margin_values[0],
-            distance=distance,
+            start_loss=-nearest_margin,
+            predicted_gain=-keras.ops.sum(gradient * (x_adv - start), axis=(1, 2, 3)),
             robust=worst > 0.0,
             momentum=equations.update_momentum(momentum, direction, self.decay),
         )

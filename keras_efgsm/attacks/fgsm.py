@@ -58,15 +58,20 @@ class FGSM(Attack):
             shift = noise.uniform(tuple(x.shape[1:]), -self.epsilon, self.epsilon)
             start = equations.project(x + shift, x, self.epsilon)
 
-        def loss_and_logits(images):
+        def loss_at(images):
             logits = logits_fn(images)
-            return LOSSES[self.loss](logits, labels), logits
+            return self.loss_of(logits, labels), None
 
-        _, logits, gradient = input_gradient(loss_and_logits, start, gradient_scale)
+        start_loss, _, gradient = input_gradient(loss_at, start, gradient_scale)
         x_adv = equations.project(
             start + self.step_size * keras.ops.sign(gradient), x, self.epsilon
         )
-        return Perturbed(images=x_adv, start_margin=equations.margin(logits, labels))
+        gain = keras.ops.sum(gradient * (x_adv - start), axis=(1, 2, 3))
+        return Perturbed(
+            images=x_adv,
+            start_loss=start_loss,
+            predicted_gain=gain,
+        )
 
     def get_config(self):
         return {

@@ -59,18 +59,16 @@ class PGD(Attack):
             shift = noise.uniform(tuple(x.shape[1:]), -self.epsilon, self.epsilon)
             start = equations.project(x + shift, x, self.epsilon)
 
-        def loss_and_logits(images):
+        def loss_at(images):
             logits = logits_fn(images)
-            return LOSSES[self.loss](logits, labels), logits
+            return self.loss_of(logits, labels), None
 
-        def step(images):
-            _, logits, gradient = input_gradient(loss_and_logits, images, gradient_scale)
+        def step(_, images):
+            _, _, gradient = input_gradient(loss_at, images, gradient_scale)
             moved = images + self.step_size * ops.sign(gradient)
-            return equations.project(moved, x, self.epsilon), logits
+            return equations.project(moved, x, self.epsilon)
 
-        x_adv, logits = step(start)
-        x_adv = ops.fori_loop(1, self.steps, lambda i, images: step(images)[0], x_adv)
-        return Perturbed(images=x_adv, start_margin=equations.margin(logits, labels))
+        return Perturbed(images=ops.fori_loop(0, self.steps, step, start))
 
     def get_config(self):
         return {

@@ -10,6 +10,8 @@ if keras.backend.backend() == "tensorflow":
     from keras_efgsm.backend.tensorflow import (
         SampleTable,
         TrainStep,
+        WeightAverager,
+        compiled,
         input_gradient,
         rival_margins_and_gradients,
     )
@@ -19,4 +21,11 @@ else:
         f"importing keras. Received: keras.backend.backend()={keras.backend.backend()!r}"
     )
 
-__all__ = ["SampleTable", "TrainStep", "input_gradient", "rival_margins_and_gradients"]
+__all__ = [
+    "SampleTable",
+    "TrainStep",
+    "WeightAverager",
+    "compiled",
+    "input_gradient",
+    "rival_margins_and_gradients",
+]

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -77,6 +76,11 @@ def rival_margins_and_gradients(
     return logits, values, gradients
 
 
+def compiled(function: Callable) -> Callable:
+    """The function as a graph, traced once for each signature of its tensors."""
+    return tf.function(function, reduce_retracing=True)
+
+
 class SampleTable:
     """Rows of a fixed shape, one for each training sample, gathered and written by sample id.
 
@@ -118,12 +122,49 @@ class TrainStep:
             result = self.training_losses(batch, perturbed)
             loss = self.optimizer.scale_loss(result.loss)
         weights = self.trainable_weights
-        self.optimizer.apply_gradients(
-            zip(tape.gradient(loss, weights), weights, strict=True)
-        )
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
         return self.update_training_metrics(batch, perturbed, result)
 
 
-def unscale_for_replicas(loss: Tensor) -> Tensor:
-    """A loss that Keras divided by the number of replicas, brought back for display."""
-    return keras.src.losses.loss.unscale_loss_for_distribution(loss)
+class WeightAverager:
+    """Running average of a list of Keras variables, exchanged with them in one compiled call each.
+
+    Args:
+        variables: the Keras variables; those that are not floating-point are left alone.
+    """
+
+    def __init__(self, variables: list):
+        self._live = [v.value for v in variables if v.value.dtype.is_floating]
+        self._average = [tf.Variable(v, trainable=False) for v in self._live]
+        self._raw = [tf.Variable(v, trainable=False) for v in self._live]
+        self._compiled_update = tf.function(self._update)
+
+    def _update(self, momentum: Tensor) -> None:
+        for average, live in zip(self._average, self._live, strict=True):
+            average.assign_add((live - average) * tf.cast(1.0 - momentum, live.dtype))
+
+    def update(self, momentum: float) -> None:
+        """Moves the average towards the variables."""
+        self._compiled_update(tf.constant(momentum, tf.float32))
+
+    def put_in(self) -> None:
+        """Gives the variables their averages and keeps their raw values."""
+        for raw, average, live in zip(self._raw, self._average, self._live, strict=True):
+            raw.assign(live)
+            live.assign(average)
+
+    def take_out(self) -> None:
+        """Gives the variables their raw values back."""
+        for raw, live in zip(self._raw, self._live, strict=True):
+            live.assign(raw)
+
+    def values(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Averages and raw values, while the averages are in place."""
+        return [v.numpy() for v in self._average], [v.numpy() for v in self._raw]
+
+    def set_values(self, averages: list[np.ndarray], raw: list[np.ndarray]) -> None:
+        """Takes back what `values()` gave."""
+        for variable, value in zip(self._average, averages, strict=True):
+            variable.assign(value)
+        for variable, value in zip(self._raw, raw, strict=True):
+            variable.assign(value)

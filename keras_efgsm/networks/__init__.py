@@ -7,7 +7,17 @@ from keras_efgsm.networks.mnist import (
     mnist_reconstructor,
 )
 
+# By the names that presets and the command line use.
+CLASSIFIERS = {
+    "digits": digits_classifier,
+    "mnist": mnist_classifier,
+    "mnist-paper": mnist_paper_classifier,
+}
+RECONSTRUCTORS = {"digits": digits_reconstructor, "mnist": mnist_reconstructor}
+
 __all__ = [
+    "CLASSIFIERS",
+    "RECONSTRUCTORS",
     "digits_classifier",
     "digits_reconstructor",
     "mnist_classifier",

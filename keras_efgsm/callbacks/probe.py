@@ -1,0 +1,46 @@
+"""Robust accuracy on a few fixed images, compiled once."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_efgsm.attacks.attack import Attack, evaluation_logits
+from keras_efgsm.backend import compiled
+from keras_efgsm.checks import check_images, check_labels
+from keras_efgsm.noise import Noise
+
+
+class Probe:
+    """Measures a classifier under an attack on the same images with the same noise each time.
+
+    Args:
+        classifier: Keras model from images to logits `(B, K)`.
+        attack: an attack without momentum.
+        images: `(n, H, W, C)` in [0, 1], n small enough for one batch.
+        labels: true classes `(n,)`.
+
+    Raises:
+        ValueError: if images or labels are not as they must be.
+    """
+
+    def __init__(self, classifier: keras.Model, attack: Attack, images: Any, labels: Any):
+        check_images(images, "probe images")
+        check_labels(labels, classifier.output_shape[-1], len(images), "probe labels")
+        self._images = keras.ops.convert_to_tensor(images, dtype="float32")
+        self._labels = keras.ops.convert_to_tensor(np.reshape(labels, -1), dtype="int32")
+        noise = Noise(0, 0, keras.ops.arange(len(images), dtype="int32"))
+        logits_fn = evaluation_logits(classifier)
+
+        def correct(x, y):
+            x_adv = attack.perturb(logits_fn, x, y, noise).images
+            natural = keras.ops.argmax(logits_fn(x), axis=-1) == y
+            robust = keras.ops.argmax(logits_fn(x_adv), axis=-1) == y
+            return keras.ops.logical_and(natural, robust)
+
+        self._correct = compiled(correct)
+
+    def accuracy(self) -> float:
+        """Share of the images classified correctly both clean and attacked."""
+        correct = keras.ops.convert_to_numpy(self._correct(self._images, self._labels))
+        return float(correct.mean())

@@ -1,0 +1,90 @@
+"""Exponential moving average of the classifier's weights."""
+
+import keras
+import numpy as np
+
+from keras_efgsm.backend import WeightAverager
+from keras_efgsm.checks import check_number
+
+
+@keras.saving.register_keras_serializable(package="keras_efgsm")
+class WeightAveraging(keras.callbacks.Callback):
+    """Averages the classifier's weights over the steps and puts the average in place at epoch ends.
+
+    From the end of each epoch (and before its validation) until the next begins, the classifier
+    holds the average, so that checkpoints, probes and snapshots of callbacks placed after this one
+    see it; so it does when training ends. Moving statistics of batch norm are averaged as the
+    weights are. The average of step n weighs the past with `min(momentum, (1 + n) / (10 + n))`,
+    so that short runs do not remember their first steps.
+
+    Keras's `SwapEMAWeights` leaves batch-norm statistics out, and a run stopped early ends with
+    the raw weights.
+
+    Args:
+        momentum: weight of the past, in [0, 1). Defaults to `0.999`.
+
+    Raises:
+        ValueError: if `momentum` is out of range.
+
+    Example:
+
+    ```python
+    trainer.fit(x, y, callbacks=[WeightAveraging(0.999), OverfittingStop()])
+    ```
+    """
+
+    def __init__(self, momentum: float = 0.999):
+        super().__init__()
+        self.momentum = check_number(momentum, "momentum", minimum=0.0, maximum=0.99999)
+        self._restored: dict | None = None
+        self._averager: WeightAverager | None = None
+        self._steps = 0
+        self._in_place = False
+
+    def on_train_begin(self, logs=None):
+        self._averager = WeightAverager(self.model.classifier.weights)
+        self._steps = 0
+        self._in_place = False
+        if self._restored is not None:
+            self._averager.set_values(self._restored["averages"], self._restored["raw"])
+            self._steps = int(self._restored["steps"])
+            self._in_place = True
+            self._restored = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._in_place:
+            self._averager.take_out()
+            self._in_place = False
+
+    def on_train_batch_end(self, batch, logs=None):
+        # With `steps_per_execution=n` this is called once for n steps.
+        steps = int(self.model.steps_per_execution)
+        self._steps += steps
+        momentum = min(self.momentum, (1 + self._steps) / (10 + self._steps))
+        self._averager.update(momentum**steps)
+
+    def on_test_begin(self, logs=None):
+        self._put_in_place()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._put_in_place()
+
+    def on_train_end(self, logs=None):
+        self._put_in_place()
+
+    def _put_in_place(self) -> None:
+        if self._averager is not None and not self._in_place:
+            self._averager.put_in()
+            self._in_place = True
+
+    def get_state(self) -> dict[str, list[np.ndarray] | int]:
+        """What a resume needs: averages, raw weights and the step count, at an epoch end."""
+        averages, raw = self._averager.values()
+        return {"averages": averages, "raw": raw, "steps": self._steps}
+
+    def set_state(self, state: dict) -> None:
+        """Takes back `get_state()` before the `fit` that resumes."""
+        self._restored = state
+
+    def get_config(self) -> dict:
+        return {"momentum": self.momentum}

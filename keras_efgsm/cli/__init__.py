@@ -1,0 +1,38 @@
+"""The command line `keras-efgsm`: the functions of the Python API, one command each."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; what was wrong with the input goes to stderr in one line, exit status 2.
+
+    Args:
+        arguments: the words after the program's name. Defaults to those of the process.
+
+    Returns:
+        0 on success, 2 on bad input, 130 when interrupted.
+    """
+    # Before TensorFlow is imported: its start-up notes would drown the first line of output.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from keras_efgsm.cli import evaluate, export, quickstart, train
+
+    parser = argparse.ArgumentParser(
+        prog="keras-efgsm",
+        description="Robust training of Keras image classifiers with eFGSM and a re-constructor.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (train, evaluate, export, quickstart):
+        module.add_command(commands)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, OSError, MemoryError, ImportError) as error:
+        print(f"keras-efgsm {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nkeras-efgsm {options.command}: interrupted", file=sys.stderr)
+        return 130
+    return 0

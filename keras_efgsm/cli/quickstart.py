@@ -1,0 +1,90 @@
+"""`keras-efgsm quickstart`: the whole way on scikit-learn's digits, without a download."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Adds `quickstart` to the parser."""
+    parser = commands.add_parser(
+        "quickstart",
+        help="train, evaluate and export on the digits data set in a few minutes",
+        description="Train a robust and an ordinary classifier on digits and compare them.",
+    )
+    parser.add_argument("--out", help="new folder; default the first free runs/quickstart-N")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Trains both, attacks both, exports the robust one and prints one table."""
+    import dataclasses
+
+    import keras
+
+    from keras_efgsm.attacks import PGD
+    from keras_efgsm.cli.export import export_run
+    from keras_efgsm.config import PRESETS
+    from keras_efgsm.data import load_data
+    from keras_efgsm.evaluation import evaluate_robustness
+    from keras_efgsm.networks import CLASSIFIERS
+    from keras_efgsm.training import train
+
+    out = Path(options.out) if options.out else _first_free(Path("runs/quickstart"))
+    config = dataclasses.replace(PRESETS["digits"], seed=options.seed)
+    console = Console()
+    console.print(f"training a robust classifier on digits, epsilon {config.epsilon:g}")
+    result = train(config, out / "robust", verbose=0)
+    console.print(f"  {result.metrics['training_seconds']:.0f} s; now the same network ordinarily")
+    keras.utils.set_random_seed(config.seed)
+    data = load_data("digits", "train")
+    ordinary = CLASSIFIERS[config.classifier](data.num_classes)
+    ordinary.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    ordinary.fit(data.pixels(), data.labels, epochs=config.epochs, verbose=0)
+    ordinary.save(out / "ordinary.keras")
+    test = load_data("digits", "test")
+    attacks = [
+        PGD(epsilon=config.epsilon, steps=100, step_size=config.epsilon / 30, loss=loss)
+        for loss in ("ce", "cw")
+    ]
+    console.print("attacking both with PGD-100")
+    reports = {
+        "robust (eFGSM)": evaluate_robustness(result.trainer.classifier, test, attacks),
+        "ordinary": evaluate_robustness(ordinary, test, attacks),
+    }
+    reports["robust (eFGSM)"].write_json(result.folder.evaluation)
+    reports["ordinary"].write_json(out / "ordinary.json")
+    exported = export_run(result.folder, out / "exported_models" / "digits")
+    table = Table(
+        title=f"digits, {len(test)} test images, epsilon {config.epsilon:g}, PGD-100, "
+        f"step {config.epsilon / 30:.4f}, 1 random start, seed 0"
+    )
+    table.add_column("classifier")
+    for heading in ("natural", "PGD-CE", "PGD-CW", "worst case"):
+        table.add_column(heading, justify="right")
+    for name, report in reports.items():
+        figures = [
+            report.natural_accuracy,
+            *(attack.robust_accuracy for attack in report.attacks),
+            report.worst_case_accuracy,
+        ]
+        table.add_row(name, *(f"{figure:.1%}" for figure in figures))
+    console.print(table)
+    for label, path in (
+        ("run folder", result.folder.path),
+        ("training curves", result.folder.curves),
+        ("SavedModel", exported.saved_model),
+        ("TFLite", exported.tflite),
+        ("model card", exported.model_card),
+    ):
+        console.print(f"{label:>16}: {path}", soft_wrap=True)
+
+
+def _first_free(base: Path) -> Path:
+    number = 1
+    while base.with_name(f"{base.name}-{number}").exists():
+        number += 1
+    return base.with_name(f"{base.name}-{number}")

@@ -1,0 +1,140 @@
+"""Everything a training run depends on, as one value that is written beside its result."""
+
+import dataclasses
+from typing import Any
+
+from keras_efgsm.attacks import EFGSM
+from keras_efgsm.checks import check_choice, check_count, check_epsilon, check_number
+from keras_efgsm.momentum import STORAGE_DTYPES
+from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
+from keras_efgsm.objectives import check_label_smoothing
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """Options of a training run; the same values on the same machine give the same classifier.
+
+    Args:
+        dataset: `"digits"`, the name of a tfds data set or a folder of class sub-folders.
+        classifier: name in `keras_efgsm.networks.CLASSIFIERS`.
+        reconstructor: name in `keras_efgsm.networks.RECONSTRUCTORS`, or None for none.
+        epsilon: L-infinity radius in pixels of [0, 1].
+        data_dir: where prepared tfds data sets lie. Defaults to the environment's
+            `TFDS_DATA_DIR`, else to tfds' own folder.
+        sigma: standard deviation of the start in pixels of [0, 1]. Defaults to `0.1`.
+        momentum_decay: weight of the past in the momentum. Defaults to `0.95`.
+        momentum_from: as in `EFGSM`. Defaults to `"gradient"`.
+        momentum_dtype: storage of the momentum. Defaults to `"int8"`.
+        rivals: as in `EFGSM`. Defaults to 1, the runner-up.
+        overshoot: as in `EFGSM`. Defaults to `1.0`.
+        use_projection: as in `EFGSM`. Defaults to `True`.
+        classification_weight: lambda of the joint loss; unused without a re-constructor. Defaults
+            to `0.1`.
+        label_smoothing: share of each label spread over the classes. Defaults to `0.1`.
+        epochs: passes over the training data. Defaults to 30.
+        batch_size: images per step. Defaults to 128.
+        learning_rate: peak of the cosine schedule of Adam. Defaults to `2e-3`.
+        warmup_epochs: linear rise of the learning rate from zero. Defaults to `0.5`.
+        weight_averaging: momentum of the running average of the weights; 0 for none. Defaults to
+            `0.999`.
+        overfitting_stop: whether to end training when it overfits to its own attack. Defaults to
+            `True`.
+        overfitting_probe: whether a PGD probe must confirm the margin signal before the stop.
+            Defaults to `True`.
+        seed: of weights, order and noise. Defaults to 0.
+
+    Raises:
+        ValueError: if an option is out of range or unknown.
+
+    Example:
+
+    ```python
+    config = dataclasses.replace(PRESETS["mnist"], epochs=10)
+    ```
+    """
+
+    dataset: str
+    classifier: str
+    reconstructor: str | None
+    epsilon: float
+    data_dir: str | None = None
+    sigma: float = 0.1
+    momentum_decay: float = 0.95
+    momentum_from: str = "gradient"
+    momentum_dtype: str = "int8"
+    rivals: int | str = 1
+    overshoot: float = 1.0
+    use_projection: bool = True
+    classification_weight: float = 0.1
+    label_smoothing: float = 0.1
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    warmup_epochs: float = 0.5
+    weight_averaging: float = 0.999
+    overfitting_stop: bool = True
+    overfitting_probe: bool = True
+    seed: int = 0
+
+    def __post_init__(self):
+        check_choice(self.classifier, "classifier", tuple(CLASSIFIERS))
+        check_choice(self.reconstructor, "reconstructor", (None, *RECONSTRUCTORS))
+        check_epsilon(self.epsilon)
+        check_choice(self.momentum_dtype, "momentum_dtype", STORAGE_DTYPES)
+        check_number(self.classification_weight, "classification_weight", minimum=0.0, strict=True)
+        check_label_smoothing(self.label_smoothing)
+        check_count(self.epochs, "epochs")
+        check_count(self.batch_size, "batch_size")
+        check_number(self.learning_rate, "learning_rate", minimum=0.0, strict=True)
+        check_number(self.warmup_epochs, "warmup_epochs", minimum=0.0)
+        check_number(self.weight_averaging, "weight_averaging", minimum=0.0, maximum=0.99999)
+        check_count(self.seed, "seed", minimum=0)
+        self.attack()
+
+    def attack(self) -> EFGSM:
+        """The attack of the training."""
+        return EFGSM(
+            epsilon=self.epsilon,
+            sigma=self.sigma,
+            decay=self.momentum_decay,
+            rivals=self.rivals,
+            overshoot=self.overshoot,
+            use_projection=self.use_projection,
+            momentum_from=self.momentum_from,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options as plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainingConfig":
+        """Reads what `to_dict` wrote.
+
+        Raises:
+            ValueError: if an option is unknown or missing.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        required = {"dataset", "classifier", "reconstructor", "epsilon"}
+        if not required <= set(values) <= known:
+            raise ValueError(
+                f"A training configuration must have {sorted(required)} and no options but "
+                f"{sorted(known)}. Received: options={sorted(values)}"
+            )
+        return cls(**values)
+
+
+PRESETS: dict[str, TrainingConfig] = {
+    "digits": TrainingConfig(
+        dataset="digits",
+        classifier="digits",
+        reconstructor="digits",
+        epsilon=0.2,
+        epochs=60,
+        batch_size=64,
+        weight_averaging=0.99,
+    ),
+    "mnist": TrainingConfig(
+        dataset="mnist", classifier="mnist", reconstructor="mnist", epsilon=0.3, epochs=40
+    ),
+}

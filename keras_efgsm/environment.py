@@ -1,0 +1,55 @@
+"""What a figure was measured with: versions and hardware, and nothing that names the machine."""
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+
+import tensorflow as tf
+
+import keras_efgsm
+
+_PACKAGES = ("tensorflow", "keras", "numpy")
+
+
+def versions(*extra: str) -> dict[str, str]:
+    """Versions of Python, this library and the packages that decide a result.
+
+    Args:
+        *extra: names of further packages.
+
+    Example:
+
+    ```python
+    versions("cleverhans")["keras"]
+    ```
+    """
+    found = {"python": platform.python_version(), "keras_efgsm": keras_efgsm.__version__}
+    return found | {name: importlib.metadata.version(name) for name in (*_PACKAGES, *extra)}
+
+
+def hardware() -> str:
+    """The processor's model, the cores this process may use, and the GPUs if there are any.
+
+    Example:
+
+    ```python
+    hardware()  # "AMD EPYC, 2 cores"
+    ```
+    """
+    allowed = getattr(os, "sched_getaffinity", None)
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    parts = [f"{_processor()}, {cores} core{'s' if cores > 1 else ''}"]
+    for gpu in tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(gpu)
+        parts.append(details.get("device_name", "GPU"))
+    return ", ".join(parts)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

@@ -1,0 +1,163 @@
+"""The classifier as a SavedModel: one endpoint for pixels, one for the bytes of image files."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from keras_efgsm.export.contract import Contract, check_contract
+from keras_efgsm.export.precision import float32_twin
+
+LABELS_FILE = "labels.txt"
+
+
+def write_saved_model(
+    classifier: keras.Model, path: str | os.PathLike, class_names: Sequence[str]
+) -> None:
+    """Writes `classifier` as a SavedModel that needs neither Keras nor this library to run.
+
+    Signatures, with H, W, C and K those of the classifier:
+
+    - `serving_default`: `image` float32 `(batch, H, W, C)`, pixels in [0, 1], to
+      `logits` and `probabilities`, float32 `(batch, K)`. It can be differentiated
+      after `tf.saved_model.load`, as long as the loaded object is kept.
+    - `serving_bytes`: `image_bytes` string `(batch,)`, PNG or JPEG files, to
+      `class_id` int64 `(batch,)`, `label` string `(batch,)` and `probabilities`.
+
+    Images of another size are refused inside the graph, not resized. Only the weights that the
+    answers depend on are stored, each once, and all computation is in float32.
+
+    Args:
+        classifier: functional or sequential model, float images
+            `(batch, H, W, C)` in [0, 1] to logits `(batch, K)`.
+        path: the folder to write; it must not exist yet.
+        class_names: the K labels, in the order of the logits.
+
+    Raises:
+        ValueError: if `path` exists, or if `classifier` or `class_names` are
+            not what `check_contract` asks for.
+
+    Example:
+
+    ```python
+    classifier = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    write_saved_model(classifier, "cats_and_dogs", ["cat", "dog"])
+    model = tf.saved_model.load("cats_and_dogs")
+    model.signatures["serving_default"](image=tf.zeros((1, 8, 8, 1)))["probabilities"]
+    ```
+    """
+    path = Path(path)
+    if os.path.lexists(path):
+        raise ValueError(f"`path` must not exist yet. Received: path={str(path)!r}")
+    contract = check_contract(classifier, class_names)
+    classifier = float32_twin(classifier)
+    with tempfile.TemporaryDirectory() as folder:
+        labels_file = Path(folder) / LABELS_FILE
+        labels_file.write_text("".join(f"{n}\n" for n in contract.class_names), encoding="utf-8")
+        module = tf.Module()
+        # The initializer carries its file along as an asset of the SavedModel.
+        module.labels = tf.lookup.StaticHashTable(_LabelsInitializer(labels_file), default_value="")
+        signatures = {
+            "serving_default": _pixels_endpoint(classifier, contract),
+            "serving_bytes": _bytes_endpoint(classifier, contract, module.labels),
+        }
+        # The module holds what the graphs read and nothing else: no optimizer, no seed, no metric.
+        used = {v.ref(): v for s in signatures.values() for v in s.variables}
+        module.weights = list(used.values())
+        tf.saved_model.save(module, str(path), signatures=signatures)
+
+
+class _LabelsInitializer(tf.lookup.TextFileInitializer):
+    """Line number to line of a file, in a table named after the lines.
+
+    TensorFlow would name the table after the path, which would leave with the graph. Tables of one
+    name are one table where a session loads two models, so the name has to tell labels apart.
+    """
+
+    def __init__(self, labels_file: Path):
+        self._table_name = f"labels_{hashlib.sha256(labels_file.read_bytes()).hexdigest()[:16]}"
+        super().__init__(
+            str(labels_file),
+            key_dtype=tf.int64,
+            key_index=tf.lookup.TextFileIndex.LINE_NUMBER,
+            value_dtype=tf.string,
+            value_index=tf.lookup.TextFileIndex.WHOLE_LINE,
+        )
+
+    @property
+    def _shared_name(self) -> str:
+        return self._table_name
+
+
+def _pixels_endpoint(classifier: keras.Model, contract: Contract):
+    spec = tf.TensorSpec((None, *contract.image_shape), tf.float32, name="image")
+
+    @tf.function(input_signature=[spec], autograph=False)
+    def serving_default(image):
+        # Neither the Python wrapper nor a session compares what is fed with the signature, and
+        # from a static shape the check would be folded away: hide the shape first.
+        image = tf.raw_ops.PlaceholderWithDefault(input=image, shape=tf.TensorShape(None))
+        return _answer(classifier, _refuse_other_size(image, contract, "image", batched=True))
+
+    return serving_default.get_concrete_function()
+
+
+def _bytes_endpoint(classifier: keras.Model, contract: Contract, labels: tf.lookup.StaticHashTable):
+    channels = contract.image_shape[2]
+
+    def decode(contents):
+        pixels = tf.io.decode_image(contents, channels=channels, expand_animations=False)
+        pixels = _refuse_other_size(pixels, contract, "image_bytes", batched=False)
+        return tf.cast(pixels, tf.float32) / 255.0
+
+    @tf.function(
+        input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")], autograph=False
+    )
+    def serving_bytes(image_bytes):
+        spec = tf.TensorSpec(contract.image_shape, tf.float32)
+        answer = _answer(classifier, tf.map_fn(decode, image_bytes, fn_output_signature=spec))
+        class_id = tf.argmax(answer["logits"], axis=-1, output_type=tf.int64)
+        return {
+            "class_id": class_id,
+            "label": labels.lookup(class_id),
+            "probabilities": answer["probabilities"],
+        }
+
+    return serving_bytes.get_concrete_function()
+
+
+def _answer(classifier: keras.Model, image: tf.Tensor) -> dict[str, tf.Tensor]:
+    logits = tf.cast(classifier(image, training=False), tf.float32)
+    return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
+
+
+def _refuse_other_size(image: tf.Tensor, contract: Contract, name: str, *, batched: bool):
+    height, width, channels = contract.image_shape
+    received, first = tf.shape(image), 1 if batched else 0
+    # Sizes of another rank must not be compared: they would broadcast, or fail with no message.
+    is_right = tf.logical_and(
+        tf.equal(tf.rank(image), 3 + first),
+        tf.raw_ops.Equal(
+            x=received[first:], y=list(contract.image_shape), incompatible_shape_error=False
+        ),
+    )
+    expected = "(batch, {}, {}, {})" if batched else "({}, {}, {})"
+    message = (
+        f"`{name}` must hold images of {height} x {width} pixels with {channels} channel(s), shape "
+        f"{expected.format(height, width, channels)}; they are not resized here. "
+        f"Received: {name}.shape="
+    )
+    check = tf.raw_ops.Assert(
+        condition=tf.reduce_all(is_right), data=[message, received], summarize=8
+    )
+    with tf.control_dependencies([check]):
+        image = tf.identity(image)
+    # Not `ensure_shape`: inside the loop over files it runs, and complains, before the check does.
+    image.set_shape(((None,) if batched else ()) + contract.image_shape)
+    return image

@@ -1,0 +1,132 @@
+"""The folder of a training run: what lies in it, and who may write to it."""
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from keras_efgsm.config import TrainingConfig
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Writes a file under a temporary name and renames it, so that it is never half-written."""
+    partial = path.with_name(f".{path.name}.partial")
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        with open(partial, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class RunFolder:
+    """The folder of a training run.
+
+    It holds `config.json`, `history.csv`, `metrics.json`, `classifier.keras`, `checkpoint.npz`,
+    `curves.png`, and `evaluation.json` once it was evaluated.
+
+    Args:
+        path: the folder.
+
+    Example:
+
+    ```python
+    config = RunFolder("runs/mnist").read_config()
+    ```
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.history = self.path / "history.csv"
+        self.metrics = self.path / "metrics.json"
+        self.classifier = self.path / "classifier.keras"
+        self.checkpoint = self.path / "checkpoint.npz"
+        self.curves = self.path / "curves.png"
+        self.evaluation = self.path / "evaluation.json"
+
+    def prepare(self, config: TrainingConfig, resume: bool) -> None:
+        """Makes the folder, or checks that it holds the run to be resumed.
+
+        Raises:
+            ValueError: if the folder holds something else, another run, or nothing to resume.
+            PermissionError: if it cannot be written.
+        """
+        received = f"Received: out={str(self.path)!r}"
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"`out` must be a folder, but a file is there. {received}")
+        occupied = self.path.exists() and any(self.path.iterdir())
+        if resume:
+            self._check_same_run(config)
+        elif self.config.exists():
+            raise ValueError(
+                "`out` holds a run already; give another folder, or `--resume` to continue it. "
+                f"{received}"
+            )
+        elif occupied:
+            raise ValueError(f"`out` must be a new or empty folder, but holds files. {received}")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not resume:
+                write_atomically(self.config, json.dumps(config.to_dict(), indent=2) + "\n")
+            elif not os.access(self.path, os.W_OK):
+                raise PermissionError("no right to write")
+        except OSError as error:
+            raise PermissionError(f"`out` must be writable ({error}). {received}") from error
+
+    def _check_same_run(self, config: TrainingConfig) -> None:
+        if not self.config.exists():
+            raise ValueError(
+                "`--resume` continues a run, but there is none in the folder. "
+                f"Received: out={str(self.path)!r}"
+            )
+        stored, given = self.read_config().to_dict(), config.to_dict()
+        # Where the data lie may change between machines; what they are may not.
+        differing = [k for k in given if given[k] != stored[k] and k != "data_dir"]
+        if differing:
+            listed = ", ".join(f"{k}: {stored[k]!r} there, {given[k]!r} now" for k in differing)
+            raise ValueError(
+                f"`--resume` continues a run with its own options; these differ: {listed}. "
+                f"Received: out={str(self.path)!r}"
+            )
+
+    def read_config(self) -> TrainingConfig:
+        """The run's configuration.
+
+        Raises:
+            ValueError: if `config.json` is missing, damaged or of something else.
+        """
+        try:
+            return TrainingConfig.from_dict(json.loads(self.config.read_text()))
+        except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"A run folder must hold a readable config.json ({error}). "
+                f"Received: path={str(self.path)!r}"
+            ) from error
+
+    def write_history(self, rows: list[dict[str, Any]]) -> None:
+        """Writes one line per epoch."""
+        columns = list(dict.fromkeys(name for row in rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomically(self.history, text.getvalue())
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Writes how training ended."""
+        write_atomically(self.metrics, json.dumps(metrics, indent=2) + "\n")
+
+    def save_classifier(self, classifier: Any) -> None:
+        """Saves the classifier, under a temporary name until it is whole."""
+        partial = self.path / ".partial.keras"
+        try:
+            classifier.save(partial)
+            os.replace(partial, self.classifier)
+        finally:
+            partial.unlink(missing_ok=True)

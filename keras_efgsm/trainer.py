@@ -130,7 +130,8 @@ class AdversarialTrainer(TrainStep, keras.Model):
         self._part_metrics = [keras.metrics.Mean(name=name) for name in objective.part_names]
         self._accuracy_metric = keras.metrics.Mean(name="accuracy")
         self._robust_metric = RecentMean(name="margin_robust_accuracy")
-        self._shortfall_metric = RecentMean(name="attack_shortfall")
+        if attack.has_shortfall:
+            self._shortfall_metric = RecentMean(name="attack_shortfall")
         self.built = True
 
     def fit(self, x: Any = None, y: Any = None, *args, **kwargs) -> keras.callbacks.History:
@@ -263,15 +264,16 @@ class AdversarialTrainer(TrainStep, keras.Model):
         self, batch: TrainingBatch, perturbed: Any, result: ObjectiveResult
     ) -> None:
         """The free signals of catastrophic overfitting; `OverfittingStop` says how to read them."""
-        survived = equations.margin(result.logits, batch.labels) > 0.0
-        if perturbed.predicted_gain is not None:
+        if perturbed.robust is not None:
+            self._robust_metric.update_state(perturbed.robust)
+            return
+        robust = equations.margin(result.logits, batch.labels) > 0.0
+        if self.attack.has_shortfall:
             gain = self.attack.loss_of(result.logits, batch.labels) - perturbed.start_loss
             fell_short = gain < 0.5 * perturbed.predicted_gain
             self._shortfall_metric.update_state(fell_short)
-            survived = ops.logical_and(survived, ops.logical_not(fell_short))
-        if perturbed.robust is not None:
-            survived = perturbed.robust
-        self._robust_metric.update_state(survived)
+            robust = ops.logical_and(robust, ops.logical_not(fell_short))
+        self._robust_metric.update_state(robust)
 
     def _update_accuracy(self, labels: Tensor, logits: Tensor) -> None:
         correct = ops.equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32"))

@@ -46,6 +46,9 @@ def accuracy(engine, attack, small, **options):
 @pytest.mark.parametrize("loss", ["ce", "cw"])
 def test_both_engines_make_the_same_images_from_the_clean_start(small, loss):
     attack = PGD(epsilon=0.05, steps=8, step_size=0.012, random_start=False, loss=loss)
+    model, x, y = small
+    # Some labels are not what the network answers: the label given is what counts.
+    small = model, x, np.where(np.arange(len(y)) % 4, y, (y + 1) % 5)
     native, theirs = (images_of(engine, attack, small) for engine in ENGINES)
     # A gradient of exactly zero's neighbourhood may round to either sign; nearly none does.
     assert np.mean(np.abs(native - theirs) > 1e-5) < 1e-3

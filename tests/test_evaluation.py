@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from rich.console import Console
+from rich.progress import Progress
 
 from keras_efgsm.attacks import EFGSM, FGSM, PGD, Identity
 from keras_efgsm.data import ImageData
-from keras_efgsm.evaluation import ENGINES, EvaluatedModel, evaluate_robustness, load_classifier
+from keras_efgsm.evaluation import (
+    ENGINES,
+    EvaluatedModel,
+    evaluate_robustness,
+    load_classifier,
+    robustness,
+)
 from keras_efgsm.trainer import AdversarialTrainer
 
 # A 2 x 2 image is of class 1 if its four pixels sum to more than 2. With epsilon 0.2 the worst
@@ -253,8 +260,10 @@ def test_logits_that_an_attack_drives_to_nan_do_not_count_as_robust():
         return tf.where(tf.abs(bright)[:, None] < 0.7, float("nan"), logits)
 
     model = EvaluatedModel(logits_fn, (2, 2, 1), 2, "brittle")
-    x = np.full((1, 2, 2, 1), 0.9, "float32")
-    report = evaluate(model, (x, [1]), PGD(epsilon=0.3, steps=1, random_start=False, step_size=0.3))
+    # Class 0, which is what argmax makes of NaN.
+    x = np.full((1, 2, 2, 1), 0.1, "float32")
+    attack = PGD(epsilon=0.3, steps=1, step_size=0.3, random_start=False)
+    report = evaluate(model, (x, [0]), attack)
     assert report.natural_accuracy == 1.0 and report.worst_case_accuracy == 0.0
 
 
@@ -364,6 +373,22 @@ def test_a_progress_bar_on_a_terminal_shows_images_and_robust_share(monkeypatch,
     assert "pgd-ce 2/2" in shown and "11/11" in shown and "50.00%" in shown
     evaluate(brightness_classifier(), (X, Y), attack, progress=False)
     assert capfd.readouterr().err == ""
+
+
+def test_the_bar_shows_the_robust_share_of_the_images_known_so_far(monkeypatch):
+    shown = []
+
+    class Recorder(Progress):
+        def update(self, task_id, **changes):
+            shown.append(changes.get("robust"))
+            super().update(task_id, **changes)
+
+    monkeypatch.setattr(robustness, "_progress_bar", lambda wanted: Recorder(disable=True))
+    attack = PGD(epsilon=EPSILON, steps=2, step_size=0.2, random_start=False)
+    evaluate(brightness_classifier(), (X[:6], Y[:6]), attack, batch_size=2)
+    # Image 5 is misclassified and in no batch, but it counts in the end.
+    expected = ["100.00%", "75.00%", "60.00%", "50.00%"]
+    assert shown == [f"robust so far {share}" for share in expected]
 
 
 def test_a_model_is_loaded_from_each_place_it_can_lie_in(tmp_path):

@@ -18,8 +18,8 @@ class Perturbed(NamedTuple):
 
     Attributes:
         images: adversarial images `(B, H, W, C)`.
-        start_loss: the attack's own loss `(B,)` at its start, see `Attack.loss_of`; None if it
-            makes no single linear step.
+        start_loss: the attack's own loss `(B,)` at its start, see `Attack.loss_of`; None unless
+            `Attack.has_shortfall`.
         predicted_gain: by how much the linearised loss rises from the start to `images`, `(B,)`;
             None as `start_loss`.
         robust: whether `(B,)` the linearised margin stays positive over the whole ball; None if
@@ -49,6 +49,8 @@ class Attack:
 
     name = "attack"
     uses_momentum = False
+    # Whether it makes one step whose gain can be compared with what its gradient promised.
+    has_shortfall = False
     loss = "ce"
 
     def __init__(self, *, epsilon: float):

@@ -101,8 +101,6 @@ class EFGSM(Attack):
         direction = -gradient if self.momentum_from == "gradient" else x_adv - x
         return Perturbed(
             images=x_adv,
-            start_loss=-nearest_margin,
-            predicted_gain=-keras.ops.sum(gradient * (x_adv - start), axis=(1, 2, 3)),
             robust=worst > 0.0,
             momentum=equations.update_momentum(momentum, direction, self.decay),
         )

@@ -33,6 +33,7 @@ class FGSM(Attack):
     """
 
     name = "fgsm"
+    has_shortfall = True
 
     def __init__(
         self,

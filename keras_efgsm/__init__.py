@@ -1,3 +1,59 @@
-"""Robust training of Keras image classifiers with enhanced FGSM and a re-constructor."""
+"""Robust training of Keras image classifiers with enhanced FGSM and a re-constructor.
+
+```python
+trainer = AdversarialTrainer(classifier, EFGSM(epsilon=0.3), reconstructor)
+trainer.compile(optimizer="adam")
+trainer.fit(x_train, y_train, batch_size=128, epochs=20, callbacks=[OverfittingStop()])
+report = evaluate_robustness(trainer.classifier, (x_test, y_test), PGD(epsilon=0.3))
+export_classifier(trainer.classifier, "exported_models/mine", class_names=names)
+```
+"""
 
 __version__ = "0.1.0"
+
+from keras_efgsm.attacks import EFGSM, FGSM, PGD, Attack, Identity
+from keras_efgsm.callbacks import OverfittingStop, WeightAveraging
+from keras_efgsm.config import PRESETS, TrainingConfig
+from keras_efgsm.data import ImageData, load_data, with_sample_ids
+from keras_efgsm.evaluation import evaluate_robustness, load_classifier
+from keras_efgsm.export import export_classifier
+from keras_efgsm.momentum import SampleMomentum
+from keras_efgsm.networks import (
+    digits_classifier,
+    digits_reconstructor,
+    mnist_classifier,
+    mnist_paper_classifier,
+    mnist_reconstructor,
+)
+from keras_efgsm.objectives import AdversarialCrossEntropy, JointReconstruction, Objective
+from keras_efgsm.trainer import AdversarialTrainer
+from keras_efgsm.training import train
+
+__all__ = [
+    "EFGSM",
+    "FGSM",
+    "PGD",
+    "PRESETS",
+    "AdversarialCrossEntropy",
+    "AdversarialTrainer",
+    "Attack",
+    "Identity",
+    "ImageData",
+    "JointReconstruction",
+    "Objective",
+    "OverfittingStop",
+    "SampleMomentum",
+    "TrainingConfig",
+    "WeightAveraging",
+    "digits_classifier",
+    "digits_reconstructor",
+    "evaluate_robustness",
+    "export_classifier",
+    "load_classifier",
+    "load_data",
+    "mnist_classifier",
+    "mnist_paper_classifier",
+    "mnist_reconstructor",
+    "train",
+    "with_sample_ids",
+]

@@ -39,8 +39,8 @@ class TrainingConfig:
             `0.999`.
         overfitting_stop: whether to end training when it overfits to its own attack. Defaults to
             `True`.
-        overfitting_probe: whether a PGD probe must confirm the margin signal before the stop.
-            Defaults to `True`.
+        probe_images: how many training images, at most a tenth, are held out for the PGD probe
+            that confirms the stop; 0 to stop by the margins alone. Defaults to 256.
         seed: of weights, order and noise. Defaults to 0.
 
     Raises:
@@ -73,7 +73,7 @@ class TrainingConfig:
     warmup_epochs: float = 0.5
     weight_averaging: float = 0.999
     overfitting_stop: bool = True
-    overfitting_probe: bool = True
+    probe_images: int = 256
     seed: int = 0
 
     def __post_init__(self):
@@ -88,6 +88,7 @@ class TrainingConfig:
         check_number(self.learning_rate, "learning_rate", minimum=0.0, strict=True)
         check_number(self.warmup_epochs, "warmup_epochs", minimum=0.0)
         check_number(self.weight_averaging, "weight_averaging", minimum=0.0, maximum=0.99999)
+        check_count(self.probe_images, "probe_images", minimum=0)
         check_count(self.seed, "seed", minimum=0)
         self.attack()
 

@@ -119,8 +119,9 @@ def train(
     if test_data is None:
         test_data = load_data(config.dataset, "test", config.data_dir)
     keras.utils.set_random_seed(config.seed)
+    train_data, probe = _hold_out_probe(config, train_data)
     trainer = build_trainer(config, train_data)
-    callbacks = _stateful_callbacks(config, train_data)
+    callbacks = _stateful_callbacks(config, probe)
     folder.prepare(config, resume)
     epoch, rows, stopped = 0, [], False
     if resume and folder.checkpoint.exists():
@@ -147,6 +148,7 @@ def train(
     metrics = {
         "natural_accuracy": natural["accuracy"],
         "test_images": len(test_data),
+        "train_images": len(train_data),
         "epochs": len(recorder.rows),
         "training_seconds": round(recorder.seconds, 1),
         "stop": callbacks["stop"].report() if "stop" in callbacks else None,
@@ -164,14 +166,21 @@ def train(
     return TrainingResult(trainer, metrics, folder)
 
 
-def _stateful_callbacks(config: TrainingConfig, data: ImageData) -> dict:
+def _hold_out_probe(
+    config: TrainingConfig, data: ImageData
+) -> tuple[ImageData, tuple[Any, Any] | None]:
+    """Training data without the images of the probe, and these; no images of the test split."""
+    count = min(config.probe_images, len(data) // 10)
+    if not config.overfitting_stop or count == 0:
+        return data, None
+    rest, held_out = data.split(count / len(data), seed=config.seed)
+    return rest, (held_out.pixels(), held_out.labels)
+
+
+def _stateful_callbacks(config: TrainingConfig, probe: tuple[Any, Any] | None) -> dict:
     callbacks = {}
     if config.weight_averaging:
         callbacks["averaging"] = WeightAveraging(config.weight_averaging)
     if config.overfitting_stop:
-        probe = None
-        if config.overfitting_probe:
-            held = data.take(256)
-            probe = (held.pixels(), held.labels)
         callbacks["stop"] = OverfittingStop(probe=probe)
     return callbacks

@@ -387,8 +387,7 @@ def test_the_bar_shows_the_robust_share_of_the_images_known_so_far(monkeypatch):
     attack = PGD(epsilon=EPSILON, steps=2, step_size=0.2, random_start=False)
     evaluate(brightness_classifier(), (X[:6], Y[:6]), attack, batch_size=2)
     # Image 5 is misclassified and in no batch, but it counts in the end.
-    expected = ["100.00%", "75.00%", "60.00%", "50.00%"]
-    assert shown == [f"robust so far {share}" for share in expected]
+    assert shown == [2 / 2, 3 / 4, 3 / 5, 3 / 6]
 
 
 def test_a_model_is_loaded_from_each_place_it_can_lie_in(tmp_path):

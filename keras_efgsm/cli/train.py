@@ -26,6 +26,7 @@ _OPTIONS = (
     ("--batch-size", "batch_size", int, "images per step"),
     ("--learning-rate", "learning_rate", float, "peak of the cosine schedule"),
     ("--weight-averaging", "weight_averaging", float, "momentum of the averaged weights, 0: none"),
+    ("--probe-images", "probe_images", int, "held-out images that confirm the stop, 0: none"),
     ("--classifier", "classifier", str, "network, see the documentation"),
     ("--seed", "seed", int, "of weights, order and noise"),
 )

@@ -125,7 +125,7 @@ def evaluate_robustness(
                 AttackResult(
                     name=_name(attack),
                     engine=engine,
-                    loss=getattr(attack, "loss", None),
+                    loss=_chosen_loss(attack),
                     epsilon=attack.epsilon,
                     steps=getattr(attack, "steps", 1),
                     step_size=getattr(attack, "step_size", None),
@@ -233,8 +233,8 @@ def _withstand(
     """Which images are still classified correctly after every restart of one attack."""
     robust = correct.copy()
     size = min(batch_size, max(1, int(correct.sum())))
-    first = f"{_name(attack)} 1/{restarts}" if restarts > 1 else _name(attack)
-    task = bar.add_task(first, total=int(correct.sum()), robust="")
+    title = f"{_name(attack)} 1/{restarts}"
+    task = bar.add_task(title, total=int(correct.sum()), robust=correct.mean())
     for restart in range(restarts):
         for chosen, padded in _batches(np.flatnonzero(robust), size):
             x, labels = images.pixels(padded), tf.constant(images.labels[padded])
@@ -248,12 +248,12 @@ def _withstand(
             robust[chosen] = held
             # Before the first run is through, the images behind this batch are not known yet.
             known = len(robust) if restart else chosen[-1] + 1
-            bar.update(task, advance=len(chosen), robust=_robust_so_far(robust[:known]))
+            bar.update(task, advance=len(chosen), robust=robust[:known].mean())
         if restart + 1 < restarts:
             # The next run attacks the survivors only.
             total = bar.tasks[task].completed + int(robust.sum())
             bar.update(task, total=total, description=f"{_name(attack)} {restart + 2}/{restarts}")
-    bar.update(task, robust=_robust_so_far(robust))
+    bar.update(task, robust=robust.mean())
     return robust
 
 
@@ -273,17 +273,19 @@ def _check_in_ball(x_adv: np.ndarray, x: np.ndarray, attack: Attack) -> None:
         )
 
 
+def _chosen_loss(attack: Attack) -> str | None:
+    """The loss if it is an option of this attack; every attack has one it is described by."""
+    return attack.get_config().get("loss")
+
+
 def _name(attack: Attack) -> str:
-    return f"{attack.name}-{attack.loss}" if hasattr(attack, "loss") else attack.name
+    loss = _chosen_loss(attack)
+    return f"{attack.name}-{loss}" if loss else attack.name
 
 
 def _has_random_start(attack: Attack) -> bool:
     # eFGSM has no such option; its start is random unless its spread is zero.
     return bool(getattr(attack, "random_start", getattr(attack, "sigma", 0.0) > 0.0))
-
-
-def _robust_so_far(robust: np.ndarray) -> str:
-    return f"robust so far {robust.mean():.2%}"
 
 
 def _progress_bar(wanted: bool) -> Progress:
@@ -292,7 +294,7 @@ def _progress_bar(wanted: bool) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[robust]}"),
+        TextColumn("robust so far {task.fields[robust]:.2%}"),
         TimeRemainingColumn(),
         console=console,
         disable=not (wanted and console.is_terminal),

@@ -138,6 +138,7 @@ def measure_storage(dtype: str, count: int, epochs: int, seed: int) -> dict:
 
 
 def main() -> None:
+    """Runs the benchmark and prints its tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=int, default=12800)
     parser.add_argument("--rounds", type=int, default=5, help="timed epochs of each model")

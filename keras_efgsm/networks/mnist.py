@@ -3,12 +3,15 @@
 import keras
 from keras import layers
 
+from keras_efgsm.networks.subpixel import depth_to_space, space_to_depth
+
 
 def mnist_classifier(num_classes: int = 10, name: str = "mnist_classifier") -> keras.Model:
     """Stride-2 classifier with as many parameters as the paper's at a fifth of its cost.
 
     4x4/2 convolutions of 16 and 32 channels, dense 112, logits: 185,354 parameters and 0.61
-    million multiply-adds per image, against 3.0 million of `mnist_paper_classifier`.
+    million multiply-adds per image, against 3.0 million of `mnist_paper_classifier`. The first
+    convolution is written as a 2x2 one on 2x2 blocks of pixels, see `subpixel.py`.
 
     Args:
         num_classes: number of logits K. Defaults to 10.
@@ -25,7 +28,8 @@ def mnist_classifier(num_classes: int = 10, name: str = "mnist_classifier") -> k
     """
     options = {"activation": "relu", "kernel_initializer": "he_normal"}
     inputs = keras.Input((28, 28, 1), name="image")
-    x = layers.Conv2D(16, 4, strides=2, padding="same", **options)(inputs)
+    x = space_to_depth(layers.ZeroPadding2D(1)(inputs))
+    x = layers.Conv2D(16, 2, **options)(x)
     x = layers.Conv2D(32, 4, strides=2, padding="same", **options)(x)
     x = layers.Flatten()(x)
     x = layers.Dense(112, **options)(x)
@@ -67,8 +71,10 @@ def mnist_paper_classifier(
 def mnist_reconstructor(num_classes: int = 10, name: str = "mnist_reconstructor") -> keras.Model:
     """The paper's re-constructor: two dense and three transposed convolutional layers, 0.26 M.
 
-    Dense 256, dense 7x7x20, transposed convolutions 16, 8/2 and 1/2: 259,757 parameters. The first
-    of the three keeps the 7x7 grid, which costs a third of upsampling at once.
+    Dense 256, dense 7x7x20, transposed convolutions 3x3 to 16 channels, 2x2/2 to 8 and 2x2/2 to
+    1: 258,152 parameters. The first keeps the 7x7 grid; the other two, whose kernels do not
+    overlap, are written as 1x1 convolutions that make four pixels each, see `subpixel.py`. It
+    takes half the time of 4x4/2 kernels.
 
     Args:
         num_classes: length K of the probability vector. Defaults to 10.
@@ -88,6 +94,6 @@ def mnist_reconstructor(num_classes: int = 10, name: str = "mnist_reconstructor"
     x = layers.Dense(7 * 7 * 20, activation="relu")(x)
     x = layers.Reshape((7, 7, 20))(x)
     x = layers.Conv2DTranspose(16, 3, padding="same", activation="relu")(x)
-    x = layers.Conv2DTranspose(8, 4, strides=2, padding="same", activation="relu")(x)
-    x = layers.Conv2DTranspose(1, 4, strides=2, padding="same", activation="sigmoid")(x)
+    x = depth_to_space(layers.Conv2D(4 * 8, 1, activation="relu")(x))
+    x = depth_to_space(layers.Conv2D(4 * 1, 1, activation="sigmoid")(x))
     return keras.Model(inputs, x, name=name)

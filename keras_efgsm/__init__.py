@@ -9,8 +9,6 @@ export_classifier(trainer.classifier, "exported_models/mine", class_names=names)
 ```
 """
 
-__version__ = "0.1.0"
-
 from keras_efgsm.attacks import EFGSM, FGSM, PGD, Attack, Identity
 from keras_efgsm.callbacks import OverfittingStop, WeightAveraging
 from keras_efgsm.config import PRESETS, TrainingConfig
@@ -28,6 +26,7 @@ from keras_efgsm.networks import (
 from keras_efgsm.objectives import AdversarialCrossEntropy, JointReconstruction, Objective
 from keras_efgsm.trainer import AdversarialTrainer
 from keras_efgsm.training import train
+from keras_efgsm.version import __version__
 
 __all__ = [
     "EFGSM",
@@ -45,6 +44,7 @@ __all__ = [
     "SampleMomentum",
     "TrainingConfig",
     "WeightAveraging",
+    "__version__",
     "digits_classifier",
     "digits_reconstructor",
     "evaluate_robustness",

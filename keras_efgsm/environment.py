@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-import keras_efgsm
+from keras_efgsm.version import __version__
 
 _PACKAGES = ("tensorflow", "keras", "numpy")
 
@@ -24,7 +24,7 @@ def versions(*extra: str) -> dict[str, str]:
     versions("cleverhans")["keras"]
     ```
     """
-    found = {"python": platform.python_version(), "keras_efgsm": keras_efgsm.__version__}
+    found = {"python": platform.python_version(), "keras_efgsm": __version__}
     return found | {name: importlib.metadata.version(name) for name in (*_PACKAGES, *extra)}
 
 

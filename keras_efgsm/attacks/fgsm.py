@@ -1,15 +1,14 @@
-"""One-step attacks on the cross-entropy: FGSM, FGSM with a random start, N-FGSM."""
+"""The fast gradient sign method."""
 
 import keras
 
-from keras_efgsm import equations
-from keras_efgsm.attacks.attack import LOSSES, Attack, Perturbed
-from keras_efgsm.backend import input_gradient
-from keras_efgsm.checks import check_choice, check_number
+from keras_efgsm.attacks.attack import Perturbed
+from keras_efgsm.attacks.gradient_sign import GradientSignAttack
+from keras_efgsm.checks import check_epsilon
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
-class FGSM(Attack):
+class FGSM(GradientSignAttack):
     """Fast gradient sign method, with or without a uniform random start.
 
     Equation 6 of Chen & Lee: `clip01(x + alpha * sign(grad_x L))` (Goodfellow et al., 2014). With
@@ -43,41 +42,12 @@ class FGSM(Attack):
         random_start: bool = False,
         loss: str = "ce",
     ):
-        super().__init__(epsilon=epsilon)
-        default = self.epsilon * (1.25 if random_start else 1.0)
-        self.step_size = (
-            default
-            if step_size is None
-            else check_number(step_size, "step_size", minimum=0.0, strict=True)
-        )
-        self.random_start = bool(random_start)
-        self.loss = check_choice(loss, "loss", tuple(LOSSES))
+        if step_size is None:
+            step_size = check_epsilon(epsilon) * (1.25 if random_start else 1.0)
+        super().__init__(epsilon=epsilon, step_size=step_size, random_start=random_start, loss=loss)
 
     def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
-        start = x
-        if self.random_start:
-            shift = noise.uniform(tuple(x.shape[1:]), -self.epsilon, self.epsilon)
-            start = equations.project(x + shift, x, self.epsilon)
-
-        def loss_at(images):
-            logits = logits_fn(images)
-            return self.loss_of(logits, labels), None
-
-        start_loss, _, gradient = input_gradient(loss_at, start, gradient_scale)
-        x_adv = equations.project(
-            start + self.step_size * keras.ops.sign(gradient), x, self.epsilon
-        )
-        gain = keras.ops.sum(gradient * (x_adv - start), axis=(1, 2, 3))
-        return Perturbed(
-            images=x_adv,
-            start_loss=start_loss,
-            predicted_gain=gain,
-        )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "step_size": self.step_size,
-            "random_start": self.random_start,
-            "loss": self.loss,
-        }
+        start = self.start(x, noise)
+        x_adv, start_loss, gradient = self.ascend(logits_fn, start, x, labels, gradient_scale)
+        gain = keras.ops.sum(gradient * (x_adv - start), axis=tuple(range(1, len(x.shape))))
+        return Perturbed(images=x_adv, start_loss=start_loss, predicted_gain=gain)

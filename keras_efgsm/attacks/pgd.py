@@ -3,14 +3,13 @@
 import keras
 from keras import ops
 
-from keras_efgsm import equations
-from keras_efgsm.attacks.attack import LOSSES, Attack, Perturbed
-from keras_efgsm.backend import input_gradient
-from keras_efgsm.checks import check_choice, check_count, check_number
+from keras_efgsm.attacks.attack import Perturbed
+from keras_efgsm.attacks.gradient_sign import GradientSignAttack
+from keras_efgsm.checks import check_count, check_epsilon
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
-class PGD(Attack):
+class PGD(GradientSignAttack):
     """Projected gradient descent of Madry et al., on the cross-entropy or the margin.
 
     Equation 7 of Chen & Lee. Evaluates models, and trains them (Madry's training).
@@ -43,38 +42,16 @@ class PGD(Attack):
         random_start: bool = True,
         loss: str = "ce",
     ):
-        super().__init__(epsilon=epsilon)
         self.steps = check_count(steps, "steps")
-        self.step_size = (
-            2.5 * self.epsilon / self.steps
-            if step_size is None
-            else check_number(step_size, "step_size", minimum=0.0, strict=True)
-        )
-        self.random_start = bool(random_start)
-        self.loss = check_choice(loss, "loss", tuple(LOSSES))
+        if step_size is None:
+            step_size = 2.5 * check_epsilon(epsilon) / self.steps
+        super().__init__(epsilon=epsilon, step_size=step_size, random_start=random_start, loss=loss)
 
     def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
-        start = x
-        if self.random_start:
-            shift = noise.uniform(tuple(x.shape[1:]), -self.epsilon, self.epsilon)
-            start = equations.project(x + shift, x, self.epsilon)
-
-        def loss_at(images):
-            logits = logits_fn(images)
-            return self.loss_of(logits, labels), None
-
         def step(_, images):
-            _, _, gradient = input_gradient(loss_at, images, gradient_scale)
-            moved = images + self.step_size * ops.sign(gradient)
-            return equations.project(moved, x, self.epsilon)
+            return self.ascend(logits_fn, images, x, labels, gradient_scale)[0]
 
-        return Perturbed(images=ops.fori_loop(0, self.steps, step, start))
+        return Perturbed(images=ops.fori_loop(0, self.steps, step, self.start(x, noise)))
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "steps": self.steps,
-            "step_size": self.step_size,
-            "random_start": self.random_start,
-            "loss": self.loss,
-        }
+        return {**super().get_config(), "steps": self.steps}

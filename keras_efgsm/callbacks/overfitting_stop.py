@@ -97,8 +97,14 @@ class OverfittingStop(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self._reset()
+        if self.probe_images is not None:
+            epsilon = self.model.attack.epsilon
+            attack = self.probe_attack or PGD(
+                epsilon=epsilon, steps=20, step_size=epsilon / 8, loss="cw"
+            )
+            self._probe = Probe(self.model.classifier, attack, *self.probe_images)
         if self._restored is not None:
-            state = self._restored
+            state, self._restored = self._restored, None
             self._lowest_shortfall = state["lowest_shortfall"]
             self._previous_robust = state["previous_robust"]
             self._sustained = state["sustained"]
@@ -106,13 +112,15 @@ class OverfittingStop(keras.callbacks.Callback):
             self._good_weights = state["good_weights"] or None
             self._good_epoch = state["good_epoch"]
             self._report = state["report"]
-            self._restored = None
-        if self.probe_images is not None and self._probe is None:
-            epsilon = self.model.attack.epsilon
-            attack = self.probe_attack or PGD(
-                epsilon=epsilon, steps=20, step_size=epsilon / 8, loss="cw"
-            )
-            self._probe = Probe(self.model.classifier, attack, *self.probe_images)
+        elif self._probe is not None:
+            # A network that is trained on may lose its robustness in the first epoch already.
+            self._keep(epoch=0, score=self._probe.accuracy())
+
+    def _keep(self, epoch: int, score: float) -> None:
+        if score >= self._best_score:
+            self._best_score = score
+            self._good_weights = self.model.get_weights()
+            self._good_epoch = epoch
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs if logs is not None else {}
@@ -133,10 +141,7 @@ class OverfittingStop(keras.callbacks.Callback):
             self._fire(epoch, reason)
             return
         score = logs.get("margin_robust_accuracy", 0.0) if self._probe is None else accuracy
-        if score >= self._best_score:
-            self._best_score = score
-            self._good_weights = self.model.get_weights()
-            self._good_epoch = epoch + 1
+        self._keep(epoch + 1, score)
 
     def _margin_signal(self, logs: dict) -> str | None:
         robust, shortfall = logs.get("margin_robust_accuracy"), logs.get("attack_shortfall")

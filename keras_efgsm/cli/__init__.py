@@ -1,7 +1,6 @@
 """The command line `keras-efgsm`: the functions of the Python API, one command each."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
@@ -15,8 +14,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 on success, 2 on bad input, 130 when interrupted.
     """
-    # Before TensorFlow is imported: its start-up notes would drown the first line of output.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from keras_efgsm.cli import evaluate, export, quickstart, train
 
     parser = argparse.ArgumentParser(

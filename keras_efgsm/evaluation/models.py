@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_efgsm.attacks.attack import evaluation_logits
 from keras_efgsm.classifiers import check_classifier
-from keras_efgsm.export.precision import float32_twin
+from keras_efgsm.precision import float32_twin
 from keras_efgsm.trainer import AdversarialTrainer
 
 Tensor = Any

@@ -6,7 +6,6 @@ Only the classifier does. The trainer, its per-sample momentum and its re-constr
 from keras_efgsm.export.contract import Contract, ExportError, check_contract
 from keras_efgsm.export.figures import check_figures
 from keras_efgsm.export.model_card import write_model_card
-from keras_efgsm.export.precision import float32_twin
 from keras_efgsm.export.saved_model import write_saved_model
 from keras_efgsm.export.tflite import tflite_logits, write_tflite
 from keras_efgsm.export.verification import (
@@ -17,6 +16,7 @@ from keras_efgsm.export.verification import (
     tflite_difference,
 )
 from keras_efgsm.export.versions import ExportResult, export_classifier
+from keras_efgsm.precision import float32_twin
 
 __all__ = [
     "Contract",

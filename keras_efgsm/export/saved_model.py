@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_efgsm.export.contract import Contract, check_contract
-from keras_efgsm.export.precision import float32_twin
+from keras_efgsm.precision import float32_twin
 
 LABELS_FILE = "labels.txt"
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_efgsm.export.contract import ExportError
-from keras_efgsm.export.precision import float32_twin
+from keras_efgsm.precision import float32_twin
 
 
 def write_tflite(classifier: keras.Model, path: str | os.PathLike) -> None:

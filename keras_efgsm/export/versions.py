@@ -14,7 +14,6 @@ import keras
 from keras_efgsm.export.contract import check_contract
 from keras_efgsm.export.figures import check_figures
 from keras_efgsm.export.model_card import write_model_card
-from keras_efgsm.export.precision import float32_twin
 from keras_efgsm.export.saved_model import write_saved_model
 from keras_efgsm.export.tflite import write_tflite
 from keras_efgsm.export.verification import (
@@ -25,6 +24,7 @@ from keras_efgsm.export.verification import (
     saved_model_difference,
     tflite_difference,
 )
+from keras_efgsm.precision import float32_twin
 
 _VERSION_FILE = re.compile(r".*-(\d+)\.(?:tflite|md)")
 

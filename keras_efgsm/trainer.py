@@ -9,9 +9,9 @@ from keras_efgsm import equations
 from keras_efgsm.attacks import Attack
 from keras_efgsm.attacks.attack import evaluation_logits
 from keras_efgsm.backend import TrainStep
-from keras_efgsm.checks import check_count
+from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.classifiers import check_classifier, check_reconstructor, uses_float16
-from keras_efgsm.momentum import SampleMomentum
+from keras_efgsm.momentum import STORAGE_DTYPES, SampleMomentum
 from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import (
     AdversarialCrossEntropy,
@@ -122,7 +122,7 @@ class AdversarialTrainer(TrainStep, keras.Model):
         self.reconstructor = reconstructor
         self.objective = objective
         self.num_samples = None if num_samples is None else check_count(num_samples, "num_samples")
-        self.momentum_dtype = momentum_dtype
+        self.momentum_dtype = check_choice(momentum_dtype, "momentum_dtype", STORAGE_DTYPES)
         self.seed = check_count(seed, "seed", minimum=0)
         self.momentum: SampleMomentum | None = None
         self._gradient_scale = _FLOAT16_GRADIENT_SCALE if uses_float16(classifier) else 1.0

@@ -27,6 +27,8 @@ def inspect_training_data(x: Any, y: Any, trainer: Any) -> tuple[Any, int | None
     """
     if isinstance(x, tf.data.Dataset):
         return x, _inspect_dataset(x, trainer)
+    if y is None and isinstance(x, (np.ndarray, tf.Tensor, dict)):
+        raise ValueError("`y` must hold the labels of the images in `x`. Received: y=None")
     if x is None or y is None:
         # A PyDataset or a generator: nothing to look at without using it up.
         return x, _given_num_samples(trainer, x)
@@ -71,6 +73,8 @@ def _inspect_dataset(dataset: tf.data.Dataset, trainer: Any) -> int | None:
         return num_samples
     ids = [batch.numpy() for batch in dataset.map(lambda inputs, *_: inputs["id"])]
     ids = np.concatenate(ids)
+    if not np.issubdtype(ids.dtype, np.integer):
+        check_sample_ids(ids, 1)
     num_samples = int(ids.max()) + 1 if trainer.momentum is None else trainer.momentum.num_samples
     _check_room(ids, num_samples, trainer)
     return num_samples

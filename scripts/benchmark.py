@@ -202,8 +202,11 @@ def compare_storages(console, options, images, labels) -> dict:
         accuracies = []
         for name in ("natural_accuracy", "pgd_accuracy"):
             values = [run[name] for run in runs if name in run]
-            spread = f"{statistics.mean(values):.1%} ({max(values) - min(values):.1%})"
-            accuracies.append(spread if values else "-")
+            if values:
+                spread = max(values) - min(values)
+                accuracies.append(f"{statistics.mean(values):.1%} ({spread:.1%})")
+            else:
+                accuracies.append("-")
         table.add_row(
             dtype,
             format_bytes(runs[0]["momentum_bytes"]),

@@ -28,7 +28,10 @@ class Probe:
         check_images(images, "probe images")
         check_labels(labels, classifier.output_shape[-1], len(images), "probe labels")
         self._images = keras.ops.convert_to_tensor(images, dtype="float32")
-        self._labels = keras.ops.convert_to_tensor(np.reshape(labels, -1), dtype="int32")
+        labels = np.asarray(labels)
+        one_hot = labels.ndim == 2 and labels.shape[1] > 1
+        labels = labels.argmax(axis=1) if one_hot else labels.reshape(-1)
+        self._labels = keras.ops.convert_to_tensor(labels, dtype="int32")
         noise = Noise(0, 0, keras.ops.arange(len(images), dtype="int32"))
         logits_fn = evaluation_logits(classifier)
 

@@ -14,6 +14,7 @@ from tensorflow.core.protobuf import config_pb2
 
 from keras_efgsm import export
 from keras_efgsm.export import contract, tflite, verification, versions
+from keras_efgsm.export.figures import headline
 
 SHAPE = (8, 8, 1)
 NAMES = ["zero", "one", "zwei drei"]
@@ -677,3 +678,12 @@ def test_the_code_of_the_card_runs_from_its_folder(exports):
     printed = np.array(re.findall(r"-?\d+\.\d+(?:e-?\d+)?", done.stdout), "float32")
     softmax = keras.ops.softmax(expected).numpy()
     assert np.allclose(printed, [*expected, *softmax], atol=1e-4)
+
+
+def test_the_headline_is_a_stronger_attack_on_fewer_images_where_there_is_one():
+    square = {**FIGURES["attacks"][1], "name": "square", "num_images": 50, "robust_accuracy": 0.5}
+    figures = {**FIGURES, "attacks": [*FIGURES["attacks"], square]}
+    assert "**Robust accuracy 50.00 %**" in headline(figures)
+    assert "square on the first 50 images" in headline(figures)
+    assert "61.50 %" in headline(figures)
+    assert "**Robust accuracy 61.50 %**" in headline(FIGURES)

@@ -23,5 +23,7 @@ def available_memory() -> int | None:
 def format_bytes(count: int) -> str:
     """A number of bytes in the largest fitting unit, such as `47.0 MB`."""
     units = ("B", "kB", "MB", "GB", "TB")
-    power = min(len(f"{count:d}") - 1, 3 * len(units) - 1) // 3
+    power = 0
+    while round(count / 1000**power, 1) >= 1000 and power < len(units) - 1:
+        power += 1
     return f"{count / 1000**power:.{1 if power else 0}f} {units[power]}"

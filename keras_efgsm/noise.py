@@ -1,7 +1,8 @@
 """Noise keyed by (seed, step, sample id).
 
 The same sample draws the same noise whatever batch, replica or backend it meets it in, so a
-resumed or distributed run repeats the original.
+resumed or distributed run repeats the original. Uniform noise is the same to the bit, normal noise
+up to the last one, as vectorised sines round differently.
 
 A counter-based generator: a 32-bit integer mixer (C. Wellons' "lowbias32") hashes the key and the
 pixel's index. On a CPU it takes half the time of the framework's own stateless normal.
@@ -19,7 +20,7 @@ _GOLDEN = 0x9E3779B9
 
 
 def _word(value: int) -> Tensor:
-    return ops.convert_to_tensor(np.uint32(value))
+    return ops.convert_to_tensor(np.uint32(value & 0xFFFFFFFF))
 
 
 def _mix(x: Tensor) -> Tensor:
@@ -51,7 +52,9 @@ class Noise:
 
     def _uniform(self, count: int, stream: int) -> Tensor:
         """`(B, count)` uniform in [0, 1) with 24 bits."""
-        key = _mix(_word((self.seed * 64 + stream) & 0xFFFFFFFF))
+        # The constants keep the key of zeros, which the mixer would leave at zero, away.
+        key = _mix(_word(self.seed + _GOLDEN))
+        key = _mix(ops.bitwise_xor(key, _word((self.seed >> 32) + _GOLDEN * (stream + 1))))
         key = _mix(ops.bitwise_xor(ops.cast(self.step, "uint32"), key))
         keys = _mix(ops.bitwise_xor(ops.cast(self.ids, "uint32"), key))
         counters = (np.arange(count, dtype=np.uint64) * _GOLDEN).astype(np.uint32)

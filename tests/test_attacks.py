@@ -1,0 +1,469 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_efgsm.attacks import EFGSM, FGSM, PGD, Identity
+from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.noise import Noise
+from keras_efgsm.objectives import AdversarialCrossEntropy, JointReconstruction
+
+EPSILON = 0.1
+NUM_IMAGES, NUM_CLASSES = 12, 5
+SHAPE = (3, 4, 1)
+ROWS = np.arange(NUM_IMAGES)
+IDS = np.arange(100, 100 + NUM_IMAGES, dtype="int32")
+
+# Every attack of the library, under the name its tests have.
+ATTACKS = {
+    "identity": Identity(epsilon=EPSILON),
+    "fgsm": FGSM(epsilon=EPSILON),
+    "fgsm-cw": FGSM(epsilon=EPSILON, step_size=0.04, loss="cw"),
+    "fgsm-rs": FGSM(epsilon=EPSILON, random_start=True),
+    "pgd": PGD(epsilon=EPSILON, steps=5),
+    "pgd-cw": PGD(epsilon=EPSILON, steps=5, step_size=0.03, random_start=False, loss="cw"),
+    "efgsm": EFGSM(epsilon=EPSILON, sigma=0.05),
+    "efgsm-all": EFGSM(epsilon=EPSILON, sigma=0.05, rivals="all", momentum_from="perturbation"),
+    "efgsm-two": EFGSM(epsilon=EPSILON, sigma=0.2, rivals=2, decay=0.5, overshoot=3.0),
+}
+each_attack = pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
+
+
+class Net:
+    """A small smooth network in Keras and, with its Jacobian in float64, in numpy."""
+
+    def __init__(self):
+        keras.utils.set_random_seed(3)
+        self.model = keras.Sequential(
+            [
+                keras.Input(SHAPE),
+                keras.layers.Flatten(),
+                keras.layers.Dense(9, activation="tanh"),
+                keras.layers.Dense(NUM_CLASSES, bias_initializer="normal"),
+            ]
+        )
+        self.weights = [w.astype("float64") for w in self.model.get_weights()]
+        rng = np.random.default_rng(0)
+        # Some pixels at 0 and 1, where the box cuts the ball.
+        self.x = rng.uniform(-0.2, 1.2, (NUM_IMAGES, *SHAPE)).clip(0, 1).astype("float32")
+        self.labels = np.argmax(self.model(self.x), axis=1).astype("int32")
+        self.labels[::4] = (self.labels[::4] + 1) % NUM_CLASSES  # some are misclassified
+        self.momentum = rng.normal(size=self.x.shape).astype("float32") * 3
+        self.momentum[:, 0] = 0.0  # some pixels have none yet
+
+    def logits(self, x):
+        w1, b1, w2, b2 = self.weights
+        return np.tanh(x.reshape(len(x), -1) @ w1 + b1) @ w2 + b2
+
+    def jacobian(self, x):
+        """Gradients `(B, K, H, W, C)` of the logits."""
+        w1, b1, w2, _ = self.weights
+        hidden = np.tanh(x.reshape(len(x), -1) @ w1 + b1)
+        jacobian = np.einsum("ph,bh,hk->bkp", w1, 1 - hidden**2, w2)
+        return jacobian.reshape(len(x), NUM_CLASSES, *SHAPE)
+
+    def cross_entropy(self, x):
+        """Cross-entropy `(B,)` and its gradient."""
+        z = self.logits(x)
+        p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+        error = p - np.eye(NUM_CLASSES)[self.labels]
+        value = -np.log(p[ROWS, self.labels])
+        return value, np.einsum("bk,bkhwc->bhwc", error, self.jacobian(x))
+
+    def margins(self, x):
+        """Margins `(B, K)` against every class, infinite for the true one, and gradients."""
+        z, jacobian = self.logits(x), self.jacobian(x)
+        margins = z[ROWS, self.labels][:, None] - z
+        margins[ROWS, self.labels] = np.inf
+        return margins, jacobian[ROWS, self.labels][:, None] - jacobian
+
+    def runner_up(self, x):
+        """Margin `(B,)` against the runner-up and its gradient."""
+        margins, gradients = self.margins(x)
+        rival = margins.argmin(axis=1)
+        return margins[ROWS, rival], gradients[ROWS, rival]
+
+    def margin_loss(self, x):
+        margin, gradient = self.runner_up(x)
+        return -margin, -gradient
+
+    def loss(self, name):
+        return {"ce": self.cross_entropy, "cw": self.margin_loss}[name]
+
+    def perturb(self, attack, seed=7, step=2, momentum=None):
+        momentum = self.momentum if momentum is None else momentum
+        return attack.perturb(
+            evaluation_logits(self.model),
+            tf.constant(self.x),
+            tf.constant(self.labels),
+            Noise(seed, step, IDS),
+            tf.constant(momentum) if attack.uses_momentum else None,
+        )
+
+    def project(self, x_adv, epsilon=EPSILON):
+        return np.clip(np.clip(x_adv, self.x - epsilon, self.x + epsilon), 0, 1)
+
+
+@pytest.fixture(scope="module")
+def net():
+    return Net()
+
+
+def uniform_start(net):
+    shift = Noise(7, 2, IDS).uniform(SHAPE, -EPSILON, EPSILON)
+    return net.project(net.x.astype("float64") + shift)
+
+
+def test_identity_leaves_the_images_as_they_are(net):
+    perturbed = net.perturb(Identity(epsilon=EPSILON))
+    np.testing.assert_array_equal(perturbed.images, net.x)
+    assert perturbed.momentum is perturbed.robust is perturbed.start_loss is None
+
+
+@pytest.mark.parametrize("loss", ["ce", "cw"])
+@pytest.mark.parametrize("random_start", [False, True])
+def test_fgsm_is_one_step_along_the_sign_of_the_gradient(net, loss, random_start):
+    start = uniform_start(net) if random_start else net.x.astype("float64")
+    value, gradient = net.loss(loss)(start)
+    expected = net.project(start + 0.07 * np.sign(gradient))
+    attack = FGSM(epsilon=EPSILON, step_size=0.07, random_start=random_start, loss=loss)
+    perturbed = net.perturb(attack)
+    np.testing.assert_allclose(perturbed.images, expected, atol=1e-5)
+    np.testing.assert_allclose(perturbed.start_loss, value, rtol=1e-4, atol=1e-5)
+    gain = (gradient * (expected - start)).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(perturbed.predicted_gain, gain, rtol=1e-3, atol=1e-5)
+    assert (gain > 0).all()
+
+
+@pytest.mark.parametrize(("random_start", "factor"), [(False, 1.0), (True, 1.25)])
+def test_fgsm_steps_by_epsilon_or_after_a_random_start_by_a_quarter_more(random_start, factor):
+    attack = FGSM(epsilon=EPSILON, random_start=random_start)
+    assert attack.step_size == pytest.approx(factor * EPSILON)
+
+
+@pytest.mark.parametrize("loss", ["ce", "cw"])
+@pytest.mark.parametrize("random_start", [False, True])
+@pytest.mark.parametrize("steps", [1, 6])
+def test_pgd_is_projected_steps_along_the_sign_of_the_gradient(net, loss, random_start, steps):
+    x_adv = uniform_start(net) if random_start else net.x.astype("float64")
+    for _ in range(steps):
+        _, gradient = net.loss(loss)(x_adv)
+        x_adv = net.project(x_adv + 0.03 * np.sign(gradient))
+    attack = PGD(epsilon=EPSILON, steps=steps, step_size=0.03, random_start=random_start, loss=loss)
+    np.testing.assert_allclose(net.perturb(attack).images, x_adv, atol=1e-5)
+
+
+def test_pgd_steps_reach_two_and_a_half_radii_together():
+    assert PGD(epsilon=EPSILON, steps=50).step_size == pytest.approx(2.5 * EPSILON / 50)
+
+
+def numpy_efgsm(net, attack):
+    """The equations of the paper, image by image where it needs a choice."""
+    sign = np.sign(net.momentum.astype("float64"))
+    kappa = sign * attack.epsilon + attack.sigma * np.asarray(Noise(7, 2, IDS).normal(SHAPE))
+    start = np.clip(net.x + np.clip(kappa, -attack.epsilon, attack.epsilon), 0, 1)
+    margins, gradients = net.margins(start)
+    count = NUM_CLASSES - 1 if attack.rivals == "all" else attack.rivals
+    x_adv, robust, direction = np.zeros_like(start), [], np.zeros_like(start)
+    for b in range(NUM_IMAGES):
+        rivals = np.argsort(margins[b])[:count]
+        distances = [abs(margins[b, i]) / np.abs(gradients[b, i]).sum() for i in rivals]
+        nearest = rivals[np.argmin(distances)]
+        step = attack.overshoot * min(distances) * np.sign(gradients[b, nearest])
+        x_adv[b] = np.clip(start[b] - step, 0, 1)
+        direction[b] = -gradients[b, nearest]
+        low = np.maximum(net.x[b] - attack.epsilon, 0)
+        high = np.minimum(net.x[b] + attack.epsilon, 1)
+        corner = np.where(gradients[b, nearest] > 0, low, high)
+        worst = margins[b, nearest] + (gradients[b, nearest] * (corner - start[b])).sum()
+        robust.append(worst > 0)
+    if attack.use_projection:
+        x_adv = net.project(x_adv, attack.epsilon)
+    if attack.momentum_from == "perturbation":
+        direction = x_adv - net.x
+    # A pixel that did not move to float32's precision has no sign.
+    direction[np.abs(direction) < 1e-7] = 0
+    return x_adv, np.array(robust), attack.decay * net.momentum + np.sign(direction)
+
+
+@pytest.mark.parametrize("rivals", [1, 2, "all"])
+@pytest.mark.parametrize("momentum_from", ["gradient", "perturbation"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"use_projection": False}, {"overshoot": 2.0}, {"sigma": 0.0}, {"epsilon": 0.02}],
+    ids=str,
+)
+def test_efgsm_follows_the_equations(net, rivals, momentum_from, options):
+    options = {"epsilon": EPSILON, "sigma": 0.05, "decay": 0.9, **options}
+    attack = EFGSM(rivals=rivals, momentum_from=momentum_from, **options)
+    images, robust, momentum = numpy_efgsm(net, attack)
+    perturbed = net.perturb(attack)
+    np.testing.assert_allclose(perturbed.images, images, atol=1e-5)
+    np.testing.assert_array_equal(perturbed.robust, robust)
+    np.testing.assert_allclose(perturbed.momentum, momentum, rtol=1e-5, atol=1e-5)
+
+
+def test_the_network_has_robust_and_not_robust_images(net):
+    """The cases above would prove little about `robust` if all images were alike."""
+    assert 0 < np.sum(net.perturb(EFGSM(epsilon=0.02, sigma=0.05)).robust) < NUM_IMAGES
+
+
+def test_the_nearest_of_all_rivals_is_no_further_than_the_runner_up(net):
+    options = {"epsilon": EPSILON, "sigma": 0.05, "use_projection": False}
+    zero = np.zeros_like(net.momentum)
+    start = net.x + np.clip(0.05 * np.asarray(Noise(7, 2, IDS).normal(SHAPE)), -EPSILON, EPSILON)
+    one, every = (
+        np.abs(net.perturb(EFGSM(rivals=r, **options), momentum=zero).images - start.clip(0, 1))
+        .max(axis=(1, 2, 3))
+        .astype("float64")
+        for r in (1, "all")
+    )
+    assert (every <= one + 1e-6).all()
+    assert (every < one - 1e-3).any()
+
+
+def test_only_the_sign_of_the_momentum_enters_the_images(net):
+    attack = EFGSM(epsilon=EPSILON)
+    images = net.perturb(attack).images
+    np.testing.assert_array_equal(net.perturb(attack, momentum=net.momentum * 5).images, images)
+    assert np.any(net.perturb(attack, momentum=-net.momentum).images != images)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.5, 0.95])
+def test_the_momentum_limit_is_the_sum_of_the_geometric_series(decay):
+    series = sum(decay**n for n in range(2000))
+    assert EFGSM(epsilon=EPSILON, decay=decay).momentum_limit == pytest.approx(series)
+
+
+def test_fgsm_makes_the_images_of_cleverhans(net):
+    fast_gradient_method = pytest.importorskip(
+        "cleverhans.tf2.attacks.fast_gradient_method"
+    ).fast_gradient_method
+    theirs = fast_gradient_method(
+        net.model, net.x, EPSILON, np.inf, clip_min=0.0, clip_max=1.0, y=net.labels
+    )
+    np.testing.assert_allclose(net.perturb(FGSM(epsilon=EPSILON)).images, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["ce", "cw"])
+def test_pgd_makes_the_images_of_cleverhans(net, loss):
+    projected_gradient_descent = pytest.importorskip(
+        "cleverhans.tf2.attacks.projected_gradient_descent"
+    ).projected_gradient_descent
+
+    def carlini_wagner(labels, logits):
+        true = tf.one_hot(labels, NUM_CLASSES)
+        rivals = tf.reduce_max(logits - 1e4 * true, axis=1)
+        return rivals - tf.reduce_sum(true * logits, axis=1)
+
+    theirs = projected_gradient_descent(
+        net.model,
+        tf.constant(net.x),
+        EPSILON,
+        0.03,
+        6,
+        np.inf,
+        loss_fn=carlini_wagner if loss == "cw" else None,
+        clip_min=0.0,
+        clip_max=1.0,
+        y=net.labels,
+        rand_init=False,
+    )
+    attack = PGD(epsilon=EPSILON, steps=6, step_size=0.03, random_start=False, loss=loss)
+    np.testing.assert_allclose(net.perturb(attack).images, theirs, atol=1e-5)
+
+
+@each_attack
+def test_every_attack_stays_in_the_ball_and_in_the_pixel_range(net, attack):
+    images = np.asarray(net.perturb(attack).images)
+    assert images.dtype == np.float32
+    assert images.min() >= 0.0 and images.max() <= 1.0
+    assert np.abs(images - net.x).max() <= EPSILON + 1e-6
+
+
+@each_attack
+def test_every_attack_but_identity_raises_the_loss(net, attack):
+    before = net.cross_entropy(net.x.astype("float64"))[0].mean()
+    after = net.cross_entropy(np.asarray(net.perturb(attack).images, "float64"))[0].mean()
+    assert (after == before) if attack.name == "identity" else (after > before)
+
+
+@each_attack
+def test_every_attack_makes_the_same_images_whatever_the_batch(net, attack):
+    together = np.asarray(net.perturb(attack).images)
+    for chosen in ([3], [8, 0, 3, 11]):
+        images = attack.perturb(
+            evaluation_logits(net.model),
+            tf.constant(net.x[chosen]),
+            tf.constant(net.labels[chosen]),
+            Noise(7, 2, IDS[chosen]),
+            tf.constant(net.momentum[chosen]) if attack.uses_momentum else None,
+        ).images
+        np.testing.assert_allclose(images, together[chosen], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["fgsm-rs", "pgd", "efgsm"])
+def test_a_random_start_depends_on_seed_and_step(net, name):
+    attack = ATTACKS[name]
+    images = np.asarray(net.perturb(attack).images)
+    np.testing.assert_array_equal(net.perturb(attack).images, images)
+    assert np.any(net.perturb(attack, seed=8).images != images)
+    assert np.any(net.perturb(attack, step=3).images != images)
+
+
+@each_attack
+def test_a_compiled_attack_makes_the_images_of_an_eager_one(net, attack):
+    images, momentum = tf.function(
+        lambda: (net.perturb(attack).images, net.perturb(attack).momentum)
+    )()
+    eager = net.perturb(attack)
+    np.testing.assert_allclose(images, eager.images, atol=1e-5)
+    assert (momentum is None) == (eager.momentum is None) == (not attack.uses_momentum)
+    if momentum is not None:
+        np.testing.assert_allclose(momentum, eager.momentum, atol=1e-5)
+
+
+@each_attack
+def test_an_attack_is_called_on_arrays_with_a_seed(net, attack):
+    momentum = tf.zeros_like(net.x) if attack.uses_momentum else None
+    for seed, labels in ((0, list(net.labels)), (5, net.labels.astype("uint8"))):
+        expected = attack.perturb(
+            net.model,
+            tf.constant(net.x),
+            tf.constant(net.labels),
+            Noise(seed, 0, np.arange(NUM_IMAGES, dtype="int32")),
+            momentum,
+        ).images
+        images = attack(net.model, net.x.astype("float64"), labels, seed=seed)
+        np.testing.assert_allclose(images, expected, atol=1e-5)
+    np.testing.assert_array_equal(
+        attack(net.model, net.x, net.labels), attack(net.model, net.x, net.labels, seed=0)
+    )
+
+
+@each_attack
+def test_batch_norm_statistics_do_not_move_while_examples_are_made(net, attack):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            keras.layers.Flatten(),
+            keras.layers.BatchNormalization(momentum=0.5),
+            keras.layers.Dropout(0.5),
+            keras.layers.Dense(NUM_CLASSES),
+        ]
+    )
+    before = model.get_weights()
+    images = attack(model, net.x, net.labels)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    # Nor does the state of the others enter: no batch statistics and no dropout.
+    np.testing.assert_allclose(attack(model, net.x[:1], net.labels[:1]), images[:1], atol=1e-5)
+
+
+def linear_model(policy):
+    """A network whose gradient with respect to the images is about 1e-9; float16 ends at 6e-8."""
+    model = keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1, dtype=policy),
+            keras.layers.Dense(NUM_CLASSES, dtype=policy),
+        ]
+    )
+    rng = np.random.default_rng(0)
+    first = rng.choice([-1, 1], (12, 1)) * rng.uniform(2e-5, 4e-5, (12, 1))
+    second = np.array([[-4e-5, -2e-5, 2e-5, 4e-5, 6e-5]])
+    model.set_weights([first, np.ones(1), second, rng.normal(size=NUM_CLASSES)])
+    return model
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        FGSM(epsilon=EPSILON),
+        PGD(epsilon=EPSILON, steps=2, random_start=False),
+        EFGSM(epsilon=EPSILON, sigma=0.0, overshoot=1e-9),
+        EFGSM(epsilon=EPSILON, sigma=0.0, overshoot=1e-9, rivals="all"),
+    ],
+    ids=["fgsm", "pgd", "efgsm", "efgsm-all"],
+)
+def test_the_gradient_scale_keeps_a_float16_network_from_underflowing(net, attack):
+    def direction(policy, scale):
+        perturbed = attack.perturb(
+            evaluation_logits(linear_model(policy)),
+            tf.fill(net.x.shape, 0.5),
+            tf.constant(net.labels),
+            Noise(0, 0, IDS),
+            tf.zeros_like(net.x),
+            scale,
+        )
+        moved = perturbed.images - 0.5
+        return np.sign(moved if perturbed.momentum is None else perturbed.momentum)
+
+    exact = direction("float32", 1.0)
+    assert np.all(exact != 0)
+    assert np.all(direction("mixed_float16", 1.0) == 0)
+    np.testing.assert_array_equal(direction("mixed_float16", 1024.0), exact)
+
+
+SERIALISED = {
+    **ATTACKS,
+    "ce": AdversarialCrossEntropy(label_smoothing=0.25),
+    "joint": JointReconstruction(classification_weight=0.05, label_smoothing=0.3),
+}
+
+
+@pytest.mark.parametrize("part", SERIALISED.values(), ids=SERIALISED)
+def test_attacks_and_objectives_are_restored_from_their_configuration(part):
+    restored = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(part))
+    assert type(restored) is type(part)
+    assert restored.get_config() == part.get_config()
+    again = type(part).from_config(part.get_config())
+    assert again.get_config() == part.get_config()
+    plain = {k: v for k, v in vars(part).items() if not k.startswith("_")}
+    assert set(part.get_config()) == set(plain)  # every option, and nothing else
+    for name, value in plain.items():
+        assert getattr(restored, name) == value
+
+
+BAD_OPTIONS = [
+    *((attack, {"epsilon": e}) for attack in (Identity, FGSM, PGD, EFGSM) for e in (0, -0.1, 8)),
+    *((Identity, {"epsilon": e}) for e in (float("nan"), float("inf"), "0.3", None, True)),
+    *((attack, {"step_size": s}) for attack in (FGSM, PGD) for s in (0, -0.1, float("nan"))),
+    *((attack, {"loss": loss}) for attack in (FGSM, PGD) for loss in ("dlr", None)),
+    *((PGD, {"steps": s}) for s in (0, -1, 2.5, True)),
+    *((EFGSM, {"sigma": s}) for s in (-0.1, float("nan"))),
+    *((EFGSM, {"decay": d}) for d in (-0.1, 1.0, 1.5)),
+    *((EFGSM, {"rivals": r}) for r in (0, -1, 1.5, "some", None)),
+    *((EFGSM, {"overshoot": o}) for o in (0, -1)),
+    (EFGSM, {"momentum_from": "sign"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("attack", "options"), BAD_OPTIONS, ids=lambda v: getattr(v, "__name__", str(v))
+)
+def test_bad_options_are_refused_with_what_was_received(attack, options):
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError) as error:
+        attack(**{"epsilon": 0.3, **options})
+    assert str(error.value).startswith(f"`{name}` ")
+    assert str(error.value).endswith(f"Received: {name}={value!r}")
+
+
+def test_a_radius_on_the_255_scale_is_told_to_be_divided():
+    with pytest.raises(ValueError, match=r"0\.\.255 scale by 255 \(here 0\.0313725\)"):
+        PGD(epsilon=8)
+
+
+def test_options_are_keywords_only():
+    for attack in (Identity, FGSM, PGD, EFGSM):
+        with pytest.raises(TypeError):
+            attack(0.3)
+
+
+@pytest.mark.parametrize("rivals", [NUM_CLASSES, 1000])
+def test_more_rivals_than_there_are_mean_all_of_them(net, rivals):
+    images = net.perturb(EFGSM(epsilon=EPSILON, rivals=rivals)).images
+    np.testing.assert_array_equal(net.perturb(EFGSM(epsilon=EPSILON, rivals="all")).images, images)

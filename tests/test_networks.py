@@ -1,0 +1,252 @@
+import types
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_efgsm.classifiers import check_classifier, check_reconstructor, uses_float16
+from keras_efgsm.networks import (
+    CLASSIFIERS,
+    RECONSTRUCTORS,
+    digits_classifier,
+    digits_reconstructor,
+    mnist_classifier,
+    mnist_paper_classifier,
+    mnist_reconstructor,
+)
+from keras_efgsm.networks.subpixel import depth_to_space, space_to_depth
+
+SHAPES = {
+    mnist_classifier: (28, 28, 1),
+    mnist_paper_classifier: (28, 28, 1),
+    mnist_reconstructor: (28, 28, 1),
+    digits_classifier: (8, 8, 1),
+    digits_reconstructor: (8, 8, 1),
+}
+by_name = {"ids": lambda value: getattr(value, "__name__", str(value))}
+
+
+def multiply_adds(model):
+    """Multiply-adds per image of the dense and convolutional layers."""
+    total = 0
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D):
+            total += int(np.prod(layer.output.shape[1:3])) * int(np.prod(layer.kernel.shape))
+        elif isinstance(layer, layers.Dense):
+            total += int(np.prod(layer.kernel.shape))
+    return total
+
+
+@pytest.mark.parametrize(
+    ("build", "count"),
+    [
+        (mnist_classifier, 185_354),
+        (mnist_paper_classifier, 210_650),
+        (mnist_reconstructor, 258_152),
+        (digits_classifier, 76_522),
+    ],
+    **by_name,
+)
+def test_networks_have_the_parameters_their_documentation_tells(build, count):
+    assert build().count_params() == count
+
+
+def test_the_stride_two_classifier_costs_a_fifth_of_the_papers():
+    cheap, paper = multiply_adds(mnist_classifier()), multiply_adds(mnist_paper_classifier())
+    assert paper == 3_025_664
+    assert cheap == 628_320
+    assert 4.5 < paper / cheap < 5.5
+
+
+def test_a_strided_convolution_on_blocks_of_pixels_is_the_same_function():
+    inputs = keras.Input((28, 28, 1))
+    strided = keras.Model(inputs, layers.Conv2D(16, 4, strides=2, padding="same")(inputs))
+    blocks = space_to_depth(layers.ZeroPadding2D(1)(inputs))
+    rearranged = keras.Model(inputs, layers.Conv2D(16, 2)(blocks))
+    kernel, bias = rearranged.layers[-1].get_weights()
+    # Channel 2 i + j of a block is its pixel in row i and column j.
+    kernel = kernel.reshape(2, 2, 2, 2, 1, 16).transpose(0, 2, 1, 3, 4, 5).reshape(4, 4, 1, 16)
+    strided.layers[-1].set_weights([kernel, bias + 0.1])
+    rearranged.layers[-1].set_weights([rearranged.layers[-1].get_weights()[0], bias + 0.1])
+    images = np.random.default_rng(0).random((3, 28, 28, 1), dtype="float32")
+    np.testing.assert_allclose(rearranged(images), strided(images), atol=1e-5)
+
+
+def test_a_transposed_convolution_without_overlap_is_a_pointwise_one_to_blocks_of_pixels():
+    inputs = keras.Input((7, 7, 16))
+    transposed = keras.Model(inputs, layers.Conv2DTranspose(8, 2, strides=2)(inputs))
+    pointwise = keras.Model(inputs, depth_to_space(layers.Conv2D(32, 1)(inputs)))
+    # (row, column, out, in) of the transposed kernel against (1, 1, in, row column out).
+    kernel = transposed.layers[-1].get_weights()[0].transpose(3, 0, 1, 2).reshape(1, 1, 16, 32)
+    bias = np.arange(8, dtype="float32")
+    transposed.layers[-1].set_weights([transposed.layers[-1].get_weights()[0], bias])
+    pointwise.get_layer(index=1).set_weights([kernel, np.tile(bias, 4)])
+    images = np.random.default_rng(0).random((3, 7, 7, 16), dtype="float32")
+    np.testing.assert_allclose(pointwise(images), transposed(images), atol=1e-5)
+
+
+def test_space_to_depth_and_depth_to_space_undo_each_other():
+    inputs = keras.Input((6, 4, 3))
+    there_and_back = keras.Model(inputs, depth_to_space(space_to_depth(inputs)))
+    images = np.random.default_rng(0).random((2, 6, 4, 3), dtype="float32")
+    np.testing.assert_array_equal(there_and_back(images), images)
+
+
+@pytest.mark.parametrize("num_classes", [10, 3])
+@pytest.mark.parametrize(
+    "build", [mnist_classifier, mnist_paper_classifier, digits_classifier], **by_name
+)
+def test_classifiers_map_images_to_logits(build, num_classes):
+    keras.utils.set_random_seed(0)
+    model = build(num_classes)
+    assert check_classifier(model) == num_classes
+    assert model.input_shape == (None, *SHAPES[build])
+    images = np.random.default_rng(0).random((5, *SHAPES[build]), dtype="float32")
+    logits = np.asarray(model(images))
+    assert logits.shape == (5, num_classes)
+    assert logits.min() < 0.0  # no probabilities and no rectified outputs
+    assert model.layers[-1].activation is keras.activations.linear
+
+
+@pytest.mark.parametrize("num_classes", [10, 3])
+@pytest.mark.parametrize("build", [mnist_reconstructor, digits_reconstructor], **by_name)
+def test_reconstructors_map_probabilities_to_images_in_0_to_1(build, num_classes):
+    keras.utils.set_random_seed(0)
+    model = build(num_classes)
+    assert model.input_shape == (None, num_classes)
+    images = np.asarray(model(np.eye(num_classes, dtype="float32") * 50.0))
+    assert images.shape == (num_classes, *SHAPES[build])
+    assert images.min() >= 0.0 and images.max() <= 1.0
+    assert len(np.unique(images.reshape(num_classes, -1), axis=0)) == num_classes
+
+
+@pytest.mark.parametrize("build", SHAPES, **by_name)
+def test_networks_have_names_and_take_others(build):
+    assert build().name == build.__name__
+    assert build(name="other").name == "other"
+
+
+def test_classifiers_and_reconstructors_of_a_name_fit_together():
+    assert set(RECONSTRUCTORS) <= set(CLASSIFIERS)
+    for name, build in RECONSTRUCTORS.items():
+        check_reconstructor(build(), CLASSIFIERS[name](), 10)
+    check_reconstructor(mnist_reconstructor(), CLASSIFIERS["mnist-paper"](), 10)
+
+
+def flat(*rest, shape=(4, 4, 1)):
+    return keras.Sequential([keras.Input(shape), layers.Flatten(), *rest])
+
+
+class Unbuilt(keras.Model):
+    def call(self, x):
+        return x
+
+
+def nested_softmax():
+    inner = flat(layers.Dense(3, activation="softmax"))
+    inputs = keras.Input((4, 4, 1))
+    return keras.Model(inputs, inner(inputs))
+
+
+def two_inputs():
+    a, b = keras.Input((4, 4, 1)), keras.Input((4, 4, 1))
+    return keras.Model([a, b], layers.Dense(3)(layers.Flatten()(layers.Add()([a, b]))))
+
+
+def two_outputs():
+    a = keras.Input((4, 4, 1))
+    x = layers.Flatten()(a)
+    return keras.Model(a, [layers.Dense(3)(x), layers.Dense(3)(x)])
+
+
+NOT_LOGITS = {
+    "softmax activation": (
+        lambda: flat(layers.Dense(3, activation="softmax")),
+        "ends in softmax",
+    ),
+    "softmax layer": (lambda: flat(layers.Dense(3), layers.Softmax()), "ends in softmax"),
+    "activation layer": (
+        lambda: flat(layers.Dense(3), layers.Activation("softmax")),
+        "ends in softmax",
+    ),
+    "sigmoid": (lambda: flat(layers.Dense(3, activation="sigmoid")), "ends in sigmoid"),
+    "softmax inside": (nested_softmax, "its outputs are probabilities"),
+    "softmax of a function": (
+        lambda: flat(layers.Dense(3), layers.Lambda(keras.ops.softmax)),
+        "its outputs are probabilities",
+    ),
+}
+
+
+@pytest.mark.parametrize(("build", "reason"), NOT_LOGITS.values(), ids=NOT_LOGITS)
+def test_a_classifier_that_ends_in_probabilities_is_refused(build, reason):
+    with pytest.raises(ValueError, match=f"must return logits, but {reason}; remove.*Received: "):
+        check_classifier(build())
+
+
+WRONG_SHAPES = {
+    "no model": (lambda: lambda x: x, "functional or sequential", "classifier=function"),
+    "layers but no model": (
+        lambda: types.SimpleNamespace(layers=[], built=False),
+        "functional or sequential",
+        "classifier=SimpleNamespace",
+    ),
+    "not built": (Unbuilt, "must be built for one input", "input_shape=None"),
+    "no image": (lambda: flat(layers.Dense(3), shape=(16,)), "one input", "(None, 16)"),
+    "free size": (
+        lambda: keras.Sequential(
+            [keras.Input((None, None, 1)), layers.GlobalAveragePooling2D(), layers.Dense(3)]
+        ),
+        "one input",
+        "(None, None, None, 1)",
+    ),
+    "two inputs": (two_inputs, "one input", "[(None, 4, 4, 1), (None, 4, 4, 1)]"),
+    "two outputs": (two_outputs, "logits of shape", "[(None, 3), (None, 3)]"),
+    "one logit": (lambda: flat(layers.Dense(1)), "num_classes >= 2", "(None, 1)"),
+    "image out": (
+        lambda: keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(2, 1)]),
+        "logits of shape",
+        "(None, 4, 4, 2)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("build", "wanted", "received"), WRONG_SHAPES.values(), ids=WRONG_SHAPES)
+def test_a_classifier_of_other_shapes_is_refused(build, wanted, received):
+    with pytest.raises(ValueError) as error:
+        check_classifier(build())
+    message, _, value = str(error.value).partition("Received: ")
+    assert wanted in message
+    assert received in value
+
+
+def test_classifiers_whose_outputs_only_look_like_probabilities_now_and_then_are_accepted():
+    zeros = flat(layers.Dense(3, kernel_initializer="zeros"))
+    relu = flat(layers.Dense(3, activation="relu"))
+    for model in (zeros, relu):
+        assert check_classifier(model) == 3
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        digits_reconstructor,
+        lambda: mnist_reconstructor(num_classes=9),
+        lambda: lambda p: p,
+        lambda: None,
+    ],
+    ids=["another image size", "another number of classes", "function", "none"],
+)
+def test_a_reconstructor_that_does_not_fit_is_refused(build):
+    wanted = r"from \(None, 10\) to \(None, 28, 28, 1\)\. Received: reconstructor"
+    with pytest.raises(ValueError, match=wanted):
+        check_reconstructor(build(), mnist_classifier(), 10)
+
+
+def test_float16_is_found_in_any_layer_however_deep():
+    inner = flat(layers.Dense(3, dtype="mixed_float16"), layers.Dense(3))
+    inputs = keras.Input((4, 4, 1))
+    assert uses_float16(keras.Model(inputs, inner(inputs)))
+    assert not uses_float16(flat(layers.Dense(3)))
+    assert not uses_float16(flat(layers.Dense(3, dtype="mixed_bfloat16")))

@@ -1,0 +1,72 @@
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def provoke():
+    return load("provoke_overfitting")
+
+
+def result(collapse, fired, *, expected=True, best=0.8):
+    """What `run` gives, as far as the verdict reads it."""
+    return {
+        "collapse_epoch": collapse,
+        "expected_collapse": expected,
+        "best_before": best,
+        "fired": {} if fired is None else {"probe": {"epoch": fired[0], "restored": fired[1]}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("made", "verdict"),
+    [
+        (result(5, (5, 0.8)), "ok"),
+        (result(5, (4, 0.78)), "ok"),
+        (result(5, (6, 0.78)), "ok"),
+        (result(5, (7, 0.8)), "not within an epoch"),
+        (result(5, (3, 0.8)), "not within an epoch"),
+        (result(5, None), "missed"),
+        (result(5, (5, 0.7)), "restored 10.0 points below"),
+        (result(None, None), "did not collapse"),
+        (result(None, None, expected=False), "ok"),
+        (result(None, (3, 0.8), expected=False), "false alarm"),
+        (result(5, (5, 0.8), expected=False), "collapsed"),
+    ],
+)
+def test_the_verdict_on_a_stop_follows_the_collapse_of_the_referee(provoke, made, verdict):
+    assert provoke.verdict(made, "probe") == verdict
+
+
+def test_the_benchmark_prints_ratios_and_compares_signs_of_each_storage(tmp_path):
+    words = [sys.executable, SCRIPTS / "benchmark.py", "--images", "256", "--rounds", "1"]
+    words += ["--storage-epochs", "1", "--storage-seeds", "1", "--json", tmp_path / "out.json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "over ordinary" in done.stdout
+    assert "signs unlike float32" in done.stdout
+    assert (tmp_path / "out.json").exists()
+
+
+def test_the_sign_comparison_sees_a_storage_that_turns_signs():
+    benchmark = load("benchmark")
+    comparison = benchmark.StorageComparison(4, decay=0.95)
+    ids = np.arange(4)
+    directions = np.sign(np.random.default_rng(0).normal(size=(4, 28, 28, 1))).astype("float32")
+    comparison.write(ids, comparison.gather(ids) * 0.95 + directions)
+    assert set(comparison.differing_signs().values()) == {0.0}
+    store = comparison.stores["int8"]
+    store.assign(-store.numpy())
+    assert comparison.differing_signs() == {"int8": 1.0, "float16": 0.0, "float32": 0.0}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +73,7 @@ class Checkpoint:
             header = json.loads(self._arrays.pop("header").tobytes())
             self.meta, self._callbacks = header["meta"], header["callbacks"]
             schema = header["schema"]
-        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        except Exception as error:  # whatever a damaged zip or header makes of its readers
             raise ValueError(
                 "The checkpoint is damaged or no checkpoint of keras_efgsm; start without "
                 f"`--resume`, or put back a copy ({error}). Received: checkpoint={self.path.name}"

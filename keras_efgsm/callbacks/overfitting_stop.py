@@ -28,17 +28,22 @@ class OverfittingStop(keras.callbacks.Callback):
       the loss is nearly linear where it goes; this is where that ends. The signal turns when the
       share comes `max_shortfall` above its lowest so far.
 
-    With a `probe`, a PGD attack on a few fixed images is measured after each epoch and decides:
-    training ends when its accuracy falls `probe_drop` below its best, in one epoch or slowly, and
-    goes on if only the shortfall turned.
+    By the margins alone, the weights put back are those of two epochs before the signal turned, as
+    the collapse begins up to an epoch before they show it.
 
-    Where it does and does not work: the shortfall sees the collapse of FGSM, often an epoch before
-    PGD does, also where robustness leaks away over several epochs; the paper's signal alone does
-    not, as linearised margins grow in these collapses. Neither sees ordinary overfitting, in which
-    held-out images lose robustness while the training's own keep it, nor a network that never was
-    robust; for these give a probe of held-out images. PGD takes no single step and has only the
-    first signal. With batch norm, training and evaluation mode differ in the first epochs and the
-    shortfall starts high; it counts from its lowest value, and so only once it came down.
+    With a `probe`, a PGD attack on a few fixed images is measured before training and after each
+    epoch, and decides: training ends when its accuracy falls `probe_drop` below its best, in one
+    epoch or slowly, and the weights of its best are put back. If only the margins turned, training
+    goes on.
+
+    Where it does and does not work: the margins see collapses of FGSM in which the loss bends
+    within its one step, within an epoch of PGD. They do not see those in which the step still
+    works and only the rest of the ball is lost (a robust network trained on with FGSM can fall from
+    0.79 to 0.33 that way), nor ordinary overfitting, nor a network that never was robust; nothing
+    in the passes of such a step tells of it. So give a probe of held-out images wherever robustness
+    matters; it costs a few per cent. PGD takes no single step and has the first signal only. With
+    batch norm, training and evaluation mode differ in the first epochs and the shortfall starts
+    high; it counts from its lowest value, and so only once it came down.
     `scripts/provoke_overfitting.py` makes collapses and healthy runs and shows the curves.
 
     Args:
@@ -89,8 +94,8 @@ class OverfittingStop(keras.callbacks.Callback):
         self._lowest_shortfall = 1.0
         self._previous_robust = 0.0
         self._sustained = 0.0
-        # Of the probe, or of the margins without one: its epoch's weights are the good ones.
-        self._best_score = 0.0
+        self._best_score = 0.0  # of the probe
+        self._latest: tuple[list[np.ndarray], int] | None = None
         self._good_weights: list[np.ndarray] | None = None
         self._good_epoch: int | None = None
         self._report = {"fired": False, "epoch": None, "reason": None, "restored_epoch": None}
@@ -111,20 +116,27 @@ class OverfittingStop(keras.callbacks.Callback):
             self._best_score = state["best_score"]
             self._good_weights = state["good_weights"] or None
             self._good_epoch = state["good_epoch"]
+            if state["latest_weights"]:
+                self._latest = (state["latest_weights"], state["latest_epoch"])
             self._report = state["report"]
-        elif self._probe is not None:
+        else:
             # A network that is trained on may lose its robustness in the first epoch already.
-            self._keep(epoch=0, score=self._probe.accuracy())
+            self._keep(epoch=0, accuracy=None if self._probe is None else self._probe.accuracy())
 
-    def _keep(self, epoch: int, score: float) -> None:
-        if score >= self._best_score:
-            self._best_score = score
-            self._good_weights = self.model.get_weights()
-            self._good_epoch = epoch
+    def _keep(self, epoch: int, accuracy: float | None) -> None:
+        """Keeps the weights to go back to: the best of the probe, or those of an epoch ago."""
+        if accuracy is None:
+            latest = (self.model.get_weights(), epoch)
+            # The collapse begins up to an epoch before the margins show it.
+            self._good_weights, self._good_epoch = self._latest or latest
+            self._latest = latest
+        elif accuracy >= self._best_score:
+            self._best_score = accuracy
+            self._good_weights, self._good_epoch = self.model.get_weights(), epoch
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs if logs is not None else {}
-        turned = self._margin_signal(logs)
+        turned, accuracy = self._margin_signal(logs), None
         if self._probe is None:
             reason = turned
         else:
@@ -140,8 +152,7 @@ class OverfittingStop(keras.callbacks.Callback):
         if reason is not None:
             self._fire(epoch, reason)
             return
-        score = logs.get("margin_robust_accuracy", 0.0) if self._probe is None else accuracy
-        self._keep(epoch + 1, score)
+        self._keep(epoch + 1, accuracy)
 
     def _margin_signal(self, logs: dict) -> str | None:
         robust, shortfall = logs.get("margin_robust_accuracy"), logs.get("attack_shortfall")
@@ -189,6 +200,8 @@ class OverfittingStop(keras.callbacks.Callback):
             "best_score": float(self._best_score),
             "good_weights": list(self._good_weights or []),
             "good_epoch": self._good_epoch,
+            "latest_weights": list(self._latest[0]) if self._latest else [],
+            "latest_epoch": self._latest[1] if self._latest else None,
             "report": self._report,
         }
 

@@ -39,7 +39,7 @@ class WeightAveraging(keras.callbacks.Callback):
         self._restored: dict | None = None
         self._averager: WeightAverager | None = None
         self._steps = 0
-        self._last_batch = -1
+        self._last_iteration = 0
         self._in_place = False
 
     def on_train_begin(self, logs=None):
@@ -53,15 +53,17 @@ class WeightAveraging(keras.callbacks.Callback):
             self._restored = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._last_batch = -1
+        self._last_iteration = int(self.model.optimizer.iterations)
         if self._in_place:
             self._averager.take_out()
             self._in_place = False
 
     def on_train_batch_end(self, batch, logs=None):
-        # With `steps_per_execution=n` this is called once for n steps, or for those that are left.
-        steps = batch - self._last_batch
-        self._last_batch = batch
+        # With `steps_per_execution=n` this is called once for n steps, or for those that are left;
+        # Keras's `batch` does not tell which.
+        iteration = int(self.model.optimizer.iterations)
+        steps = iteration - self._last_iteration
+        self._last_iteration = iteration
         self._steps += steps
         momentum = min(self.momentum, (1 + self._steps) / (10 + self._steps))
         self._averager.update(momentum**steps)

@@ -22,9 +22,11 @@ _OPTIONS = (
     ("--momentum-from", "momentum_from", str, "'gradient' or 'perturbation'"),
     ("--momentum-dtype", "momentum_dtype", str, "'int8', 'float16' or 'float32'"),
     ("--rivals", "rivals", str, "rival classes of the boundary step: a number or 'all'"),
+    ("--overshoot", "overshoot", float, "factor on the step to the boundary"),
     ("--epochs", "epochs", int, "passes over the training data"),
     ("--batch-size", "batch_size", int, "images per step"),
     ("--learning-rate", "learning_rate", float, "peak of the cosine schedule"),
+    ("--warmup-epochs", "warmup_epochs", float, "linear rise of the learning rate"),
     ("--weight-averaging", "weight_averaging", float, "momentum of the averaged weights, 0: none"),
     ("--probe-images", "probe_images", int, "held-out images that confirm the stop, 0: none"),
     ("--classifier", "classifier", str, "network, see the documentation"),
@@ -48,6 +50,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--no-overfitting-stop", action="store_true", help="never end before the last epoch"
     )
+    parser.add_argument(
+        "--no-projection", action="store_true", help="do not project the step to the ball"
+    )
     parser.add_argument("--out", help="run folder; default runs/PRESET")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument("--quiet", action="store_true", help="one line per epoch, no bar")
@@ -65,6 +70,8 @@ def read_config(options: argparse.Namespace) -> TrainingConfig:
         changes["rivals"] = int(changes["rivals"])
     if options.no_reconstructor:
         changes["reconstructor"] = None
+    if options.no_projection:
+        changes["use_projection"] = False
     if options.no_overfitting_stop:
         changes["overfitting_stop"] = False
     return dataclasses.replace(PRESETS[options.preset], **changes)
@@ -86,6 +93,8 @@ def command_line(config: TrainingConfig) -> str:
             words += [flag, str(values[field])]
     if "reconstructor" in changed and config.reconstructor is None:
         words.append("--no-reconstructor")
+    if "use_projection" in changed:
+        words.append("--no-projection")
     if "overfitting_stop" in changed and not config.overfitting_stop:
         words.append("--no-overfitting-stop")
     return shlex.join(words)

@@ -181,7 +181,8 @@ def _builder(name: str, base: Path) -> Any:
         # Its message lists a thousand names.
         raise ValueError(_cannot_be_had(name, base, "no builder has that name")) from None
     except Exception as error:  # network, checksum, disk and builder errors share no base class
-        reason = f"{type(error).__name__}: {str(error).strip()[:300]}"
+        first_line = str(error).strip().partition("\n")[0]
+        reason = f"{type(error).__name__}: {first_line[:300]}"
         raise ValueError(_cannot_be_had(name, base, reason, registered=True)) from error
     finally:
         _remove_new_empty_folders(base, before)

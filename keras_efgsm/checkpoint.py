@@ -19,7 +19,7 @@ def save_checkpoint(path: str | Path, trainer: Any, *, meta: dict, callbacks: di
         meta: plain values kept beside it, such as the epoch and the run's configuration.
         callbacks: name to callback, for each that has `get_state()`.
     """
-    arrays = {f"weight_{i}": np.asarray(w) for i, w in enumerate(trainer.weights)}
+    arrays = {f"weight_{i}": np.asarray(v) for i, v in enumerate(_variables(trainer))}
     for i, variable in enumerate(trainer.optimizer.variables):
         arrays[f"optimizer_{i}"] = np.asarray(variable)
     if trainer.momentum is not None:
@@ -39,6 +39,12 @@ def save_checkpoint(path: str | Path, trainer: Any, *, meta: dict, callbacks: di
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _variables(trainer: Any) -> list:
+    """Weights and the states of seed generators, which a dropout draws from; no metrics."""
+    metrics = {id(variable) for variable in trainer.metrics_variables}
+    return [variable for variable in trainer.variables if id(variable) not in metrics]
 
 
 def _flatten(name: str, state: dict, arrays: dict) -> dict:
@@ -94,7 +100,7 @@ class Checkpoint:
             ValueError: if the checkpoint is of another network, optimizer or data set.
         """
         trainer.optimizer.build(trainer.trainable_variables)
-        targets = {f"weight_{i}": w for i, w in enumerate(trainer.weights)}
+        targets = {f"weight_{i}": v for i, v in enumerate(_variables(trainer))}
         targets |= {f"optimizer_{i}": v for i, v in enumerate(trainer.optimizer.variables)}
         shapes = {name: tuple(v.shape) for name, v in targets.items()}
         if trainer.momentum is not None:

@@ -103,7 +103,13 @@ class RunFolder:
         """
         try:
             return TrainingConfig.from_dict(json.loads(self.config.read_text()))
-        except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
+        except (
+            OSError,
+            UnicodeDecodeError,
+            json.JSONDecodeError,
+            TypeError,
+            AttributeError,
+        ) as error:
             raise ValueError(
                 f"A run folder must hold a readable config.json ({error}). "
                 f"Received: path={str(self.path)!r}"

@@ -210,7 +210,7 @@ def compare_storages(console, options, images, labels) -> dict:
         table.add_row(
             dtype,
             format_bytes(runs[0]["momentum_bytes"]),
-            format_bytes(int(statistics.median(run["peak_bytes"] for run in runs))),
+            f"{statistics.median(run['peak_bytes'] for run in runs) / 1e6:,.0f} MB",
             f"{signs[dtype]:.3%}",
             *accuracies,
         )

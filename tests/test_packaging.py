@@ -3,14 +3,14 @@
 import os
 import subprocess
 import sys
-import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from keras_efgsm import __version__
+
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def run(*command, cwd, **environment):
@@ -45,7 +45,7 @@ def test_the_wheel_holds_the_whole_package_and_no_tests(wheel):
     assert modules <= names
     assert not [n for n in names if any(p.startswith(("test", "conftest")) for p in Path(n).parts)]
     top = {name.split("/")[0] for name in names}
-    assert top == {"keras_efgsm", f"keras_efgsm-{PROJECT['version']}.dist-info"}
+    assert top == {"keras_efgsm", f"keras_efgsm-{__version__}.dist-info"}
 
 
 def test_the_wheel_names_its_licence_and_its_command(wheel):
@@ -64,7 +64,7 @@ def test_the_installed_wheel_imports_from_where_it_was_installed(wheel, tmp_path
     printed = run(sys.executable, "-P", "-c", code, cwd=tmp_path, PYTHONPATH=str(target))
     file, version = printed.split("\n")[:2]
     assert Path(file).is_relative_to(target)
-    assert version == PROJECT["version"]
+    assert version == __version__
 
 
 def test_every_requirement_is_in_the_lock():

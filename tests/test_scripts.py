@@ -1,4 +1,5 @@
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,7 +55,8 @@ def test_the_verdict_on_a_stop_follows_the_collapse_of_the_referee(provoke, made
 def test_the_benchmark_prints_ratios_and_compares_signs_of_each_storage(tmp_path):
     words = [sys.executable, SCRIPTS / "benchmark.py", "--images", "256", "--rounds", "1"]
     words += ["--storage-epochs", "1", "--storage-seeds", "1", "--json", tmp_path / "out.json"]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    wide = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=wide)
     assert "over ordinary" in done.stdout
     assert "signs unlike float32" in done.stdout
     assert (tmp_path / "out.json").exists()

@@ -273,6 +273,7 @@ def draw(results: dict[str, dict], path: Path) -> None:
         panel.set_title(name, fontsize="medium")
         panel.set_ylim(0, 1)
         panel.grid(alpha=0.3)
+        panel.xaxis.get_major_locator().set_params(integer=True)
     for panel in panels[len(results) :]:
         panel.axis("off")
     handles = {line.get_label(): line for panel in panels for line in panel.get_lines()}

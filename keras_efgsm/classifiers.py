@@ -43,21 +43,43 @@ def check_classifier(classifier: Any) -> int:
 
 def _check_logits(classifier: keras.Model) -> None:
     advice = "remove it, so that the classifier returns logits"
-    last = classifier.layers[-1]
+    last = final_layer(classifier)
     activation = getattr(getattr(last, "activation", None), "__name__", "")
     if isinstance(last, keras.layers.Softmax) or activation in ("softmax", "sigmoid"):
         raise ValueError(
             f"`classifier` must return logits, but ends in {activation or 'softmax'}; {advice}. "
             f"Received: classifier.layers[-1]={last.name!r}"
         )
-    images = np.random.default_rng(0).random((4, *classifier.input_shape[1:]), dtype="float32")
+    images = random_images(classifier.input_shape[1:])
     outputs = keras.ops.convert_to_numpy(classifier(images, training=False)).astype("float32")
-    if outputs.min() >= 0.0 and np.allclose(outputs.sum(axis=1), 1.0, atol=1e-2):
+    if are_probabilities(outputs):
         raise ValueError(
             f"`classifier` must return logits, but its outputs are probabilities; {advice}. "
             f"Received: outputs on random images that are >= 0 with row sums "
             f"{outputs.sum(axis=1).round(4).tolist()}"
         )
+
+
+def final_layer(classifier: keras.Model) -> keras.layers.Layer:
+    """The last layer, also of a model whose last layer is a model."""
+    last = classifier.layers[-1]
+    while isinstance(last, keras.Model) and last.layers:
+        last = last.layers[-1]
+    return last
+
+
+def random_images(image_shape: tuple[int, int, int], count: int = 4) -> np.ndarray:
+    """The same uniformly random images `(count, H, W, C)` in [0, 1) at every call."""
+    return np.random.default_rng(0).random((count, *image_shape), dtype="float32")
+
+
+def are_probabilities(outputs: np.ndarray) -> bool:
+    """Whether outputs `(n, K)` on random images are rows of probabilities instead of logits.
+
+    A softmax written as an operation or hidden in a custom layer shows only in the outputs. The
+    tolerance leaves room for half precision.
+    """
+    return bool((outputs >= 0.0).all() and np.allclose(outputs.sum(axis=1), 1.0, atol=1e-2))
 
 
 def check_reconstructor(reconstructor: Any, classifier: keras.Model, num_classes: int) -> None:

@@ -171,7 +171,7 @@ NOT_LOGITS = {
         "ends in softmax",
     ),
     "sigmoid": (lambda: flat(layers.Dense(3, activation="sigmoid")), "ends in sigmoid"),
-    "softmax inside": (nested_softmax, "its outputs are probabilities"),
+    "softmax inside": (nested_softmax, "ends in softmax"),
     "softmax of a function": (
         lambda: flat(layers.Dense(3), layers.Lambda(keras.ops.softmax)),
         "its outputs are probabilities",

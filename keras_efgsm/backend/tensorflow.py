@@ -43,7 +43,7 @@ def rival_margins_and_gradients(
 ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
     """Margins of the `count` nearest rivals and their gradients, from one forward pass.
 
-    One backward pass for each rival on a persistent tape; on a CPU this is about half the time of
+    One backward pass for each rival on a persistent tape; on a CPU this is cheaper than
     `batch_jacobian`.
 
     Args:

@@ -59,11 +59,12 @@ class WeightAveraging(keras.callbacks.Callback):
             self._in_place = False
 
     def on_train_batch_end(self, batch, logs=None):
-        # With `steps_per_execution=n` this is called once for n steps, or for those that are left;
-        # Keras's `batch` does not tell which.
-        iteration = int(self.model.optimizer.iterations)
-        steps = iteration - self._last_iteration
-        self._last_iteration = iteration
+        steps = 1
+        if self.model.steps_per_execution > 1:
+            # Called once for n steps, or for those that are left; Keras's `batch` does not tell
+            # which. Reading the counter waits for the device, so not for single steps.
+            iteration = int(self.model.optimizer.iterations)
+            steps, self._last_iteration = iteration - self._last_iteration, iteration
         self._steps += steps
         momentum = min(self.momentum, (1 + self._steps) / (10 + self._steps))
         self._averager.update(momentum**steps)

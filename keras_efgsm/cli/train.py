@@ -30,6 +30,7 @@ _OPTIONS = (
     ("--weight-averaging", "weight_averaging", float, "momentum of the averaged weights, 0: none"),
     ("--probe-images", "probe_images", int, "held-out images that confirm the stop, 0: none"),
     ("--classifier", "classifier", str, "network, see the documentation"),
+    ("--reconstructor", "reconstructor", str, "network, see the documentation"),
     ("--seed", "seed", int, "of weights, order and noise"),
 )
 
@@ -89,7 +90,7 @@ def command_line(config: TrainingConfig) -> str:
     changed = set(differing(preset)) - {"data_dir"}
     words = ["keras-efgsm", "train", preset]
     for flag, field, _, _ in _OPTIONS:
-        if field in changed:
+        if field in changed and values[field] is not None:
             words += [flag, str(values[field])]
     if "reconstructor" in changed and config.reconstructor is None:
         words.append("--no-reconstructor")

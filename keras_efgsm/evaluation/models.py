@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_efgsm.attacks.attack import evaluation_logits
-from keras_efgsm.classifiers import check_classifier
+from keras_efgsm.classifiers import are_probabilities, check_classifier, random_images
 from keras_efgsm.precision import float32_twin
 from keras_efgsm.trainer import AdversarialTrainer
 
@@ -197,14 +197,13 @@ def _from_saved_model(folder: Path) -> EvaluatedModel:
 
 
 def _check_logits(logits_fn: Callable, image_shape: tuple[int, int, int], received: str) -> int:
-    images = np.random.default_rng(0).random((4, *image_shape), dtype="float32")
-    logits = np.asarray(logits_fn(tf.constant(images)), "float32")
+    logits = np.asarray(logits_fn(tf.constant(random_images(image_shape))), "float32")
     if logits.ndim != 2 or logits.shape[1] < 2:
         raise ValueError(
             "The SavedModel must return logits (batch, num_classes), num_classes >= 2. "
             f"{received}, output shape={logits.shape}"
         )
-    if logits.min() >= 0.0 and np.allclose(logits.sum(axis=1), 1.0, atol=1e-2):
+    if are_probabilities(logits):
         raise ValueError(
             "The SavedModel must return logits, but its outputs on random images are "
             "probabilities (>= 0, rows that sum to 1); export the classifier without its softmax. "

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keras_efgsm.classifiers import are_probabilities, final_layer, random_images
+
 # What `decode_image` can produce: grey, RGB, and RGBA (PNG only).
 DECODABLE_CHANNELS = (1, 3, 4)
-_PROBE_IMAGES = 4
 
 
 class ExportError(RuntimeError):
@@ -31,16 +32,6 @@ class Contract:
     def num_classes(self) -> int:
         """The number K of logits."""
         return len(self.class_names)
-
-
-def probe_images(image_shape: tuple[int, int, int], count: int = _PROBE_IMAGES) -> np.ndarray:
-    """Returns the same uniformly random images at every call, `(count, height, width, channels)`.
-
-    Args:
-        image_shape: `(height, width, channels)`.
-        count: how many images. Defaults to `4`.
-    """
-    return np.random.default_rng(0).random((count, *image_shape), dtype="float32")
 
 
 def check_contract(classifier: keras.Model, class_names: Sequence[str]) -> Contract:
@@ -140,21 +131,17 @@ def _check_class_names(class_names: Sequence[str], num_classes: int) -> tuple[st
 
 
 def _check_answers_logits(classifier: keras.Model, image_shape: tuple[int, int, int]) -> None:
-    last = classifier.layers[-1]
-    while isinstance(last, keras.Model) and last.layers:
-        last = last.layers[-1]
+    last = final_layer(classifier)
     is_softmax = isinstance(last, keras.layers.Softmax)
     is_softmax |= getattr(last, "activation", None) is keras.activations.softmax
-    answers = classifier(probe_images(image_shape), training=False)
+    answers = classifier(random_images(image_shape), training=False)
     answers = keras.ops.convert_to_numpy(keras.ops.cast(answers, "float32"))
     if not np.isfinite(answers).all():
         raise ValueError(
             "`classifier` must answer with finite logits; are its weights NaN? "
             f"Received: logits on random images={answers[0].tolist()}"
         )
-    # A softmax written as an operation or hidden in a custom layer shows only in the answers.
-    sums = answers.sum(axis=1)
-    is_softmax |= bool((answers >= 0).all() and np.allclose(sums, 1.0, atol=1e-2))
+    is_softmax |= are_probabilities(answers)
     if is_softmax:
         raise ValueError(
             "`classifier` must answer with logits: drop its softmax, the export adds the "

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from keras_efgsm.export.contract import ExportError, probe_images
+from keras_efgsm.classifiers import random_images
+from keras_efgsm.export.contract import ExportError
 from keras_efgsm.export.tflite import tflite_logits
 
 SAVED_MODEL_TOLERANCE = 1e-5
@@ -111,7 +112,7 @@ def saved_model_difference(path: str | os.PathLike, classifier: keras.Model) -> 
         classifier: the model that was exported, in float32 (see `float32_twin`).
     """
     with tf.device("/CPU:0"):
-        images = probe_images(tuple(classifier.inputs[0].shape[1:]))
+        images = random_images(tuple(classifier.inputs[0].shape[1:]))
         loaded = tf.saved_model.load(str(path))
         answers = loaded.signatures["serving_default"](image=tf.constant(images))["logits"].numpy()
         return _difference(answers, classifier, images)
@@ -130,7 +131,7 @@ def tflite_difference(path: str | os.PathLike, classifier: keras.Model) -> float
         ExportError: if the interpreter cannot run the file.
     """
     with tf.device("/CPU:0"):
-        images = probe_images(tuple(classifier.inputs[0].shape[1:]))
+        images = random_images(tuple(classifier.inputs[0].shape[1:]))
         try:
             answers = tflite_logits(path, images)
         except (RuntimeError, ValueError) as error:

@@ -3,7 +3,7 @@
 A convolution of stride s reads blocks of s x s pixels, a transposed one with kernel s writes them.
 Rearranged so that a block's pixels are channels, both are stride-1 convolutions: the same function
 with the same number of weights, and the gradient with respect to a one-channel image, which every
-attack needs, takes half the time. Built-in layers only, so that models load anywhere.
+attack needs, is much cheaper. Built-in layers only, so that models load anywhere.
 """
 
 from typing import Any

@@ -50,11 +50,12 @@ class Noise:
         self.step = step
         self.ids = ids
 
-    def _uniform(self, count: int, stream: int) -> Tensor:
+    def _uniform(self, count: int, stream: int | Tensor) -> Tensor:
         """`(B, count)` uniform in [0, 1) with 24 bits."""
+        streams = (ops.cast(stream, "uint32") + _word(1)) * _word(_GOLDEN)
         # The constants keep the key of zeros, which the mixer would leave at zero, away.
         key = _mix(_word(self.seed + _GOLDEN))
-        key = _mix(ops.bitwise_xor(key, _word((self.seed >> 32) + _GOLDEN * (stream + 1))))
+        key = _mix(ops.bitwise_xor(key, _word(self.seed >> 32) + streams))
         key = _mix(ops.bitwise_xor(ops.cast(self.step, "uint32"), key))
         keys = _mix(ops.bitwise_xor(ops.cast(self.ids, "uint32"), key))
         counters = (np.arange(count, dtype=np.uint64) * _GOLDEN).astype(np.uint32)
@@ -62,13 +63,13 @@ class Noise:
         return ops.cast(ops.right_shift(bits, _word(8)), "float32") * (1.0 / 2**24)
 
     def uniform(
-        self, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0, stream: int = 0
+        self, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0, stream: int | Tensor = 0
     ) -> Tensor:
         """Uniform noise `(B, *shape)` in [low, high); another `stream` is independent noise."""
         values = self._uniform(math.prod(shape), stream)
         return ops.reshape(low + (high - low) * values, (-1, *shape))
 
-    def normal(self, shape: tuple[int, ...], stream: int = 0) -> Tensor:
+    def normal(self, shape: tuple[int, ...], stream: int | Tensor = 0) -> Tensor:
         """Standard normal noise `(B, *shape)` (Box-Muller, two values from two uniforms)."""
         count = math.prod(shape)
         half = (count + 1) // 2

@@ -25,6 +25,7 @@ class Perturbed(NamedTuple):
         robust: whether `(B,)` the linearised margin stays positive over the whole ball; None if
             the attack takes no gradient of a margin.
         momentum: updated per-sample momentum; None for an attack without.
+        start: where it started `(B, H, W, C)`; None for an attack that does not tell.
     """
 
     images: Tensor
@@ -32,13 +33,16 @@ class Perturbed(NamedTuple):
     predicted_gain: Tensor | None = None
     robust: Tensor | None = None
     momentum: Tensor | None = None
+    start: Tensor | None = None
 
 
 class Attack:
     """Base of every attack of training and evaluation: a small object with keyword-only options.
 
     A subclass sets `name`, implements `perturb` and extends `get_config`. Attacks hold no state:
-    the same arguments give the same images, whatever the batch.
+    the same arguments give the same images, whatever the batch. An attack of several `rounds`,
+    one for each target class, makes round `noise.step % rounds` at a call of `perturb`; whoever
+    evaluates runs them all and carries on the images that withstood.
 
     Args:
         epsilon: L-infinity radius in pixels of [0, 1].
@@ -51,6 +55,12 @@ class Attack:
     uses_momentum = False
     # Whether it makes one step whose gain can be compared with what its gradient promised.
     has_shortfall = False
+    # How many calls of `perturb`, with steps 0, 1, ... of the noise, make the whole attack.
+    rounds = 1
+    # Whether it goes through gradients of the model, or asks for logits alone.
+    needs_gradient = True
+    # Whether its images lie in the ball; those of a training attack need not.
+    stays_in_ball = True
     loss = "ce"
 
     def __init__(self, *, epsilon: float):
@@ -80,6 +90,8 @@ class Attack:
     def __call__(self, classifier: LogitsFn, x: Tensor, y: Tensor, seed: int = 0) -> Tensor:
         """Adversarial images for a batch of clean ones; sample ids are positions in the batch.
 
+        Of several rounds, each image is that of the first one that turned it, else of the last.
+
         Args:
             classifier: a Keras model or function that returns logits.
             x: images `(B, H, W, C)` in [0, 1].
@@ -88,9 +100,25 @@ class Attack:
         """
         x = keras.ops.convert_to_tensor(x, dtype="float32")
         y = keras.ops.convert_to_tensor(y, dtype="int32")
-        noise = Noise(seed, 0, keras.ops.arange(x.shape[0], dtype="int32"))
-        momentum = keras.ops.zeros_like(x) if self.uses_momentum else None
-        return self.perturb(evaluation_logits(classifier), x, y, noise, momentum).images
+        logits_fn = evaluation_logits(classifier)
+        ids = keras.ops.arange(x.shape[0], dtype="int32")
+        momentum = self.initial_momentum(x) if self.uses_momentum else None
+        images, withstood = x, keras.ops.ones(x.shape[:1], dtype="bool")
+        for step in range(self.rounds):
+            made = self.perturb(logits_fn, x, y, Noise(seed, step, ids), momentum).images
+            images = keras.ops.where(equations.per_sample(withstood, x), made, images)
+            if step + 1 < self.rounds:
+                held = equations.margin(logits_fn(images), y) > 0.0
+                withstood = keras.ops.logical_and(withstood, held)
+        return images
+
+    def momentum_shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Shape of one sample's momentum. Defaults to that of its image."""
+        return tuple(image_shape)
+
+    def initial_momentum(self, x: Tensor) -> Tensor:
+        """The momentum of samples not seen before: zeros."""
+        return keras.ops.zeros((x.shape[0], *self.momentum_shape(x.shape[1:])), dtype="float32")
 
     def loss_of(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss `(B,)` that the attack raises, of logits `(B, K)`."""

@@ -103,6 +103,7 @@ class EFGSM(Attack):
             images=x_adv,
             robust=worst > 0.0,
             momentum=equations.update_momentum(momentum, direction, self.decay),
+            start=start,
         )
 
     def get_config(self):

@@ -50,4 +50,4 @@ class FGSM(GradientSignAttack):
         start = self.start(x, noise)
         x_adv, start_loss, gradient = self.ascend(logits_fn, start, x, labels, gradient_scale)
         gain = keras.ops.sum(gradient * (x_adv - start), axis=tuple(range(1, len(x.shape))))
-        return Perturbed(images=x_adv, start_loss=start_loss, predicted_gain=gain)
+        return Perturbed(images=x_adv, start_loss=start_loss, predicted_gain=gain, start=start)

@@ -35,7 +35,7 @@ def compile_native(attack: Attack, logits_fn: LogitsFn, seed: int) -> BatchAttac
     """
 
     def run(x: Tensor, labels: Tensor, ids: Tensor, restart: Tensor) -> Tensor:
-        momentum = tf.zeros_like(x) if attack.uses_momentum else None
+        momentum = attack.initial_momentum(x) if attack.uses_momentum else None
         noise = Noise(seed, restart, ids)
         return attack.perturb(logits_fn, x, labels, noise, momentum).images
 

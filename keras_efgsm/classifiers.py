@@ -1,6 +1,6 @@
 """What the library asks of a classifier and a re-constructor, checked on entry."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -99,6 +99,45 @@ def check_reconstructor(reconstructor: Any, classifier: keras.Model, num_classes
             f"Received: reconstructor.input_shape={shapes[0]}, "
             f"reconstructor.output_shape={shapes[1]}"
         )
+
+
+class SplitClassifier(NamedTuple):
+    """A classifier in two parts that share its weights.
+
+    Attributes:
+        first: images to the output of the first layer with a kernel.
+        rest: that output to logits.
+    """
+
+    first: keras.Model
+    rest: keras.Model
+
+
+def split_after_first_layer(classifier: keras.Model) -> SplitClassifier:
+    """Cuts a classifier in two after its first layer with a kernel (not a normalisation).
+
+    Raises:
+        ValueError: if there is none, or the rest also needs what lies before it.
+    """
+    received = f"Received: classifier={classifier.name!r}"
+    norms = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
+    candidates = [
+        layer
+        for layer in classifier.layers
+        if layer.trainable_weights and not isinstance(layer, norms)
+    ]
+    if not candidates:
+        raise ValueError(f"`classifier` must have a layer with weights. {received}")
+    cut = candidates[0].output
+    try:
+        return SplitClassifier(
+            keras.Model(classifier.inputs, cut), keras.Model(cut, classifier.outputs)
+        )
+    except ValueError as error:
+        raise ValueError(
+            "`classifier` must be a chain up to its first layer with weights, so that it can be "
+            f"cut in two there ({str(error)[:200]}). {received}"
+        ) from error
 
 
 def uses_float16(classifier: keras.Model) -> bool:

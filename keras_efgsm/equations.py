@@ -209,6 +209,12 @@ def smooth_labels(one_hot: Tensor, smoothing: float) -> Tensor:
     return (1.0 - smoothing) * one_hot + smoothing / one_hot.shape[-1]
 
 
+def kl_divergence(logits_p: Tensor, logits_q: Tensor) -> Tensor:
+    """`KL(softmax(p) || softmax(q))` `(B,)` of logits `(B, K)`: the divergence of TRADES."""
+    log_p, log_q = ops.log_softmax(logits_p), ops.log_softmax(logits_q)
+    return ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
+
+
 def joint_loss(
     reconstruction_loss: Tensor, classification_loss: Tensor, classification_weight: float
 ) -> Tensor:

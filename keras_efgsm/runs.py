@@ -27,8 +27,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 class RunFolder:
     """The folder of a training run.
 
-    It holds `config.json`, `history.csv`, `metrics.json`, `classifier.keras`, `checkpoint.npz`,
-    `curves.png`, and `evaluation.json` once it was evaluated.
+    It holds `config.json`, `history.csv`, `metrics.json`, `classifier.keras`,
+    `reconstructor.keras` of a method that trains one, `checkpoint.npz`, `curves.png`, and
+    `evaluation.json` once it was evaluated.
 
     Args:
         path: the folder.
@@ -46,6 +47,7 @@ class RunFolder:
         self.history = self.path / "history.csv"
         self.metrics = self.path / "metrics.json"
         self.classifier = self.path / "classifier.keras"
+        self.reconstructor = self.path / "reconstructor.keras"
         self.checkpoint = self.path / "checkpoint.npz"
         self.curves = self.path / "curves.png"
         self.evaluation = self.path / "evaluation.json"
@@ -128,11 +130,11 @@ class RunFolder:
         """Writes how training ended."""
         write_atomically(self.metrics, json.dumps(metrics, indent=2) + "\n")
 
-    def save_classifier(self, classifier: Any) -> None:
-        """Saves the classifier, under a temporary name until it is whole."""
+    def save_model(self, model: Any, path: Path) -> None:
+        """Saves a network in the folder, under a temporary name until it is whole."""
         partial = self.path / ".partial.keras"
         try:
-            classifier.save(partial)
-            os.replace(partial, self.classifier)
+            model.save(partial)
+            os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)

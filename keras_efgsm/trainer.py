@@ -10,11 +10,17 @@ from keras_efgsm.attacks import Attack
 from keras_efgsm.attacks.attack import evaluation_logits
 from keras_efgsm.backend import TrainStep
 from keras_efgsm.checks import check_choice, check_count
-from keras_efgsm.classifiers import check_classifier, check_reconstructor, uses_float16
+from keras_efgsm.classifiers import (
+    check_classifier,
+    check_reconstructor,
+    split_after_first_layer,
+    uses_float16,
+)
 from keras_efgsm.momentum import STORAGE_DTYPES, SampleMomentum
 from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import (
     AdversarialCrossEntropy,
+    Examples,
     JointReconstruction,
     Objective,
     ObjectiveResult,
@@ -72,6 +78,8 @@ class AdversarialTrainer(TrainStep, keras.Model):
         momentum_dtype: storage of the momentum: `"int8"`, `"float16"` or `"float32"`. Defaults to
             `"int8"`.
         seed: seed of the attack's noise, which is keyed by (seed, step, sample id). Defaults to 0.
+        epsilon_warmup_steps: updates over which the ball of the attack grows linearly from nothing
+            to epsilon; FGSM needs it for a large epsilon. Defaults to 0.
 
     Raises:
         ValueError: if the classifier does not return logits, or the parts do not fit together.
@@ -96,6 +104,7 @@ class AdversarialTrainer(TrainStep, keras.Model):
         num_samples: int | None = None,
         momentum_dtype: str = "int8",
         seed: int = 0,
+        epsilon_warmup_steps: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -115,6 +124,11 @@ class AdversarialTrainer(TrainStep, keras.Model):
                 f"The objective {type(objective).__name__} {wanted} a re-constructor. "
                 f"Received: reconstructor={reconstructor!r}"
             )
+        if objective.needs_start_logits and not attack.tells_start_logits:
+            raise ValueError(
+                f"The objective {type(objective).__name__} needs an attack that takes one gradient "
+                f"at its start, such as `EFGSM` or `FGSM`. Received: attack={attack!r}"
+            )
         if reconstructor is not None:
             check_reconstructor(reconstructor, classifier, self.num_classes)
         self.classifier = classifier
@@ -124,6 +138,13 @@ class AdversarialTrainer(TrainStep, keras.Model):
         self.num_samples = None if num_samples is None else check_count(num_samples, "num_samples")
         self.momentum_dtype = check_choice(momentum_dtype, "momentum_dtype", STORAGE_DTYPES)
         self.seed = check_count(seed, "seed", minimum=0)
+        self.epsilon_warmup_steps = check_count(
+            epsilon_warmup_steps, "epsilon_warmup_steps", minimum=0
+        )
+        if attack.splits_classifier:
+            parts = split_after_first_layer(classifier)
+            # Hidden from Keras, which would count these layers twice.
+            self._split = lambda: parts
         self.momentum: SampleMomentum | None = None
         self._gradient_scale = _FLOAT16_GRADIENT_SCALE if uses_float16(classifier) else 1.0
         self._loss_metric = keras.metrics.Mean(name="loss")
@@ -173,9 +194,10 @@ class AdversarialTrainer(TrainStep, keras.Model):
         """
         if not self.attack.uses_momentum or self.momentum is not None:
             return
+        by_position = self.attack.momentum_of == "position"
         self.momentum = SampleMomentum(
-            self.num_samples or num_samples,
-            self.classifier.input_shape[1:],
+            self.attack.largest_batch if by_position else self.num_samples or num_samples,
+            self.attack.momentum_shape(self.classifier.input_shape[1:]),
             self.momentum_dtype,
             limit=self.attack.momentum_limit,
         )
@@ -196,7 +218,7 @@ class AdversarialTrainer(TrainStep, keras.Model):
         images = x["image"] if isinstance(x, dict) else x
         if isinstance(x, dict):
             ids = ops.cast(x["id"], "int32")
-        elif self.attack.uses_momentum:
+        elif self.needs_ids:
             raise ValueError(
                 "Per-sample momentum needs sample ids: pass arrays to `fit`, or wrap the dataset "
                 f"with `with_sample_ids`. Received: a batch of type {type(x).__name__} without ids"
@@ -214,33 +236,87 @@ class AdversarialTrainer(TrainStep, keras.Model):
         labels = ops.cast(ops.reshape(y, (-1,)), "int32")
         return labels, ops.one_hot(labels, self.num_classes, dtype="float32")
 
+    @property
+    def needs_ids(self) -> bool:
+        """Whether the attack keeps a momentum for each training sample."""
+        return self.attack.uses_momentum and self.attack.momentum_of == "sample"
+
+    @property
+    def split(self) -> Any:
+        """The classifier in two parts, for an attack that needs it so."""
+        return self._split()
+
+    def noise(self, batch: TrainingBatch) -> Noise:
+        """Noise of the samples of a batch at this step."""
+        return Noise(self.seed, self.optimizer.iterations, batch.ids)
+
+    def attack_now(self) -> Attack:
+        """The attack at this step: on a smaller ball while epsilon is being warmed up."""
+        if not self.epsilon_warmup_steps:
+            return self.attack
+        step = ops.cast(self.optimizer.iterations, "float32") + 1.0
+        # Never zero, which some steps divide by.
+        return self.attack.scaled(ops.minimum(step / self.epsilon_warmup_steps, 1.0))
+
+    def read_momentum(self, batch: TrainingBatch) -> Tensor | None:
+        """The momentum of the samples, or of the positions, of a batch."""
+        return self.momentum.gather(self._momentum_rows(batch)) if self.momentum else None
+
+    def write_momentum(self, batch: TrainingBatch, values: Tensor) -> None:
+        """Keeps the momentum of the samples, or of the positions, of a batch."""
+        self.momentum.write(self._momentum_rows(batch), values)
+
+    def _momentum_rows(self, batch: TrainingBatch) -> Tensor:
+        if self.needs_ids:
+            return batch.ids
+        size, room = batch.x.shape[0], self.momentum.num_samples
+        if size is not None and size > room:
+            raise ValueError(
+                f"The batch must have at most `largest_batch={room}` images. Received: {size}"
+            )
+        return ops.arange(ops.shape(batch.x)[0], dtype="int32")
+
     def perturb(self, batch: TrainingBatch) -> Any:
         """Adversarial examples of a batch; writes its momentum back."""
-        momentum = self.momentum.gather(batch.ids) if self.attack.uses_momentum else None
-        perturbed = self.attack.perturb(
+        perturbed = self.attack_now().perturb(
             evaluation_logits(self.classifier),
             batch.x,
             batch.labels,
-            Noise(self.seed, self.optimizer.iterations, batch.ids),
-            momentum,
+            self.noise(batch),
+            self.read_momentum(batch),
             self._gradient_scale,
         )
         if perturbed.momentum is not None:
-            self.momentum.write(batch.ids, perturbed.momentum)
+            self.write_momentum(batch, perturbed.momentum)
         return perturbed
 
-    def training_losses(self, batch: TrainingBatch, perturbed: Any) -> ObjectiveResult:
-        """The objective, and the regularisers of the networks, on a perturbed batch."""
+    def classify_in_training(self, images: Tensor) -> Tensor:
+        """Float32 logits in training mode."""
+        return ops.cast(self.classifier(images, training=True), "float32")
+
+    def training_losses(
+        self, batch: TrainingBatch, perturbed: Any, classifier: Any = None
+    ) -> ObjectiveResult:
+        """The objective, and the regularisers of the networks, on a perturbed batch.
+
+        Args:
+            batch: the training batch.
+            perturbed: what the attack made of it.
+            classifier: maps images to logits. Defaults to `classify_in_training`.
+        """
         reconstructor = None
         if self.reconstructor is not None:
             reconstructor = lambda p: self.reconstructor(p, training=True)  # noqa: E731
         result = self.objective.losses(
-            lambda x: ops.cast(self.classifier(x, training=True), "float32"),
+            classifier or self.classify_in_training,
             reconstructor,
-            batch.x,
-            ops.stop_gradient(perturbed.images),
-            batch.probabilities,
-            batch.sample_weight,
+            Examples(
+                batch.x,
+                perturbed.images,
+                batch.probabilities,
+                batch.sample_weight,
+                perturbed.start_logits,
+            ),
         )
         if self.losses:
             result = result._replace(loss=result.loss + sum(self.losses))
@@ -306,6 +382,7 @@ class AdversarialTrainer(TrainStep, keras.Model):
             "num_samples": self.num_samples,
             "momentum_dtype": self.momentum_dtype,
             "seed": self.seed,
+            "epsilon_warmup_steps": self.epsilon_warmup_steps,
         }
 
     @classmethod

@@ -17,8 +17,8 @@ from keras_efgsm.data import (
     training_dataset,
 )
 from keras_efgsm.environment import hardware, versions
+from keras_efgsm.methods import find_method
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
-from keras_efgsm.objectives import AdversarialCrossEntropy, JointReconstruction
 from keras_efgsm.runs import RunFolder
 from keras_efgsm.trainer import AdversarialTrainer
 
@@ -54,30 +54,31 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
             f"{config.classifier!r} takes them. "
             f"Received: dataset={data.name!r} with images of shape {tuple(data.image_shape)}"
         )
-    if config.reconstructor is None:
-        reconstructor, objective = None, AdversarialCrossEntropy(config.label_smoothing)
-    else:
+    reconstructor = None
+    if find_method(config.method).has_reconstructor:
         reconstructor = RECONSTRUCTORS[config.reconstructor](data.num_classes)
-        objective = JointReconstruction(config.classification_weight, config.label_smoothing)
+    attack = config.attack()
+    updates = steps_per_epoch(data, config.batch_size) * attack.replays
     trainer = AdversarialTrainer(
         classifier,
-        config.attack(),
+        attack,
         reconstructor,
-        objective,
+        config.objective(),
         num_samples=len(data),
         momentum_dtype=config.momentum_dtype,
         seed=config.seed,
+        epsilon_warmup_steps=round(config.epsilon_warmup_epochs * updates),
     )
-    trainer.compile(keras.optimizers.Adam(_learning_rate(config, data)))
+    trainer.compile(keras.optimizers.Adam(_learning_rate(config, updates)))
     return trainer
 
 
-def _learning_rate(config: TrainingConfig, data: ImageData) -> Any:
-    steps = steps_per_epoch(data, config.batch_size)
-    warmup = round(min(config.warmup_epochs, config.epochs / 2) * steps)
+def _learning_rate(config: TrainingConfig, updates: int) -> Any:
+    """A linear warm-up and a cosine over all updates, `updates` an epoch."""
+    warmup = round(min(config.warmup_epochs, config.epochs / 2) * updates)
     return keras.optimizers.schedules.CosineDecay(
         0.0 if warmup else config.learning_rate,
-        config.epochs * steps - warmup,
+        config.epochs * updates - warmup,
         warmup_target=config.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
@@ -142,7 +143,9 @@ def train(
         shuffle=False,
         verbose=verbose,
     )
-    folder.save_classifier(trainer.classifier)
+    folder.save_model(trainer.classifier, folder.classifier)
+    if trainer.reconstructor is not None:
+        folder.save_model(trainer.reconstructor, folder.reconstructor)
     draw_curves(recorder.rows, folder.curves, f"{config.dataset}, epsilon {config.epsilon:g}")
     natural = trainer.evaluate(evaluation_dataset(test_data, 1000), verbose=0, return_dict=True)
     metrics = {
@@ -156,7 +159,7 @@ def train(
             "classifier": trainer.classifier.count_params(),
             "reconstructor": trainer.reconstructor.count_params() if trainer.reconstructor else 0,
         },
-        "momentum_bytes": trainer.momentum.nbytes,
+        "momentum_bytes": trainer.momentum.nbytes if trainer.momentum else 0,
         "class_names": list(train_data.class_names),
         "versions": versions(),
         "hardware": hardware(),

@@ -52,7 +52,7 @@ def _inspect_dataset(dataset: tf.data.Dataset, trainer: Any) -> int | None:
         )
     inputs = element[0]
     has_ids = isinstance(inputs, dict) and "id" in inputs and "image" in inputs
-    if not has_ids and (trainer.attack.uses_momentum or isinstance(inputs, dict)):
+    if not has_ids and (trainer.needs_ids or isinstance(inputs, dict)):
         raise ValueError(
             "The per-sample momentum needs sample ids: apply `with_sample_ids(dataset)` before "
             "`.shuffle()` and `.batch()`. "
@@ -65,7 +65,7 @@ def _inspect_dataset(dataset: tf.data.Dataset, trainer: Any) -> int | None:
             f"Received: x.element_spec={dataset.element_spec}"
         )
     _check_batch(images.numpy(), element[1].numpy(), trainer)
-    if not trainer.attack.uses_momentum:
+    if not trainer.needs_ids:
         return None
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY or trainer.num_samples is not None:
         num_samples = _given_num_samples(trainer, dataset)
@@ -81,7 +81,7 @@ def _inspect_dataset(dataset: tf.data.Dataset, trainer: Any) -> int | None:
 
 
 def _given_num_samples(trainer: Any, x: Any) -> int | None:
-    if trainer.attack.uses_momentum and trainer.num_samples is None:
+    if trainer.needs_ids and trainer.num_samples is None:
         raise ValueError(
             "The number of training samples cannot be counted in this data: pass `num_samples=` "
             f"to `AdversarialTrainer`. Received: x={type(x).__name__}, num_samples=None"
@@ -102,11 +102,11 @@ def _check_batch(images: Any, labels: Any, trainer: Any) -> None:
 
 def _check_room(ids: np.ndarray, num_samples: int, trainer: Any) -> None:
     room = num_samples
-    if trainer.momentum is not None:
+    if trainer.momentum is not None and trainer.needs_ids:
         room = trainer.momentum.num_samples
     elif trainer.num_samples is not None:
         room = trainer.num_samples
-    if trainer.attack.uses_momentum and num_samples > room:
+    if trainer.needs_ids and num_samples > room:
         raise ValueError(
             f"The momentum was made for {room} training samples; call `reset_momentum()` before "
             f"training on another data set. Received: {num_samples} samples"

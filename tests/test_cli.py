@@ -13,6 +13,7 @@ from keras_efgsm.cli import main
 from keras_efgsm.cli import train as train_command
 from keras_efgsm.cli.train import command_line, read_config
 from keras_efgsm.config import PRESETS
+from keras_efgsm.methods import METHODS
 from keras_efgsm.runs import RunFolder
 
 FAST = ["--epochs", "2", "--batch-size", "256", "--probe-images", "0"]
@@ -65,7 +66,8 @@ def test_a_data_set_that_cannot_be_had_is_refused_with_what_to_try(tmp_path, cap
 
 def test_train_writes_a_run_with_the_given_options(run):
     config = run.read_config()
-    changed = {"epochs": 2, "batch_size": 256, "probe_images": 0, "sigma": 0.05}
+    changed = {"epochs": 2, "batch_size": 256, "probe_images": 0}
+    changed["method_options"] = {"sigma": 0.05}
     assert config == dataclasses.replace(PRESETS["digits"], **changed)
     metrics = json.loads(run.metrics.read_text())
     assert metrics["epochs"] == 2
@@ -76,7 +78,7 @@ def test_train_writes_a_run_with_the_given_options(run):
 
 def test_train_prints_what_came_out_and_what_to_do_next(tmp_path, capsys):
     out = tmp_path / "with a space"
-    words = ["--no-reconstructor", "--no-overfitting-stop", "--weight-averaging", "0"]
+    words = ["--method", "efgsm", "--no-overfitting-stop", "--weight-averaging", "0"]
     one = ["--epochs", "1", "--batch-size", "512"]
     assert main(["train", "digits", *one, *words, "--out", str(out), "--quiet"]) == 0
     output = capsys.readouterr().out
@@ -84,7 +86,8 @@ def test_train_prints_what_came_out_and_what_to_do_next(tmp_path, capsys):
     assert str(out) in output
     assert "next: keras-efgsm evaluate" in output
     config = RunFolder(out).read_config()
-    assert config.reconstructor is None
+    assert config.method == "efgsm"
+    assert not RunFolder(out).reconstructor.exists()
     assert not config.overfitting_stop
     assert json.loads(RunFolder(out).metrics.read_text())["stop"] is None
 
@@ -177,13 +180,15 @@ def parsed(line):
         {
             "dataset": "a folder/of images",
             "epsilon": 8 / 255,
-            "sigma": 0.0,
-            "classification_weight": 0.05,
+            "method_options": {
+                "sigma": 0.0,
+                "lambda": 0.05,
+                "decay": 0.9,
+                "momentum_from": "perturbation",
+                "rivals": 3,
+            },
             "label_smoothing": 0.3,
-            "momentum_decay": 0.9,
-            "momentum_from": "perturbation",
             "momentum_dtype": "float16",
-            "rivals": 3,
             "epochs": 7,
             "batch_size": 50,
             "learning_rate": 1e-4,
@@ -191,11 +196,12 @@ def parsed(line):
             "probe_images": 100,
             "seed": 11,
         },
-        {"rivals": "all", "reconstructor": None, "overfitting_stop": False},
+        {"method_options": {"rivals": "all"}, "overfitting_stop": False},
         {"classifier": "mnist-paper", "reconstructor": "mnist"},
-        {"overshoot": 1.5},
-        {"use_projection": False},
+        {"method_options": {"overshoot": 1.5}},
+        {"method_options": {"use_projection": False}},
         {"warmup_epochs": 2.0},
+        {"epsilon_warmup_epochs": 3.0},
     ],
     ids=lambda changes: ", ".join(changes) if len(changes) < 4 else "all flags",
 )
@@ -203,6 +209,18 @@ def parsed(line):
 def test_the_command_of_a_configuration_gives_it_back(preset, changes):
     config = dataclasses.replace(PRESETS[preset], **changes)
     assert parsed(command_line(config)) == config
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_command_of_a_method_gives_it_back(method):
+    config = PRESETS["mnist"].with_method(method)
+    assert parsed(command_line(config)) == config
+    other = dataclasses.replace(
+        config,
+        label_smoothing=0.25,
+        method_options={name: 0.5 for name in config.method_options if name in ("beta", "sigma")},
+    )
+    assert parsed(command_line(other)) == other
 
 
 def test_where_the_data_lie_stays_out_of_the_command():
@@ -220,6 +238,10 @@ def test_where_the_data_lie_stays_out_of_the_command():
         (["--epsilon", "0"], "`epsilon` must be"),
         (["--sigma", "-0.1"], "`sigma` must be"),
         (["--lambda", "0"], "`classification_weight` must be"),
+        (["--beta", "6"], "The options of eFGSM with re-constructor are: decay, lambda"),
+        (["--method", "trades", "--beta", "0"], "`beta` must be"),
+        (["--method", "pgd", "--steps", "0"], "`steps` must be"),
+        (["--epsilon-warmup-epochs", "-1"], "`epsilon_warmup_epochs` must be"),
         (["--epochs", "0"], "`epochs` must be"),
         (["--batch-size", "-5"], "`batch_size` must be"),
         (["--rivals", "some"], "`rivals` must be"),

@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_efgsm.objectives import AdversarialCrossEntropy, JointReconstruction
+from keras_efgsm.objectives import AdversarialCrossEntropy, Examples, JointReconstruction
 
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 1.0, 0.0]])
 LABELS = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+START_LOGITS = LOGITS + np.array([[0.5, -0.5, 1.0], [0.0, 2.0, 0.0]])
 X = np.array([[0.0, 0.2, 0.4, 0.6], [1.0, 0.5, 0.5, 0.0]]).reshape(2, 2, 2, 1)
 X_ADV = X * 0.5 + 0.3
 REBUILT = np.array([[0.1, 0.2, 0.0, 1.0], [0.5, 0.5, 1.0, 0.0]]).reshape(2, 2, 2, 1)
@@ -26,10 +27,13 @@ def losses(objective, sample_weight=None, classifier=None, reconstructor=None):
     return objective.losses(
         classifier or (lambda images: tf.constant(LOGITS, "float32")),
         reconstructor or (lambda p: tf.constant(REBUILT, "float32")),
-        tf.constant(X, "float32"),
-        tf.constant(X_ADV, "float32"),
-        tf.constant(LABELS, "float32"),
-        None if sample_weight is None else tf.constant(sample_weight, "float32"),
+        Examples(
+            tf.constant(X, "float32"),
+            tf.constant(X_ADV, "float32"),
+            tf.constant(LABELS, "float32"),
+            None if sample_weight is None else tf.constant(sample_weight, "float32"),
+            tf.constant(START_LOGITS, "float32"),
+        ),
     )
 
 

@@ -163,6 +163,7 @@ def test_a_run_folder_holds_all_that_a_run_gives(finished):
         "history.csv",
         "metrics.json",
         "classifier.keras",
+        "reconstructor.keras",
         "checkpoint.npz",
         "curves.png",
     }
@@ -393,7 +394,7 @@ def test_files_of_a_run_are_whole_or_not_there(run, new_classifier, monkeypatch)
     for write in (
         lambda: folder.write_history([{"epoch": 1}]),
         lambda: folder.write_metrics({}),
-        lambda: folder.save_classifier(new_classifier()),
+        lambda: folder.save_model(new_classifier(), folder.classifier),
     ):
         with pytest.raises(OSError, match="disk is gone"):
             write()

@@ -3,7 +3,24 @@
 from keras_efgsm.attacks.attack import Attack, Perturbed
 from keras_efgsm.attacks.efgsm import EFGSM
 from keras_efgsm.attacks.fgsm import FGSM
+from keras_efgsm.attacks.free_replay import FreeReplay
 from keras_efgsm.attacks.identity import Identity
+from keras_efgsm.attacks.n_fgsm import NFGSM
 from keras_efgsm.attacks.pgd import PGD
+from keras_efgsm.attacks.prior_fgsm import PriorFGSM
+from keras_efgsm.attacks.trades_attack import TradesAttack
+from keras_efgsm.attacks.yopo import YOPO
 
-__all__ = ["EFGSM", "FGSM", "PGD", "Attack", "Identity", "Perturbed"]
+__all__ = [
+    "EFGSM",
+    "FGSM",
+    "NFGSM",
+    "PGD",
+    "YOPO",
+    "Attack",
+    "FreeReplay",
+    "Identity",
+    "Perturbed",
+    "PriorFGSM",
+    "TradesAttack",
+]

@@ -1,5 +1,6 @@
 """What every attack is: images, labels and noise in, perturbed images out."""
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ from keras_efgsm.noise import Noise
 
 Tensor = Any
 LogitsFn = Callable[[Tensor], Tensor]
+
+_TINY = 1e-12
 
 
 class Perturbed(NamedTuple):
@@ -25,7 +28,7 @@ class Perturbed(NamedTuple):
         robust: whether `(B,)` the linearised margin stays positive over the whole ball; None if
             the attack takes no gradient of a margin.
         momentum: updated per-sample momentum; None for an attack without.
-        start: where it started `(B, H, W, C)`; None for an attack that does not tell.
+        start_logits: logits `(B, K)` where it took its gradient; None unless `tells_start_logits`.
     """
 
     images: Tensor
@@ -33,7 +36,7 @@ class Perturbed(NamedTuple):
     predicted_gain: Tensor | None = None
     robust: Tensor | None = None
     momentum: Tensor | None = None
-    start: Tensor | None = None
+    start_logits: Tensor | None = None
 
 
 class Attack:
@@ -55,6 +58,16 @@ class Attack:
     uses_momentum = False
     # Whether it makes one step whose gain can be compared with what its gradient promised.
     has_shortfall = False
+    # Whether the logits of its one gradient pass are handed on, for an objective that wants them.
+    tells_start_logits = False
+    # Whose momentum it is: that of a training sample, or of a position in the batch.
+    momentum_of = "sample"
+    # Whether it shares passes with the updates of the weights and makes them itself, see `replay`.
+    makes_updates = False
+    # How many updates of the weights a training step makes.
+    replays = 1
+    # Whether it needs the classifier cut in two after its first layer with weights.
+    splits_classifier = False
     # How many calls of `perturb`, with steps 0, 1, ... of the noise, make the whole attack.
     rounds = 1
     # Whether it goes through gradients of the model, or asks for logits alone.
@@ -124,6 +137,26 @@ class Attack:
         """The loss `(B,)` that the attack raises, of logits `(B, K)`."""
         return LOSSES[self.loss](logits, labels)
 
+    def replay(self, trainer: Any, batch: Any) -> tuple[Perturbed, Any]:
+        """A whole training step of an attack that `makes_updates`.
+
+        Args:
+            trainer: the `AdversarialTrainer`, for its losses, momentum and weights.
+            batch: its `TrainingBatch`.
+
+        Returns:
+            The examples of the last update, and the `ObjectiveResult` there.
+        """
+        raise NotImplementedError
+
+    def scaled(self, factor: Tensor) -> "Attack":
+        """The same attack on a ball `factor` times as large, for a warm-up of epsilon."""
+        attack = copy.copy(self)
+        attack.epsilon = self.epsilon * factor
+        if getattr(self, "step_size", None) is not None:
+            attack.step_size = self.step_size * factor
+        return attack
+
     def get_config(self) -> dict:
         return {"epsilon": self.epsilon}
 
@@ -139,6 +172,13 @@ def evaluation_logits(classifier: LogitsFn) -> LogitsFn:
     return lambda x: keras.ops.cast(classifier(x), "float32")
 
 
+def still_correct(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether `(B,)` the logits `(B, K)` are finite and the largest is that of the true class."""
+    finite = keras.ops.all(keras.ops.isfinite(logits), axis=-1)
+    predicted = keras.ops.cast(keras.ops.argmax(logits, axis=-1), "int32")
+    return keras.ops.logical_and(finite, predicted == keras.ops.cast(labels, "int32"))
+
+
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy per sample `(B,)` of integer labels."""
     one_hot = keras.ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
@@ -150,4 +190,46 @@ def margin_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return -equations.margin(logits, labels)
 
 
-LOSSES = {"ce": cross_entropy, "cw": margin_loss}
+def dlr_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Difference of logits ratio `(B,)` of Croce & Hein: the margin loss on the logits' own scale.
+
+    `-(z_t - max_{i != t} z_i) / (z_(1) - z_(3))`, z_(i) the i-th largest logit. Unlike the
+    cross-entropy it does not change, nor its gradient's sign vanish, when all logits are scaled.
+
+    Raises:
+        ValueError: if there are fewer than 3 classes.
+    """
+    num_classes = logits.shape[-1]
+    if num_classes < 3:
+        raise ValueError(
+            'The loss "dlr" divides by the difference of the largest and the third logit, so the '
+            'classifier must have at least 3 classes; use "ce" or "cw". '
+            f"Received: num_classes={num_classes}"
+        )
+    largest = keras.ops.top_k(logits, 3)[0]
+    return margin_loss(logits, labels) / (largest[:, 0] - largest[:, 2] + _TINY)
+
+
+def targeted_dlr_loss(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+    """Croce & Hein's targeted difference of logits ratio `(B,)`.
+
+    `-(z_t - z_target) / (z_(1) - (z_(3) + z_(4)) / 2)`. Of fewer than 4 classes, which have no
+    fourth logit, it is the numerator alone: the margin loss towards the target.
+
+    Args:
+        logits: `(B, K)`.
+        labels: true classes `(B,)`.
+        targets: classes `(B,)` that the images are to be taken for.
+    """
+    num_classes = logits.shape[-1]
+    # Without a gather: its gradient would be a scatter.
+    towards = keras.ops.one_hot(targets, num_classes, dtype=logits.dtype)
+    away = keras.ops.one_hot(labels, num_classes, dtype=logits.dtype)
+    difference = keras.ops.sum((towards - away) * logits, axis=-1)
+    if num_classes < 4:
+        return difference
+    largest = keras.ops.top_k(logits, 4)[0]
+    return difference / (largest[:, 0] - 0.5 * (largest[:, 2] + largest[:, 3]) + _TINY)
+
+
+LOSSES = {"ce": cross_entropy, "cw": margin_loss, "dlr": dlr_loss}

@@ -45,6 +45,7 @@ class EFGSM(Attack):
 
     name = "efgsm"
     uses_momentum = True
+    tells_start_logits = True
     loss = "cw"
 
     def __init__(
@@ -80,7 +81,7 @@ class EFGSM(Attack):
         start = equations.momentum_start(
             x, momentum, noise.normal(tuple(x.shape[1:])), self.epsilon, self.sigma
         )
-        _, margin_values, gradients = rival_margins_and_gradients(
+        logits, margin_values, gradients = rival_margins_and_gradients(
             logits_fn,
             start,
             labels,
@@ -103,7 +104,7 @@ class EFGSM(Attack):
             images=x_adv,
             robust=worst > 0.0,
             momentum=equations.update_momentum(momentum, direction, self.decay),
-            start=start,
+            start_logits=logits,
         )
 
     def get_config(self):

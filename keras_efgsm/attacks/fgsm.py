@@ -33,6 +33,7 @@ class FGSM(GradientSignAttack):
 
     name = "fgsm"
     has_shortfall = True
+    tells_start_logits = True
 
     def __init__(
         self,
@@ -48,6 +49,12 @@ class FGSM(GradientSignAttack):
 
     def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
         start = self.start(x, noise)
-        x_adv, start_loss, gradient = self.ascend(logits_fn, start, x, labels, gradient_scale)
-        gain = keras.ops.sum(gradient * (x_adv - start), axis=tuple(range(1, len(x.shape))))
-        return Perturbed(images=x_adv, start_loss=start_loss, predicted_gain=gain, start=start)
+        step = self.ascend(logits_fn, start, x, labels, gradient_scale)
+        axes = tuple(range(1, len(x.shape)))
+        gain = keras.ops.sum(step.gradient * (step.images - start), axis=axes)
+        return Perturbed(
+            images=step.images,
+            start_loss=step.loss,
+            predicted_gain=gain,
+            start_logits=step.logits,
+        )

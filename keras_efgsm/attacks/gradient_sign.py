@@ -1,5 +1,7 @@
 """What FGSM and PGD share: a start and steps along the sign of a loss's gradient."""
 
+from typing import NamedTuple
+
 import keras
 
 from keras_efgsm import equations
@@ -7,6 +9,22 @@ from keras_efgsm.attacks.attack import LOSSES, Attack, LogitsFn, Tensor
 from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_choice, check_number
 from keras_efgsm.noise import Noise
+
+
+class Ascent(NamedTuple):
+    """One step along the sign of a gradient.
+
+    Attributes:
+        images: where it went, `(B, H, W, C)`.
+        loss: the loss `(B,)` where it came from.
+        gradient: its gradient there, `(B, H, W, C)`.
+        logits: the logits there, `(B, K)`.
+    """
+
+    images: Tensor
+    loss: Tensor
+    gradient: Tensor
+    logits: Tensor
 
 
 class GradientSignAttack(Attack):
@@ -32,8 +50,8 @@ class GradientSignAttack(Attack):
         """The clean images, or uniform random points of their balls."""
         if not self.random_start:
             return x
-        shift = noise.uniform(tuple(x.shape[1:]), -self.epsilon, self.epsilon)
-        return equations.project(x + shift, x, self.epsilon)
+        shift = noise.uniform(tuple(x.shape[1:]), -1.0, 1.0)
+        return self.restrict(x + self.epsilon * shift, x)
 
     def ascend(
         self,
@@ -42,20 +60,20 @@ class GradientSignAttack(Attack):
         x: Tensor,
         labels: Tensor,
         gradient_scale: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """One step from `images` within the ball around `x` [7].
-
-        Returns:
-            `(images, loss, gradient)`: where it went, and the loss `(B,)` and its gradient where
-            it came from.
-        """
+    ) -> Ascent:
+        """One step from `images` within the ball around `x` [7]."""
 
         def loss_at(images):
-            return self.loss_of(logits_fn(images), labels), None
+            logits = logits_fn(images)
+            return self.loss_of(logits, labels), logits
 
-        loss, _, gradient = input_gradient(loss_at, images, gradient_scale)
+        loss, logits, gradient = input_gradient(loss_at, images, gradient_scale)
         moved = images + self.step_size * keras.ops.sign(gradient)
-        return equations.project(moved, x, self.epsilon), loss, gradient
+        return Ascent(self.restrict(moved, x), loss, gradient, logits)
+
+    def restrict(self, images: Tensor, x: Tensor) -> Tensor:
+        """Puts images back into the ball around `x`."""
+        return equations.project(images, x, self.epsilon)
 
     def get_config(self) -> dict:
         return {

@@ -49,7 +49,7 @@ class PGD(GradientSignAttack):
 
     def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
         def step(_, images):
-            return self.ascend(logits_fn, images, x, labels, gradient_scale)[0]
+            return self.ascend(logits_fn, images, x, labels, gradient_scale).images
 
         return Perturbed(images=ops.fori_loop(0, self.steps, step, self.start(x, noise)))
 

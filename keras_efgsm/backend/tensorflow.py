@@ -117,13 +117,58 @@ class TrainStep:
 
     def train_step(self, data: Any) -> dict:
         batch = self.unpack_training_batch(data)
-        perturbed = self.perturb(batch)
-        with tf.GradientTape() as tape:
-            result = self.training_losses(batch, perturbed)
-            loss = self.optimizer.scale_loss(result.loss)
-        weights = self.trainable_weights
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        if self.attack_now().makes_updates:
+            perturbed, result = self.attack_now().replay(self, batch)
+        else:
+            perturbed = self.perturb(batch)
+            result, gradients, _ = self.gradients_on(batch, perturbed, of_images=False)
+            self.apply_gradients(gradients)
         return self.update_training_metrics(batch, perturbed, result)
+
+    def gradients_on(
+        self,
+        batch: Any,
+        perturbed: Any,
+        *,
+        of_images: bool = True,
+        at_first_layer: bool = False,
+    ) -> tuple[Any, list[Tensor], Tensor | None]:
+        """The objective on perturbed images and its gradients, from one backward pass.
+
+        Args:
+            batch: the training batch.
+            perturbed: what the attack made of it.
+            of_images: whether the gradient of the images is wanted.
+            at_first_layer: whether it is wanted at the output of the first layer instead.
+
+        Returns:
+            `(result, weight_gradients, image_gradient)`. The loss is scaled as the optimizer asks
+            for, so that only the sign of `image_gradient` means something in float16.
+        """
+        weights = self.trainable_weights
+        images = perturbed.images
+        classifier = self.classify_in_training
+        hidden = []
+        if at_first_layer:
+
+            def classifier(x):
+                hidden.append(self.split.first(x, training=True))
+                return tf.cast(self.split.rest(hidden[-1], training=True), tf.float32)
+
+        with tf.GradientTape() as tape:
+            if of_images:
+                tape.watch(images)
+            result = self.training_losses(batch, perturbed, classifier)
+            loss = self.optimizer.scale_loss(result.loss)
+        inner = hidden if at_first_layer else [images] if of_images else []
+        gradients = tape.gradient(loss, [*inner, *weights])
+        slope = gradients[0] if inner else None
+        return result, gradients[len(inner) :], slope
+
+    def apply_gradients(self, gradients: list[Tensor]) -> None:
+        """One step of the optimizer."""
+        pairs = zip(gradients, self.trainable_weights, strict=True)
+        self.optimizer.apply_gradients(pairs)
 
 
 class WeightAverager:

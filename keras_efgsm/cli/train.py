@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 import shlex
 from typing import Any
 
@@ -9,24 +10,20 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_efgsm.config import PRESETS, TrainingConfig
+from keras_efgsm.methods import METHODS
 
 # Command-line options that are fields of `TrainingConfig`: flag, field, type, help.
 _OPTIONS = (
     ("--dataset", "dataset", str, "tfds name, folder of class sub-folders, or 'digits'"),
     ("--data-dir", "data_dir", str, "where prepared tfds data sets lie"),
     ("--epsilon", "epsilon", float, "L-infinity radius in pixels of [0, 1]"),
-    ("--sigma", "sigma", float, "standard deviation of the start"),
-    ("--lambda", "classification_weight", float, "weight of the classification loss"),
     ("--label-smoothing", "label_smoothing", float, "share of each label spread evenly"),
-    ("--momentum-decay", "momentum_decay", float, "weight of the past in the momentum"),
-    ("--momentum-from", "momentum_from", str, "'gradient' or 'perturbation'"),
     ("--momentum-dtype", "momentum_dtype", str, "'int8', 'float16' or 'float32'"),
-    ("--rivals", "rivals", str, "rival classes of the boundary step: a number or 'all'"),
-    ("--overshoot", "overshoot", float, "factor on the step to the boundary"),
     ("--epochs", "epochs", int, "passes over the training data"),
     ("--batch-size", "batch_size", int, "images per step"),
     ("--learning-rate", "learning_rate", float, "peak of the cosine schedule"),
     ("--warmup-epochs", "warmup_epochs", float, "linear rise of the learning rate"),
+    ("--epsilon-warmup-epochs", "epsilon_warmup_epochs", float, "linear rise of epsilon"),
     ("--weight-averaging", "weight_averaging", float, "momentum of the averaged weights, 0: none"),
     ("--probe-images", "probe_images", int, "held-out images that confirm the stop, 0: none"),
     ("--classifier", "classifier", str, "network, see the documentation"),
@@ -43,16 +40,16 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         description="Train a robust classifier. Options not given are those of the preset.",
     )
     parser.add_argument("preset", choices=sorted(PRESETS))
+    parser.add_argument("--method", choices=tuple(METHODS), help="default: that of the preset")
     for flag, field, kind, text in _OPTIONS:
         parser.add_argument(flag, dest=field, type=kind, help=text)
-    parser.add_argument(
-        "--no-reconstructor", action="store_true", help="train with cross-entropy alone"
-    )
+    of_methods = parser.add_argument_group("options of some methods")
+    for name, methods in _method_options().items():
+        of_methods.add_argument(
+            _flag(name), dest=f"method_{name}", type=_value, help=f"of {', '.join(methods)}"
+        )
     parser.add_argument(
         "--no-overfitting-stop", action="store_true", help="never end before the last epoch"
-    )
-    parser.add_argument(
-        "--no-projection", action="store_true", help="do not project the step to the ball"
     )
     parser.add_argument("--out", help="run folder; default runs/PRESET")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
@@ -67,15 +64,40 @@ def read_config(options: argparse.Namespace) -> TrainingConfig:
         for _, field, _, _ in _OPTIONS
         if getattr(options, field) is not None
     }
-    if changes.get("rivals", "all").isdigit():
-        changes["rivals"] = int(changes["rivals"])
-    if options.no_reconstructor:
-        changes["reconstructor"] = None
-    if options.no_projection:
-        changes["use_projection"] = False
     if options.no_overfitting_stop:
         changes["overfitting_stop"] = False
-    return dataclasses.replace(PRESETS[options.preset], **changes)
+    preset = PRESETS[options.preset]
+    given = {
+        name: getattr(options, f"method_{name}")
+        for name in _method_options()
+        if getattr(options, f"method_{name}") is not None
+    }
+    if options.method in (None, preset.method):
+        return dataclasses.replace(
+            preset, **changes, method_options={**preset.method_options, **given}
+        )
+    return dataclasses.replace(preset.with_method(options.method, **given), **changes)
+
+
+def _method_options() -> dict[str, list[str]]:
+    """The methods that have each option."""
+    methods: dict[str, list[str]] = {}
+    for name, method in METHODS.items():
+        for option in method.options:
+            methods.setdefault(option, []).append(name)
+    return methods
+
+
+def _flag(option: str) -> str:
+    return "--" + option.replace("_", "-")
+
+
+def _value(text: str) -> Any:
+    """A number or a truth value if it reads as one, else the text."""
+    try:
+        return json.loads(text.lower())
+    except ValueError:
+        return text
 
 
 def command_line(config: TrainingConfig) -> str:
@@ -87,15 +109,22 @@ def command_line(config: TrainingConfig) -> str:
         return [field for field in values if values[field] != base[field]]
 
     preset = min(PRESETS, key=lambda name: len(differing(name)))
+    base = PRESETS[preset]
     changed = set(differing(preset)) - {"data_dir"}
     words = ["keras-efgsm", "train", preset]
+    if config.method != base.method:
+        words += ["--method", config.method]
+        base = base.with_method(config.method)
+        if config.label_smoothing == base.label_smoothing:
+            changed.discard("label_smoothing")
+        else:
+            changed.add("label_smoothing")
+    for name, value in config.method_options.items():
+        if value != base.method_options[name]:
+            words += [_flag(name), json.dumps(value) if not isinstance(value, str) else value]
     for flag, field, _, _ in _OPTIONS:
         if field in changed and values[field] is not None:
             words += [flag, str(values[field])]
-    if "reconstructor" in changed and config.reconstructor is None:
-        words.append("--no-reconstructor")
-    if "use_projection" in changed:
-        words.append("--no-projection")
     if "overfitting_stop" in changed and not config.overfitting_stop:
         words.append("--no-overfitting-stop")
     return shlex.join(words)
@@ -109,7 +138,9 @@ def run(options: argparse.Namespace) -> None:
     out = options.out or f"runs/{options.preset}"
     result = train(config, out, resume=options.resume, verbose=2 if options.quiet else "auto")
     metrics = result.metrics
-    table = Table(title=f"{config.dataset}, epsilon {config.epsilon:g}, seed {config.seed}")
+    table = Table(
+        title=f"{config.method} on {config.dataset}, epsilon {config.epsilon:g}, seed {config.seed}"
+    )
     table.add_column("")
     table.add_column("", justify="right")
     table.add_row("epochs", str(metrics["epochs"]))

@@ -1,0 +1,72 @@
+"""The joint loss of the paper: reconstruction and classification."""
+
+import keras
+from keras import ops
+
+from keras_efgsm import equations
+from keras_efgsm.checks import check_number
+from keras_efgsm.objectives.objective import (
+    Objective,
+    ObjectiveResult,
+    check_label_smoothing,
+    mean_squared_difference,
+    smoothed_cross_entropy,
+    weighted_mean,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_efgsm")
+class JointReconstruction(Objective):
+    """Reconstruction of the clean image plus lambda times the classification loss.
+
+    Equation 16: `L_R(R(softmax(C(x_adv))), x) + lambda * L_C(C(x_adv), smooth(y))`, L_R the mean
+    squared error per pixel against the clean image, L_C the cross-entropy. The re-constructor
+    sees the K probabilities and nothing else.
+
+    Args:
+        classification_weight: lambda, > 0. Defaults to `0.1`, the paper's choice for MNIST (0.05
+            for CIFAR-10).
+        label_smoothing: as in `AdversarialCrossEntropy`. Defaults to `0.1`.
+
+    Raises:
+        ValueError: if an option is out of range.
+
+    Example:
+
+    ```python
+    trainer = AdversarialTrainer(
+        classifier,
+        EFGSM(epsilon=0.3),
+        reconstructor=mnist_reconstructor(),
+        objective=JointReconstruction(classification_weight=0.1),
+    )
+    ```
+    """
+
+    part_names = ("classification_loss", "reconstruction_loss")
+    needs_reconstructor = True
+
+    def __init__(self, classification_weight: float = 0.1, label_smoothing: float = 0.1):
+        self.classification_weight = check_number(
+            classification_weight, "classification_weight", minimum=0.0, strict=True
+        )
+        self.label_smoothing = check_label_smoothing(label_smoothing)
+
+    def losses(self, classifier, reconstructor, examples):
+        logits = classifier(examples.x_adv)
+        weight = examples.sample_weight
+        classification = smoothed_cross_entropy(
+            examples.labels, logits, self.label_smoothing, weight
+        )
+        reconstruction = ops.cast(reconstructor(ops.softmax(logits)), "float32")
+        # One value per sample, so that sample weights apply to both losses alike.
+        squared_error = weighted_mean(mean_squared_difference(examples.x, reconstruction), weight)
+        loss = equations.joint_loss(squared_error, classification, self.classification_weight)
+        parts = {"classification_loss": classification, "reconstruction_loss": squared_error}
+        return ObjectiveResult(loss, parts, logits)
+
+    def get_config(self):
+        return {
+            "classification_weight": self.classification_weight,
+            "label_smoothing": self.label_smoothing,
+        }

@@ -1,0 +1,109 @@
+"""What a training objective is: the examples of a batch in, losses out."""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from keras_efgsm.checks import check_number
+
+Tensor = Any
+
+
+class Examples(NamedTuple):
+    """A batch as an objective sees it.
+
+    Attributes:
+        x: clean images `(B, H, W, C)`.
+        x_adv: adversarial images, same shape.
+        labels: class probabilities `(B, K)`, not yet smoothed.
+        sample_weight: weights `(B,)` or None.
+        start_logits: logits `(B, K)` where the attack started, None if it does not tell.
+    """
+
+    x: Tensor
+    x_adv: Tensor
+    labels: Tensor
+    sample_weight: Tensor | None = None
+    start_logits: Tensor | None = None
+
+
+class ObjectiveResult(NamedTuple):
+    """Losses of a batch.
+
+    Attributes:
+        loss: the scalar to minimise.
+        parts: named scalars shown beside it.
+        logits: logits `(B, K)` of the adversarial images.
+    """
+
+    loss: Tensor
+    parts: dict[str, Tensor]
+    logits: Tensor
+
+
+class Objective:
+    """Base of training objectives; with an attack it makes a training method.
+
+    A subclass names its losses in `part_names`, implements `losses`, and says with
+    `needs_reconstructor` whether it minimises a reconstruction, with `needs_start_logits` whether
+    the attack has to tell the logits where it started.
+    """
+
+    part_names: tuple[str, ...] = ()
+    needs_reconstructor = False
+    needs_start_logits = False
+
+    def losses(self, classifier: Any, reconstructor: Any, examples: Examples) -> ObjectiveResult:
+        """Losses of a batch; called once inside the gradient tape.
+
+        Args:
+            classifier: maps images to float32 logits in training mode.
+            reconstructor: maps class probabilities to images in training mode, or None.
+            examples: the batch.
+        """
+        raise NotImplementedError
+
+    def get_config(self) -> dict:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Objective":
+        return cls(**config)
+
+
+class MeanOfValues(keras.losses.Loss):
+    """Keras's reduction of losses that are already computed, one for each sample."""
+
+    def call(self, y_true, y_pred):
+        return y_pred
+
+
+def weighted_mean(values: Tensor, sample_weight: Tensor | None) -> Tensor:
+    """Mean of a loss `(B,)`, samples weighted and replicas counted as Keras's own losses do."""
+    return MeanOfValues()(ops.zeros_like(values), values, sample_weight=sample_weight)
+
+
+def smoothed_cross_entropy(
+    labels: Tensor, logits: Tensor, label_smoothing: float, sample_weight: Tensor | None
+) -> Tensor:
+    """Mean cross-entropy of logits `(B, K)` with smoothed labels."""
+    # Keras losses weight samples and divide by the replicas; our own mean would not.
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing)
+    return loss(labels, logits, sample_weight=sample_weight)
+
+
+def mean_squared_difference(a: Tensor, b: Tensor) -> Tensor:
+    """Mean over all but the first axis of `(a - b)^2`, `(B,)`."""
+    return ops.mean(ops.square(a - b), axis=tuple(range(1, len(a.shape))))
+
+
+def check_label_smoothing(value: float) -> float:
+    """Returns `value` if it is a label smoothing in [0, 1)."""
+    checked = check_number(value, "label_smoothing", minimum=0.0)
+    if checked >= 1.0:
+        raise ValueError(
+            "`label_smoothing` must be below 1, where labels say nothing. "
+            f"Received: label_smoothing={value!r}"
+        )
+    return checked

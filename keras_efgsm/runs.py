@@ -126,6 +126,16 @@ class RunFolder:
         writer.writerows(rows)
         write_atomically(self.history, text.getvalue())
 
+    def read_history(self) -> list[dict[str, float]]:
+        """What `write_history` wrote: a dict for each epoch, without what it did not have.
+
+        Raises:
+            ValueError: if the file is damaged.
+            OSError: if it cannot be read.
+        """
+        with open(self.history, newline="") as file:
+            return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Writes how training ended."""
         write_atomically(self.metrics, json.dumps(metrics, indent=2) + "\n")

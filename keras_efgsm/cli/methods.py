@@ -1,0 +1,95 @@
+"""`keras-efgsm methods`: what can be trained, and a short training of each."""
+
+import argparse
+
+from rich.console import Console
+from rich.table import Table
+
+from keras_efgsm.checks import check_choice, check_count
+from keras_efgsm.config import PRESETS
+from keras_efgsm.methods import METHODS
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Adds `methods` to the parser."""
+    parser = commands.add_parser(
+        "methods",
+        help="list the training methods, and train each for a moment",
+        description="List the training methods. With --smoke, train each on the first images of "
+        "a preset's data set for a few epochs.",
+    )
+    parser.add_argument("--smoke", action="store_true", help="train each for a moment")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="digits")
+    parser.add_argument("--only", help="names of methods, comma-separated; default: all")
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--num-images", type=int, default=512)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Prints the methods, or what came out of training each."""
+    check_count(options.epochs, "epochs")
+    check_count(options.num_images, "num_images")
+    names = options.only.split(",") if options.only else list(METHODS)
+    for name in names:
+        check_choice(name, "only", tuple(METHODS))
+    table = Table(title="training methods")
+    table.add_column("method", no_wrap=True)
+    for heading in ("", "from", "options"):
+        table.add_column(heading)
+    table.add_column("passes", justify="right")
+    for name in names:
+        method = METHODS[name]
+        defaults = ", ".join(f"{k} {'auto' if v is None else v}" for k, v in method.options.items())
+        passes = f"{method.passes(method.options):.2f}"
+        table.add_row(name, method.title, method.paper, defaults, passes)
+    console = Console()
+    console.print(table)
+    console.print("passes: forward and backward for each image, ordinary training being 1")
+    if options.smoke:
+        console.print(_try_each(options, names, console))
+    else:
+        console.print("next: keras-efgsm train PRESET --method NAME")
+
+
+def _try_each(options: argparse.Namespace, names: list[str], console: Console) -> Table:
+    """Trains each method and tells of its last epoch."""
+    import dataclasses
+    import tempfile
+    from pathlib import Path
+
+    from keras_efgsm.data import load_data
+    from keras_efgsm.runs import RunFolder
+    from keras_efgsm.training import train
+
+    preset = PRESETS[options.preset]
+    training = load_data(preset.dataset, "train", preset.data_dir)
+    training = training.take(min(options.num_images, len(training)))
+    test = load_data(preset.dataset, "test", preset.data_dir)
+    table = Table(
+        title=f"{options.epochs} epochs on {len(training)} images of {preset.dataset}, "
+        f"epsilon {preset.epsilon:g}, seed {options.seed}"
+    )
+    table.add_column("method", no_wrap=True)
+    for heading in ("loss", "on its own examples", "natural, test images", "seconds"):
+        table.add_column(heading, justify="right")
+    with tempfile.TemporaryDirectory() as folder:
+        for number, name in enumerate(names, 1):
+            console.print(f"[{number}/{len(names)}] {name}")
+            config = dataclasses.replace(
+                preset.with_method(name), epochs=options.epochs, warmup_epochs=0.0
+            )
+            config = dataclasses.replace(config, seed=options.seed, overfitting_stop=False)
+            result = train(
+                config, Path(folder) / name, train_data=training, test_data=test, verbose=0
+            )
+            last = RunFolder(Path(folder) / name).read_history()[-1]
+            table.add_row(
+                name,
+                f"{last['loss']:.3f}",
+                f"{last['accuracy']:.1%}",
+                f"{result.metrics['natural_accuracy']:.1%}",
+                f"{result.metrics['training_seconds']:.1f}",
+            )
+    return table

@@ -1,0 +1,77 @@
+"""Trains the rows of the tables, each into a run folder; a finished one is left alone."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from keras_efgsm.data import ImageData, load_data
+from keras_efgsm.runs import RunFolder
+from keras_efgsm.training import train
+from reproduction.rows import Row, Scale
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRow:
+    """A row trained with one seed.
+
+    Args:
+        row: the row.
+        seed: of its weights, order and noise.
+        folder: its run folder.
+    """
+
+    row: Row
+    seed: int
+    folder: RunFolder
+
+    @property
+    def name(self) -> str:
+        """As its results are called."""
+        return f"{self.row.name}-seed{self.seed}"
+
+    def metrics(self) -> dict[str, Any]:
+        """How its training ended."""
+        return json.loads(self.folder.metrics.read_text())
+
+
+def load_both(dataset: str, scale: Scale) -> tuple[ImageData, ImageData]:
+    """Training and test images at a scale."""
+    training, test = load_data(dataset, "train"), load_data(dataset, "test")
+    if scale.train_images is not None:
+        training = training.take(scale.train_images)
+    return training, test
+
+
+def train_rows(
+    rows: list[Row], scale: Scale, runs: Path, data: tuple[ImageData, ImageData], console: Console
+) -> list[TrainedRow]:
+    """Trains what is not trained yet; an interrupted run is resumed at its last whole epoch.
+
+    Raises:
+        ValueError: if a run folder holds a run of another configuration.
+    """
+    trained = []
+    planned = [(row, seed) for row in rows for seed in row.seeds(scale)]
+    for number, (row, seed) in enumerate(planned, 1):
+        one = TrainedRow(row, seed, RunFolder(runs / f"{row.name}-seed{seed}"))
+        trained.append(one)
+        config = dataclasses.replace(row.config, seed=seed)
+        if one.folder.metrics.exists() and one.folder.read_config() == config:
+            continue
+        console.print(f"[{number}/{len(planned)}] training {one.name}: {config.method}")
+        result = train(
+            config,
+            one.folder.path,
+            resume=one.folder.config.exists(),
+            train_data=data[0],
+            test_data=data[1],
+            verbose=0,
+        )
+        console.print(
+            f"    natural {result.metrics['natural_accuracy']:.2%}, "
+            f"{result.metrics['training_seconds']:.0f} s"
+        )
+    return trained

@@ -1,5 +1,6 @@
 """Attacks of training and evaluation; all share `Attack.perturb`."""
 
+from keras_efgsm.attacks.apgd import APGD, TargetedAPGD
 from keras_efgsm.attacks.attack import Attack, Perturbed
 from keras_efgsm.attacks.efgsm import EFGSM
 from keras_efgsm.attacks.fgsm import FGSM
@@ -8,10 +9,12 @@ from keras_efgsm.attacks.identity import Identity
 from keras_efgsm.attacks.n_fgsm import NFGSM
 from keras_efgsm.attacks.pgd import PGD
 from keras_efgsm.attacks.prior_fgsm import PriorFGSM
+from keras_efgsm.attacks.random_sampling import RandomSampling
 from keras_efgsm.attacks.trades_attack import TradesAttack
 from keras_efgsm.attacks.yopo import YOPO
 
 __all__ = [
+    "APGD",
     "EFGSM",
     "FGSM",
     "NFGSM",
@@ -22,5 +25,7 @@ __all__ = [
     "Identity",
     "Perturbed",
     "PriorFGSM",
+    "RandomSampling",
+    "TargetedAPGD",
     "TradesAttack",
 ]

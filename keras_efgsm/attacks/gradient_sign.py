@@ -5,7 +5,7 @@ from typing import NamedTuple
 import keras
 
 from keras_efgsm import equations
-from keras_efgsm.attacks.attack import LOSSES, Attack, LogitsFn, Tensor
+from keras_efgsm.attacks.attack import Attack, LogitsFn, Tensor
 from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_choice, check_number
 from keras_efgsm.noise import Noise
@@ -44,7 +44,7 @@ class GradientSignAttack(Attack):
         super().__init__(epsilon=epsilon)
         self.step_size = check_number(step_size, "step_size", minimum=0.0, strict=True)
         self.random_start = bool(random_start)
-        self.loss = check_choice(loss, "loss", tuple(LOSSES))
+        self.loss = check_choice(loss, "loss", ("ce", "cw"))
 
     def start(self, x: Tensor, noise: Noise) -> Tensor:
         """The clean images, or uniform random points of their balls."""

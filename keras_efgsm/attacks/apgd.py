@@ -1,0 +1,326 @@
+"""Auto-PGD: projected gradient descent that chooses its own step sizes."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_efgsm import equations
+from keras_efgsm.attacks.attack import (
+    LOSSES,
+    Attack,
+    LogitsFn,
+    Perturbed,
+    Tensor,
+    still_correct,
+    targeted_dlr_loss,
+)
+from keras_efgsm.backend import input_gradient
+from keras_efgsm.checks import check_choice, check_count
+from keras_efgsm.noise import Noise
+
+# Constants of the paper, section 3.
+_MOMENTUM = 0.75
+_FIRST_WINDOW, _SHRINKAGE, _LEAST_WINDOW = 0.22, 0.03, 0.06
+_RISING_SHARE = 0.75
+
+
+class _State(NamedTuple):
+    """What the loop carries; all but `evaluated` are per sample."""
+
+    evaluated: Tensor  # how many iterates were evaluated
+    images: Tensor
+    previous: Tensor
+    direction: Tensor  # sign of the gradient at `images`
+    best: Tensor  # the iterate of highest loss or, once there is one, the first misclassified
+    best_direction: Tensor
+    best_loss: Tensor
+    last_loss: Tensor
+    step_size: Tensor
+    rises: Tensor  # how often the loss rose within this window
+    halved: Tensor  # whether the last window ended with a halving
+    checked_loss: Tensor  # the best loss at the end of the last window
+    held: Tensor  # whether no iterate was misclassified
+
+
+def window_lengths(steps: int) -> list[int]:
+    """Numbers of steps between the checks of the step size; they sum to `steps`.
+
+    The first window is 22 % of the steps, each next one 3 % of them shorter, none below 6 %. The
+    last one is what remains.
+
+    Args:
+        steps: number of steps.
+
+    Example:
+
+    ```python
+    window_lengths(100)  # [22, 19, 16, 13, 10, 7, 6, 6, 1]
+    ```
+    """
+    length, shrinkage, least = (
+        max(int(share * steps), 1) for share in (_FIRST_WINDOW, _SHRINKAGE, _LEAST_WINDOW)
+    )
+    lengths = []
+    while steps > 0:
+        lengths.append(min(length, steps))
+        steps -= lengths[-1]
+        length = max(length - shrinkage, least)
+    return lengths
+
+
+class AutoPGD(Attack):
+    """Base of the two attacks: everything but the loss.
+
+    Args:
+        epsilon: L-infinity radius in pixels of [0, 1].
+        steps: number of steps.
+        random_start: whether to start at a random point of the ball.
+
+    Raises:
+        ValueError: if an option is out of range.
+    """
+
+    def __init__(self, *, epsilon: float, steps: int, random_start: bool):
+        super().__init__(epsilon=epsilon)
+        self.steps = check_count(steps, "steps")
+        self.random_start = bool(random_start)
+
+    def start(self, x: Tensor, noise: Noise) -> Tensor:
+        """The clean images, or uniform noise of which the largest component is epsilon."""
+        if not self.random_start:
+            return x
+        shift = ops.cast(noise.uniform(tuple(x.shape[1:]), -1.0, 1.0), x.dtype)
+        largest = ops.max(ops.abs(shift), axis=tuple(range(1, len(x.shape))), keepdims=True)
+        return equations.project(x + self.epsilon / (largest + 1e-12) * shift, x, self.epsilon)
+
+    def ascend(
+        self,
+        logits_fn: LogitsFn,
+        loss_fn: Callable[[Tensor], Tensor],
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        gradient_scale: float,
+    ) -> Tensor:
+        """Algorithm 1 of the paper, with one forward and one backward pass for each iterate.
+
+        Args:
+            logits_fn: maps images to logits `(B, K)`.
+            loss_fn: what is raised: maps logits to losses `(B,)`.
+            x: clean images `(B, H, W, C)`.
+            labels: true classes `(B,)`.
+            noise: noise of these samples, for the start.
+            gradient_scale: as in `Attack.perturb`.
+
+        Returns:
+            For each image its first iterate that was misclassified, else that of highest loss.
+        """
+        # The ball and [0, 1] in one: fewer passes over the images than two projections a step.
+        low, high = ops.maximum(x - self.epsilon, 0.0), ops.minimum(x + self.epsilon, 1.0)
+        lengths = window_lengths(self.steps)
+        ends = ops.convert_to_tensor(np.cumsum(lengths).astype("int32"))
+        # A loss that rose in as large a share of the steps, or a smaller one, halves the step.
+        few_rises = ops.convert_to_tensor([_RISING_SHARE * length for length in lengths], x.dtype)
+
+        def loss_at(images):
+            logits = logits_fn(images)
+            return loss_fn(logits), logits
+
+        def step(state):
+            # The first pass evaluates the start, as its direction is zero; the first step follows
+            # the gradient alone, as there was none before.
+            weight = ops.cast(ops.where(state.evaluated < 2, 1.0, _MOMENTUM), x.dtype)
+            size = equations.per_sample(state.step_size, x)
+            stepped = ops.clip(state.images + size * state.direction, low, high)
+            inertial = 2.0 * state.images - state.previous
+            images = ops.clip(weight * stepped + (1.0 - weight) * inertial, low, high)
+
+            loss, logits, gradient = input_gradient(loss_at, images, gradient_scale)
+            direction = ops.sign(gradient)
+            held = ops.logical_and(state.held, still_correct(logits, labels))
+            # The result of an image stays as it is once it is misclassified, so that it does not
+            # depend on how long others of the batch go on.
+            turned = ops.logical_and(state.held, ops.logical_not(held))
+            rose = ops.logical_and(held, loss > state.best_loss)
+            better = ops.logical_or(turned, rose)
+            chosen = equations.per_sample(better, x)
+            return _State(
+                evaluated=state.evaluated + 1,
+                images=images,
+                previous=state.images,
+                direction=direction,
+                best=ops.where(chosen, images, state.best),
+                best_direction=ops.where(chosen, direction, state.best_direction),
+                best_loss=ops.where(better, loss, state.best_loss),
+                last_loss=loss,
+                step_size=state.step_size,
+                rises=state.rises + ops.cast(loss > state.last_loss, x.dtype),
+                halved=state.halved,
+                checked_loss=state.checked_loss,
+                held=held,
+            )
+
+        def check_step_size(state, few):
+            stuck = ops.logical_and(
+                ops.logical_not(state.halved), state.checked_loss >= state.best_loss
+            )
+            halved = ops.logical_or(state.rises <= few, stuck)
+            chosen = equations.per_sample(halved, x)
+            return state._replace(
+                images=ops.where(chosen, state.best, state.images),
+                direction=ops.where(chosen, state.best_direction, state.direction),
+                step_size=ops.where(halved, 0.5 * state.step_size, state.step_size),
+                rises=ops.zeros_like(state.rises),
+                halved=halved,
+                checked_loss=state.best_loss,
+            )
+
+        def window(number, state):
+            end = ops.take(ends, number)
+
+            def goes_on(state):
+                return ops.logical_and(state.evaluated <= end, ops.any(state.held))
+
+            (state,) = ops.while_loop(goes_on, lambda state: (step(state),), (state,))
+            return number + 1, check_step_size(state, ops.take(few_rises, number))
+
+        def windows_left(number, state):
+            return ops.logical_and(number < len(lengths), ops.any(state.held))
+
+        start = self.start(x, noise)
+        per_image = ops.zeros_like(x[:, 0, 0, 0])
+        state = _State(
+            evaluated=ops.convert_to_tensor(0, "int32"),
+            images=start,
+            previous=start,
+            direction=ops.zeros_like(x),
+            best=start,
+            best_direction=ops.zeros_like(x),
+            best_loss=per_image - np.inf,
+            last_loss=per_image + np.inf,  # the start itself is no rise
+            step_size=per_image + 2.0 * self.epsilon,
+            rises=per_image,
+            halved=per_image < 1.0,  # the first window has none before it to be compared with
+            checked_loss=per_image - np.inf,
+            held=per_image < 1.0,
+        )
+        number = ops.convert_to_tensor(0, "int32")
+        return ops.while_loop(windows_left, window, (number, state))[1].best
+
+    def get_config(self):
+        return {**super().get_config(), "steps": self.steps, "random_start": self.random_start}
+
+
+@keras.saving.register_keras_serializable(package="keras_efgsm")
+class APGD(AutoPGD):
+    """Auto-PGD: signed gradient steps with momentum and a step size that halves itself per image.
+
+    Croce & Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse
+    parameter-free attacks" (2020), algorithm 1. The step starts at 2 epsilon; at fixed checkpoints
+    it is halved for the images whose loss rose in at most three quarters of the steps since the
+    last one or whose best loss did not rise at all, and these go on from their best point. The loop
+    ends when every image of the batch is misclassified.
+
+    Args:
+        epsilon: L-infinity radius in pixels of [0, 1].
+        steps: number of steps. Defaults to `100`.
+        loss: `"ce"` (cross-entropy), `"cw"` (Carlini & Wagner's margin) or `"dlr"` (difference of
+            logits ratio, which needs 3 classes). Defaults to `"ce"`.
+        random_start: whether to start from uniform noise of which the largest component is
+            epsilon. Defaults to `True`.
+
+    Raises:
+        ValueError: if an option is out of range; at a call with `"dlr"`, if the classifier has
+            fewer than 3 classes.
+
+    Example:
+
+    ```python
+    x_adv = APGD(epsilon=0.3, steps=100, loss="dlr")(classifier, x, y)
+    ```
+    """
+
+    name = "apgd"
+
+    def __init__(
+        self,
+        *,
+        epsilon: float,
+        steps: int = 100,
+        loss: str = "ce",
+        random_start: bool = True,
+    ):
+        super().__init__(epsilon=epsilon, steps=steps, random_start=random_start)
+        self.loss = check_choice(loss, "loss", tuple(LOSSES))
+
+    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+        def loss_fn(logits):
+            return self.loss_of(logits, labels)
+
+        return Perturbed(images=self.ascend(logits_fn, loss_fn, x, labels, noise, gradient_scale))
+
+    def get_config(self):
+        return {**super().get_config(), "loss": self.loss}
+
+
+@keras.saving.register_keras_serializable(package="keras_efgsm")
+class TargetedAPGD(AutoPGD):
+    """Auto-PGD towards one rival class after the other, on the targeted difference of logits ratio.
+
+    "APGD-T" of Croce & Hein, "Reliable evaluation of adversarial robustness with an ensemble of
+    diverse parameter-free attacks" (2020). It has `targets` rounds, see `Attack`: round r attacks
+    the class whose logit on the clean image ranks r-th among the rivals, the runner-up first. Any
+    misclassification counts, not only as the target.
+
+    Args:
+        epsilon: L-infinity radius in pixels of [0, 1].
+        steps: number of steps of each round. Defaults to `100`.
+        targets: number of rounds. A classifier of K classes has K - 1 rivals; further rounds begin
+            again with the first rival, from another random start. Defaults to `9`.
+        random_start: whether to start from uniform noise of which the largest component is
+            epsilon. Defaults to `True`.
+
+    Raises:
+        ValueError: if an option is out of range.
+
+    Example:
+
+    ```python
+    x_adv = TargetedAPGD(epsilon=0.3, steps=100, targets=9)(classifier, x, y)
+    ```
+    """
+
+    name = "apgd-t"
+    loss = "dlr"
+
+    def __init__(
+        self,
+        *,
+        epsilon: float,
+        steps: int = 100,
+        targets: int = 9,
+        random_start: bool = True,
+    ):
+        super().__init__(epsilon=epsilon, steps=steps, random_start=random_start)
+        self.targets = check_count(targets, "targets")
+
+    @property
+    def rounds(self) -> int:
+        return self.targets
+
+    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+        clean = logits_fn(x)
+        num_rivals = clean.shape[-1] - 1
+        rank = noise.step % self.targets % num_rivals
+        target = ops.take(equations.nearest_rivals(clean, labels, num_rivals), rank, axis=1)
+
+        def loss_fn(logits):
+            return targeted_dlr_loss(logits, labels, target)
+
+        return Perturbed(images=self.ascend(logits_fn, loss_fn, x, labels, noise, gradient_scale))
+
+    def get_config(self):
+        return {**super().get_config(), "targets": self.targets}

@@ -1,0 +1,78 @@
+"""Random points of the ball: the attack that no gradient can mislead."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_efgsm import equations
+from keras_efgsm.attacks.attack import Attack, Perturbed, still_correct
+from keras_efgsm.checks import check_count
+
+
+@keras.saving.register_keras_serializable(package="keras_efgsm")
+class RandomSampling(Attack):
+    """Draws independent points of the ball and keeps the first that is misclassified.
+
+    Of an image that none of them turns it returns the point of the smallest margin. An attack by
+    gradients that finds less than this does not see the model's true loss: one of the signs of
+    masked gradients in Athalye et al., "Obfuscated gradients give a false sense of security"
+    (2018). The loop ends when every image of the batch is misclassified.
+
+    Args:
+        epsilon: L-infinity radius in pixels of [0, 1].
+        samples: number of points for each image. Defaults to `1000`.
+        corners: whether to draw corners of the ball, the points that change every pixel by
+            epsilon, in place of points uniform in it. Defaults to `False`.
+
+    Raises:
+        ValueError: if an option is out of range.
+
+    Example:
+
+    ```python
+    x_adv = RandomSampling(epsilon=0.3, samples=1000)(classifier, x, y)
+    ```
+    """
+
+    name = "random-sampling"
+    needs_gradient = False
+    loss = "cw"
+    # A restart draws other points.
+    random_start = True
+
+    def __init__(self, *, epsilon: float, samples: int = 1000, corners: bool = False):
+        super().__init__(epsilon=epsilon)
+        self.samples = check_count(samples, "samples")
+        self.corners = bool(corners)
+
+    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+        low, high = ops.maximum(x - self.epsilon, 0.0), ops.minimum(x + self.epsilon, 1.0)
+
+        def goes_on(number, images, margin, held):
+            return ops.logical_and(number < self.samples, ops.any(held))
+
+        def draw(number, images, margin, held):
+            shift = noise.uniform(tuple(x.shape[1:]), -self.epsilon, self.epsilon, stream=number)
+            if self.corners:
+                shift = ops.where(shift < 0.0, -self.epsilon, self.epsilon)
+            points = ops.clip(x + ops.cast(shift, x.dtype), low, high)
+            logits = logits_fn(points)
+            new_margin = equations.margin(logits, labels)
+            still = ops.logical_and(held, still_correct(logits, labels))
+            # An image that was turned keeps its point, however long others of the batch go on.
+            turned = ops.logical_and(held, ops.logical_not(still))
+            better = ops.logical_or(turned, ops.logical_and(still, new_margin < margin))
+            return (
+                number + 1,
+                ops.where(equations.per_sample(better, x), points, images),
+                ops.where(better, new_margin, margin),
+                still,
+            )
+
+        per_image = ops.zeros_like(x[:, 0, 0, 0])
+        number = ops.convert_to_tensor(0, "int32")
+        state = (number, x, per_image + np.inf, per_image < 1.0)
+        return Perturbed(images=ops.while_loop(goes_on, draw, state)[1])
+
+    def get_config(self):
+        return {**super().get_config(), "samples": self.samples, "corners": self.corners}

@@ -34,16 +34,16 @@ def run(options: argparse.Namespace) -> None:
     names = options.only.split(",") if options.only else list(METHODS)
     for name in names:
         check_choice(name, "only", tuple(METHODS))
-    table = Table(title="training methods")
+    table = Table(title="training methods", box=None, pad_edge=False)
     table.add_column("method", no_wrap=True)
-    for heading in ("", "from", "options"):
-        table.add_column(heading)
+    table.add_column("what it is")
     table.add_column("passes", justify="right")
+    table.add_column("options")
     for name in names:
         method = METHODS[name]
-        defaults = ", ".join(f"{k} {'auto' if v is None else v}" for k, v in method.options.items())
         passes = f"{method.passes(method.options):.2f}"
-        table.add_row(name, method.title, method.paper, defaults, passes)
+        flags = " ".join(f"--{option.replace('_', '-')}" for option in method.options)
+        table.add_row(name, f"{method.title} ({method.paper})", passes, flags)
     console = Console()
     console.print(table)
     console.print("passes: forward and backward for each image, ordinary training being 1")

@@ -128,8 +128,8 @@ targeted APGD ({scale.steps} steps, {scale.targets} targets), the worst case ima
 PGD-CE and PGD-CW make {scale.steps} steps of epsilon / 30 from one random start. Seeds
 {", ".join(map(str, scale.seeds))} for our method (mean, and lowest to highest), seed
 {scale.seeds[0]} for the others. {facts["hardware"]}; TensorFlow {facts["versions"]["tensorflow"]},
-Keras {facts["versions"]["keras"]}. The seconds are of a machine that may have done other work meanwhile;
-those of an epoch are the fastest one's.
+Keras {facts["versions"]["keras"]}. The seconds are of a machine that may have done other work
+meanwhile; those of an epoch are the fastest one's.
 
 The paper trains its method for 40 (MNIST) and 50 epochs (CIFAR-10) and the others for much longer;
 at this scale all of them are trained less, and not one of them to its best.
@@ -168,8 +168,8 @@ Natural {_percent(one["natural_accuracy"] for one in trades)} %, adp
 
 ## Figures 2 and 3
 
-PGD-CE on the first {scale.curve_images:,} test images, by iterations and by epsilon; the step is the
-larger of epsilon / 30 and epsilon / iterations.
+PGD-CE on the first {scale.curve_images:,} test images, by iterations and by epsilon; the step is
+the larger of epsilon / 30 and epsilon / iterations.
 
 ![robust accuracy by iterations](figure2.png)
 ![robust accuracy by epsilon](figure3.png)

@@ -128,16 +128,34 @@ def split_after_first_layer(classifier: keras.Model) -> SplitClassifier:
     ]
     if not candidates:
         raise ValueError(f"`classifier` must have a layer with weights. {received}")
-    cut = candidates[0].output
+    cut = _output_within(classifier, candidates[0])
     try:
         return SplitClassifier(
-            keras.Model(classifier.inputs, cut), keras.Model(cut, classifier.outputs)
+            keras.Model(classifier.inputs[0], cut), keras.Model(cut, classifier.outputs[0])
         )
     except ValueError as error:
         raise ValueError(
             "`classifier` must be a chain up to its first layer with weights, so that it can be "
             f"cut in two there ({str(error)[:200]}). {received}"
         ) from error
+
+
+def _output_within(classifier: keras.Model, layer: keras.layers.Layer) -> Any:
+    """Output of a layer in the graph of this model.
+
+    `layer.output` is that of the layer's first call, which in a model that was restored, or made
+    with `add`, belongs to a graph of before.
+    """
+    pending, seen = list(classifier.outputs), set()
+    while pending:
+        tensor = pending.pop()
+        operation, call, _ = tensor._keras_history
+        if operation is layer:
+            return tensor
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            pending.extend(operation._inbound_nodes[call].input_tensors)
+    return layer.output
 
 
 def uses_float16(classifier: keras.Model) -> bool:

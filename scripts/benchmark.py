@@ -1,6 +1,10 @@
-"""What eFGSM costs: epoch time over ordinary training, and memory and accuracy of each storage.
+"""What training costs: epoch time over ordinary training, and the momentum's storage.
 
-    python scripts/benchmark.py [--images 12800] [--rounds 5] [--json benchmark.json]
+    python scripts/benchmark.py [--images 12800] [--rounds 9] [--json benchmark.json]
+    python scripts/benchmark.py --methods all --images 2560 --rounds 3 [--json methods.json]
+
+The first compares eFGSM with ordinary `fit`, and the memory and accuracy of each storage of its
+momentum; the second times every training method.
 
 Times are of whole epochs on the same machine, taken in turn (ordinary, eFGSM, eFGSM with the
 re-constructor, ordinary, ...), so that a machine that slows down slows all of them; the ratio is
@@ -28,6 +32,7 @@ from keras_efgsm.callbacks.probe import Probe
 from keras_efgsm.data import load_data
 from keras_efgsm.environment import hardware, versions
 from keras_efgsm.memory import format_bytes
+from keras_efgsm.methods import METHODS
 from keras_efgsm.momentum import STORAGE_DTYPES
 from keras_efgsm.networks import mnist_classifier, mnist_reconstructor
 
@@ -73,13 +78,24 @@ class EpochWatch(keras.callbacks.Callback):
         self.seconds = time.perf_counter() - self.begun
 
 
-def time_epochs(images: np.ndarray, labels: np.ndarray, rounds: int) -> dict[str, list[float]]:
+def method_model(name: str) -> AdversarialTrainer:
+    """The same classifier compiled for a method at its own options."""
+    method = METHODS[name]
+    options = method.complete({})
+    trainer = AdversarialTrainer(
+        mnist_classifier(),
+        method.attack(0.3, options),
+        mnist_reconstructor() if method.has_reconstructor else None,
+        method.objective(method.label_smoothing, options),
+    )
+    trainer.compile(keras.optimizers.Adam(2e-3))
+    return trainer
+
+
+def time_epochs(
+    models: dict[str, keras.Model], images: np.ndarray, labels: np.ndarray, rounds: int
+) -> dict[str, list[float]]:
     """Seconds of each epoch, by model, after one epoch of warm-up."""
-    models = {
-        "ordinary fit": ordinary_model(),
-        "eFGSM": efgsm_model(False),
-        "eFGSM with re-constructor": efgsm_model(True),
-    }
     seconds = {name: [] for name in models}
     for turn in range(rounds + 1):
         for name, model in models.items():
@@ -152,6 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=int, default=12800)
     parser.add_argument("--rounds", type=int, default=9, help="timed epochs of each model")
+    parser.add_argument("--methods", help="time these instead, comma-separated, or 'all'")
     parser.add_argument("--storage-epochs", type=int, default=10, help="0: no storage part")
     parser.add_argument("--storage-seeds", type=int, default=3)
     parser.add_argument("--json", help="where the figures go")
@@ -169,7 +186,16 @@ def main() -> None:
     images, labels, is_real = read_images(options.images)
     kind = "MNIST" if is_real else "random"
     console.print(f"{hardware()}; {len(images):,} {kind} images, batch {BATCH}")
-    seconds = time_epochs(images, labels, options.rounds)
+    if options.methods:
+        names = list(METHODS) if options.methods == "all" else options.methods.split(",")
+        models = {name: method_model(name) for name in names}
+    else:
+        models = {
+            "eFGSM": efgsm_model(False),
+            "eFGSM with re-constructor": efgsm_model(True),
+        }
+    models = {"ordinary fit": ordinary_model(), **models}
+    seconds = time_epochs(models, images, labels, options.rounds)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     table = Table(title=f"epoch time, median of {options.rounds}, in turn")
     for heading in ("training", "seconds", "min", "max", "over ordinary"):
@@ -182,7 +208,7 @@ def main() -> None:
     result = {"hardware": hardware(), "versions": versions(), "images": len(images), "data": kind}
     result["seconds"] = seconds
     result["ratios"] = {name: m / medians["ordinary fit"] for name, m in medians.items()}
-    if options.storage_epochs:
+    if options.storage_epochs and not options.methods:
         result["storage"] = compare_storages(console, options, images, labels)
     if options.json:
         with open(options.json, "w") as file:

@@ -3,7 +3,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_efgsm.objectives import AdversarialCrossEntropy, Examples, JointReconstruction
+from keras_efgsm.objectives import (
+    AdversarialCrossEntropy,
+    Examples,
+    GradientRegularisation,
+    JointReconstruction,
+    LogitConsistency,
+    LogitPairing,
+    Trades,
+)
 
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 1.0, 0.0]])
 LABELS = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
@@ -78,9 +86,229 @@ def test_the_joint_loss_is_reconstruction_plus_lambda_times_classification(
     np.testing.assert_allclose(result.logits, LOGITS)
 
 
-@pytest.mark.parametrize("objective", [AdversarialCrossEntropy(), JointReconstruction()])
+# Objectives of two predictions: the classifier answers LOGITS for the adversarial images.
+NATURAL = LOGITS + np.array([[0.0, 1.0, -0.5], [-1.0, 0.0, 2.0]])
+WEIGHTS = pytest.mark.parametrize("sample_weight", [None, [2.0, 0.5], [0.0, 1.0]])
+EVERY = (
+    AdversarialCrossEntropy(),
+    JointReconstruction(),
+    Trades(),
+    LogitPairing(),
+    LogitConsistency(),
+    GradientRegularisation(),
+)
+
+
+def two_answers(images):
+    """Other logits for the clean images than for the adversarial ones."""
+    is_clean = np.allclose(images, X)
+    assert is_clean or np.allclose(images, X_ADV)
+    return tf.constant(NATURAL if is_clean else LOGITS, "float32")
+
+
+def linear(kernel=None):
+    """A classifier without a bias, of which gradients can be written out."""
+    kernel = KERNEL if kernel is None else kernel
+    return lambda images: tf.reshape(images, (2, 4)) @ tf.cast(kernel, "float32")
+
+
+KERNEL = np.array([[1.0, -1.0, 0.5], [0.0, 2.0, -0.5], [1.5, 0.5, -1.0], [-2.0, 0.0, 1.0]])
+
+
+def log_softmax(z):
+    return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+
+def smoothed_cross_entropies(z, smoothing):
+    smooth = (1.0 - smoothing) * LABELS + smoothing / 3
+    return -(smooth * log_softmax(z)).sum(axis=1)
+
+
+def weighted(values, sample_weight):
+    return (values * (1.0 if sample_weight is None else np.array(sample_weight))).sum() / 2
+
+
+def assert_loss(result, weight, **parts):
+    """The loss is the first part plus so many times the second one."""
+    assert {k: float(v) for k, v in result.parts.items()} == {
+        k: pytest.approx(v, rel=1e-4) for k, v in parts.items()
+    }
+    first, second = parts.values()
+    assert second > 1e-3
+    assert float(result.loss) == pytest.approx(first + weight * second, rel=1e-5)
+
+
+@pytest.mark.parametrize("beta", [1.0, 6.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@WEIGHTS
+def test_trades_is_natural_cross_entropy_plus_beta_times_the_divergence(
+    beta, smoothing, sample_weight
+):
+    result = losses(Trades(beta, smoothing), sample_weight, two_answers)
+    log_p, log_q = log_softmax(NATURAL), log_softmax(LOGITS)
+    divergences = (np.exp(log_p) * (log_p - log_q)).sum(axis=1)
+    assert_loss(
+        result,
+        beta,
+        classification_loss=weighted(smoothed_cross_entropies(NATURAL, smoothing), sample_weight),
+        divergence_loss=weighted(divergences, sample_weight),
+    )
+    np.testing.assert_allclose(result.logits, LOGITS)
+
+
+def test_trades_has_a_gradient_through_both_predictions():
+    """The natural prediction is in the cross-entropy as well as in the divergence."""
+    natural, adversarial = (tf.Variable(z, dtype="float32") for z in (NATURAL, LOGITS))
+
+    def classifier(images):
+        return natural * 1.0 if np.allclose(images, X) else adversarial * 1.0
+
+    with tf.GradientTape() as tape:
+        loss = losses(Trades(3.0), classifier=classifier).loss
+    gradients = tape.gradient(loss, [natural, adversarial])
+    p, q = (np.exp(log_softmax(z)) for z in (NATURAL, LOGITS))
+    ratio = np.log(p / q)
+    inner = p * (ratio - (p * ratio).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(gradients[0], ((p - LABELS) + 3.0 * inner) / 2, atol=1e-6)
+    np.testing.assert_allclose(gradients[1], 3.0 * (q - p) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0.5, 4.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@WEIGHTS
+def test_logit_pairing_draws_the_logits_of_both_images_together(weight, smoothing, sample_weight):
+    result = losses(LogitPairing(weight, smoothing), sample_weight, two_answers)
+    both = [smoothed_cross_entropies(z, smoothing) for z in (NATURAL, LOGITS)]
+    # Squared differences: 1 + .25 and 1 + 4, of three logits each.
+    assert_loss(
+        result,
+        weight,
+        classification_loss=weighted(sum(both) / 2, sample_weight),
+        pairing_loss=weighted(np.array([1.25, 5.0]) / 3, sample_weight),
+    )
+    np.testing.assert_allclose(result.logits, LOGITS)
+
+
+def test_logit_pairing_has_a_gradient_through_both_predictions():
+    natural, adversarial = (tf.Variable(z, dtype="float32") for z in (NATURAL, LOGITS))
+
+    def classifier(images):
+        return natural * 1.0 if np.allclose(images, X) else adversarial * 1.0
+
+    with tf.GradientTape() as tape:
+        pairing = losses(LogitPairing(), classifier=classifier).parts["pairing_loss"]
+    expected = 2 * (NATURAL - LOGITS) / 3 / 2
+    for gradient, sign in zip(tape.gradient(pairing, [natural, adversarial]), (1, -1), strict=True):
+        np.testing.assert_allclose(gradient, sign * expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0.5, 10.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@WEIGHTS
+def test_logit_consistency_holds_the_logits_to_those_of_the_start(weight, smoothing, sample_weight):
+    result = losses(LogitConsistency(weight, smoothing), sample_weight)
+    # Squared differences: .25 + .25 + 1 and 4, of three logits each.
+    assert_loss(
+        result,
+        weight,
+        classification_loss=weighted(cross_entropies(smoothing), sample_weight),
+        consistency_loss=weighted(np.array([1.5, 4.0]) / 3, sample_weight),
+    )
+    np.testing.assert_allclose(result.logits, LOGITS)
+
+
+def test_logit_consistency_moves_the_logits_at_the_images_and_not_those_of_the_start():
+    logits, start = (tf.Variable(z, dtype="float32") for z in (LOGITS, START_LOGITS))
+    images, labels = tf.constant(X_ADV, "float32"), tf.constant(LABELS, "float32")
+    with tf.GradientTape() as tape:
+        examples = Examples(images, images, labels, None, start * 1.0)
+        result = LogitConsistency().losses(lambda images: logits * 1.0, None, examples)
+    gradients = tape.gradient(result.parts["consistency_loss"], [logits, start])
+    np.testing.assert_allclose(gradients[0], 2 * (LOGITS - START_LOGITS) / 3 / 2, atol=1e-6)
+    assert gradients[1] is None
+
+
+@pytest.mark.parametrize("weight", [1.0, 30.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@WEIGHTS
+def test_gradient_regularisation_adds_the_squared_norm_of_the_images_gradient(
+    weight, smoothing, sample_weight
+):
+    result = losses(GradientRegularisation(weight, smoothing), sample_weight, linear())
+    z = X_ADV.reshape(2, 4) @ KERNEL
+    # The images' gradient is that of the cross-entropy of each image alone, labels not smoothed.
+    gradients = (np.exp(log_softmax(z)) - LABELS) @ KERNEL.T
+    assert_loss(
+        result,
+        weight,
+        classification_loss=weighted(smoothed_cross_entropies(z, smoothing), sample_weight),
+        gradient_loss=weighted((gradients**2).sum(axis=1), sample_weight),
+    )
+    np.testing.assert_allclose(result.logits, z, rtol=1e-5)
+
+
+def test_gradient_regularisation_trains_the_weights_through_the_images_gradient():
+    """Against central differences of the penalty in float64."""
+    kernel = tf.Variable(KERNEL, dtype="float32")
+    with tf.GradientTape() as tape:
+        result = losses(GradientRegularisation(), classifier=linear(kernel))
+    gradient = tape.gradient(result.parts["gradient_loss"], kernel)
+
+    def penalty(kernel):
+        z = X_ADV.reshape(2, 4) @ kernel
+        return (((np.exp(log_softmax(z)) - LABELS) @ kernel.T) ** 2).sum(axis=1).mean()
+
+    expected = np.zeros_like(KERNEL)
+    for i in np.ndindex(KERNEL.shape):
+        step = np.zeros_like(KERNEL)
+        step[i] = 1e-5
+        expected[i] = (penalty(KERNEL + step) - penalty(KERNEL - step)) / 2e-5
+    np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-5)
+    assert np.abs(expected).max() > 0.1
+
+
+OPTIONS = [
+    (Trades, "beta", 1.0, 0.0),
+    (LogitPairing, "pairing_weight", 0.5, 0.0),
+    (LogitConsistency, "consistency_weight", 10.0, 0.1),
+    (GradientRegularisation, "gradient_weight", 1.0, 0.0),
+]
+
+
+@pytest.mark.parametrize(("objective", "name", "default", "smoothing"), OPTIONS)
+def test_objectives_are_restored_from_their_configuration(objective, name, default, smoothing):
+    assert objective().get_config() == {name: default, "label_smoothing": smoothing}
+    made = objective(**{name: 2.5, "label_smoothing": 0.3})
+    restored = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(made))
+    for again in (restored, objective.from_config(made.get_config())):
+        assert type(again) is objective
+        assert vars(again) == vars(made) == {name: 2.5, "label_smoothing": 0.3}
+
+
+@pytest.mark.parametrize(("objective", "name", "default", "smoothing"), OPTIONS)
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf"), "1", None])
+def test_a_weight_out_of_range_is_refused(objective, name, default, smoothing, value):
+    with pytest.raises(ValueError) as error:
+        objective(**{name: value})
+    assert str(error.value).startswith(f"`{name}` must be a finite number")
+    assert str(error.value).endswith(f"Received: {name}={value!r}")
+
+
+def test_only_the_weight_of_consistency_may_be_zero():
+    assert LogitConsistency(0.0).consistency_weight == 0.0
+    for objective in (Trades, LogitPairing, GradientRegularisation):
+        with pytest.raises(ValueError, match="> 0"):
+            objective(0.0)
+
+
+def test_only_logit_consistency_needs_the_logits_of_the_start():
+    assert [o for o in EVERY if o.needs_start_logits] == [EVERY[4]]
+
+
+@pytest.mark.parametrize("objective", EVERY, ids=lambda o: type(o).__name__)
 def test_the_parts_are_named_before_training_as_after(objective):
-    assert tuple(losses(objective).parts) == objective.part_names
+    result = losses(objective, classifier=linear())
+    assert tuple(result.parts) == objective.part_names
 
 
 @pytest.mark.parametrize("objective", [AdversarialCrossEntropy(), JointReconstruction()])
@@ -143,8 +371,7 @@ def test_both_networks_are_trained_by_the_reconstruction():
 
 
 def test_only_the_joint_objective_needs_a_reconstructor():
-    assert JointReconstruction.needs_reconstructor
-    assert not AdversarialCrossEntropy.needs_reconstructor
+    assert [o for o in EVERY if o.needs_reconstructor] == [EVERY[1]]
 
 
 @pytest.mark.parametrize("value", [0.0, -0.1, float("nan"), float("inf"), "0.1", None])
@@ -155,7 +382,7 @@ def test_a_classification_weight_that_is_not_positive_is_refused(value):
     assert str(error.value).endswith(f"Received: classification_weight={value!r}")
 
 
-@pytest.mark.parametrize("objective", [AdversarialCrossEntropy, JointReconstruction])
+@pytest.mark.parametrize("objective", [type(o) for o in EVERY])
 @pytest.mark.parametrize("value", [-0.1, 1.0, 1.5, float("nan"), "0.1"])
 def test_a_label_smoothing_outside_0_to_1_is_refused(objective, value):
     with pytest.raises(ValueError) as error:

@@ -3,6 +3,7 @@
 from keras_efgsm.attacks.apgd import APGD, TargetedAPGD
 from keras_efgsm.attacks.attack import Attack, Perturbed
 from keras_efgsm.attacks.efgsm import EFGSM
+from keras_efgsm.attacks.fab import TargetedFAB
 from keras_efgsm.attacks.fgsm import FGSM
 from keras_efgsm.attacks.free_replay import FreeReplay
 from keras_efgsm.attacks.identity import Identity
@@ -10,6 +11,8 @@ from keras_efgsm.attacks.n_fgsm import NFGSM
 from keras_efgsm.attacks.pgd import PGD
 from keras_efgsm.attacks.prior_fgsm import PriorFGSM
 from keras_efgsm.attacks.random_sampling import RandomSampling
+from keras_efgsm.attacks.spsa import SPSA
+from keras_efgsm.attacks.square import Square
 from keras_efgsm.attacks.trades_attack import TradesAttack
 from keras_efgsm.attacks.yopo import YOPO
 
@@ -19,6 +22,7 @@ __all__ = [
     "FGSM",
     "NFGSM",
     "PGD",
+    "SPSA",
     "YOPO",
     "Attack",
     "FreeReplay",
@@ -26,6 +30,8 @@ __all__ = [
     "Perturbed",
     "PriorFGSM",
     "RandomSampling",
+    "Square",
     "TargetedAPGD",
+    "TargetedFAB",
     "TradesAttack",
 ]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_efgsm import equations
+from keras_efgsm.backend import compiled
 from keras_efgsm.checks import check_epsilon
 from keras_efgsm.noise import Noise
 
@@ -115,14 +116,19 @@ class Attack:
         y = keras.ops.convert_to_tensor(y, dtype="int32")
         logits_fn = evaluation_logits(classifier)
         ids = keras.ops.arange(x.shape[0], dtype="int32")
-        momentum = self.initial_momentum(x) if self.uses_momentum else None
+
+        def make(x, y, step):
+            momentum = self.initial_momentum(x) if self.uses_momentum else None
+            made = self.perturb(logits_fn, x, y, Noise(seed, step, ids), momentum).images
+            return made, still_correct(logits_fn(made), y)
+
+        # One graph for all rounds: step by step, thousands of queries would take minutes.
+        make = compiled(make)
         images, withstood = x, keras.ops.ones(x.shape[:1], dtype="bool")
         for step in range(self.rounds):
-            made = self.perturb(logits_fn, x, y, Noise(seed, step, ids), momentum).images
+            made, held = make(x, y, keras.ops.convert_to_tensor(step, dtype="int32"))
             images = keras.ops.where(equations.per_sample(withstood, x), made, images)
-            if step + 1 < self.rounds:
-                held = equations.margin(logits_fn(images), y) > 0.0
-                withstood = keras.ops.logical_and(withstood, held)
+            withstood = keras.ops.logical_and(withstood, held)
         return images
 
     def momentum_shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -152,8 +152,11 @@ class TrainStep:
         if at_first_layer:
 
             def classifier(x):
-                hidden.append(self.split.first(x, training=True))
-                return tf.cast(self.split.rest(hidden[-1], training=True), tf.float32)
+                output = self.split.first(x, training=True)
+                # An objective may classify the clean images as well.
+                if x is images:
+                    hidden.append(output)
+                return tf.cast(self.split.rest(output, training=True), tf.float32)
 
         with tf.GradientTape() as tape:
             if of_images:
@@ -163,6 +166,9 @@ class TrainStep:
         inner = hidden if at_first_layer else [images] if of_images else []
         gradients = tape.gradient(loss, [*inner, *weights])
         slope = gradients[0] if inner else None
+        if slope is not None:
+            # A loss scale may overflow; NaN would stay in a perturbation for ever.
+            slope = tf.where(tf.math.is_finite(slope), slope, tf.zeros_like(slope))
         return result, gradients[len(inner) :], slope
 
     def apply_gradients(self, gradients: list[Tensor]) -> None:

@@ -1,0 +1,139 @@
+"""The Square attack."""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_efgsm import equations
+from keras_efgsm.attacks.attack import Attack, Perturbed, Tensor
+from keras_efgsm.checks import check_count, check_number
+from keras_efgsm.noise import Noise
+
+# After so many of ten thousand queries the share of changed pixels is halved once more.
+_HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+
+
+@keras.saving.register_keras_serializable(package="keras_efgsm")
+class Square(Attack):
+    """Square attack: random search with squares, through logits alone.
+
+    Andriushchenko et al. 2020, "Square attack: a query-efficient black-box adversarial attack via
+    random search", for L-infinity, on the margin. It starts from vertical stripes of `x - epsilon`
+    and `x + epsilon`; each query sets a square at a random place to one of the two, channel by
+    channel, and keeps it if the margin falls. No gradient enters, so it sees through models whose
+    gradients mislead.
+
+    Each image has squares of its own, which depend on seed, step and sample id alone. A square
+    that would change nothing has its signs turned round, where the paper draws again. An image is
+    left alone once it is turned, and the search ends when all of the batch are; those that were
+    not turned come back with the smallest margin found.
+
+    Args:
+        epsilon: L-infinity radius in pixels of [0, 1].
+        queries: how often each image asks for logits, the start included. Defaults to `5000`.
+        p_init: share of the pixels that the first squares cover, in (0, 1]. It is halved nine
+            times on the schedule of the paper, rescaled to `queries`. Defaults to `0.8`.
+
+    Raises:
+        ValueError: if an option is out of range.
+
+    Example:
+
+    ```python
+    x_adv = Square(epsilon=0.3, queries=5000)(classifier, x, y)
+    ```
+    """
+
+    name = "square"
+    needs_gradient = False
+    loss = "cw"
+
+    def __init__(self, *, epsilon: float, queries: int = 5000, p_init: float = 0.8):
+        super().__init__(epsilon=epsilon)
+        self.queries = check_count(queries, "queries")
+        self.p_init = check_number(p_init, "p_init", minimum=0.0, maximum=1.0, strict=True)
+
+    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+        low = equations.project(x - self.epsilon, x, self.epsilon)
+        high = equations.project(x + self.epsilon, x, self.epsilon)
+        sides = ops.convert_to_tensor(window_sides(self.queries, self.p_init, *x.shape[1:3]))
+
+        def margin_of(is_high):
+            margin = equations.margin(logits_fn(ops.where(is_high, high, low)), labels)
+            # A black box may not say how many logits it returns; a loop has to know.
+            return ops.reshape(margin, ops.shape(labels))
+
+        def unturned(query, is_high, margin):
+            return ops.any(margin >= 0.0)
+
+        def ask(query, is_high, margin):
+            changed = draw_squares(is_high, noise, query, ops.take(sides, query))
+            asked = margin_of(changed)
+            better = ops.logical_and(asked < margin, margin >= 0.0)
+            is_high = ops.where(equations.per_sample(better, x), changed, is_high)
+            return query + 1, is_high, ops.where(better, asked, margin)
+
+        # Which pixels are at the upper end is one byte a pixel; the images follow from it.
+        stripes = noise.uniform((1, *x.shape[2:])) < 0.5
+        is_high = ops.logical_and(stripes, ops.ones_like(x, dtype="bool"))
+        _, is_high, _ = ops.while_loop(
+            unturned,
+            ask,
+            (1, is_high, margin_of(is_high)),
+            maximum_iterations=self.queries - 1,
+        )
+        return Perturbed(images=ops.where(is_high, high, low))
+
+    def get_config(self):
+        return {**super().get_config(), "queries": self.queries, "p_init": self.p_init}
+
+
+def window_sides(queries: int, p_init: float, height: int, width: int) -> np.ndarray:
+    """Side of the square in pixels at each query, `(queries,)`; the first is that of the start.
+
+    The square covers about the share p of the pixels, `round(sqrt(p * height * width))` on a side
+    but at least one pixel and less than the image. p is halved after 10, 50, 200, 500, 1000, 2000,
+    4000, 6000 and 8000 of 10,000 queries (section 3 of Andriushchenko et al.).
+
+    Args:
+        queries: how many queries there are.
+        p_init: share of the pixels at first.
+        height: of the image in pixels.
+        width: of the image in pixels.
+    """
+    of_ten_thousand = np.arange(queries) * 10_000 // queries
+    halvings = np.searchsorted(_HALVINGS, of_ten_thousand)
+    largest = max(min(height, width) - 1, 1)
+    sides = [round(math.sqrt(p_init / 2**h * height * width)) for h in range(len(_HALVINGS) + 1)]
+    return np.clip(sides, 1, largest).astype("int32")[halvings]
+
+
+def draw_squares(is_high: Tensor, noise: Noise, query: Tensor, side: Tensor) -> Tensor:
+    """Sets a random square of each image to a random end of the ball, channel by channel.
+
+    Args:
+        is_high: which pixels are at the upper end `(B, H, W, C)`, bool.
+        noise: noise of these samples.
+        query: number of the query, from 1; each has noise of its own.
+        side: of the squares, in pixels.
+
+    Returns:
+        `is_high` with the squares in it; every image differs from what it was.
+    """
+    _, height, width, channels = is_high.shape
+    draws = noise.uniform((2 + channels,), stream=query)
+
+    def within(draw, size):
+        first = ops.floor(draw * ops.cast(size - side + 1, "float32"))
+        index = ops.cast(ops.arange(size), "float32") - first[:, None]
+        return ops.logical_and(index >= 0.0, index < ops.cast(side, "float32"))
+
+    rows = within(draws[:, 0], height)[:, :, None, None]
+    columns = within(draws[:, 1], width)[:, None, :, None]
+    inside = ops.logical_and(rows, columns)
+    ends = draws[:, None, None, 2:] < 0.5
+    differs = ops.logical_and(inside, ops.not_equal(is_high, ends))
+    changes = ops.any(differs, axis=(1, 2, 3), keepdims=True)
+    return ops.where(inside, ops.equal(ends, changes), is_high)

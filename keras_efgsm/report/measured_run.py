@@ -1,0 +1,128 @@
+"""Measures a run for its report, once: the outcome is kept in the run's folder."""
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from keras_efgsm.checks import check_count
+from keras_efgsm.data import load_data
+from keras_efgsm.environment import hardware, versions
+from keras_efgsm.evaluation import load_classifier
+from keras_efgsm.report.measurements import (
+    RECONSTRUCTOR_FILE,
+    load_reconstructor,
+    measure_model,
+    num_attacks,
+)
+from keras_efgsm.report.run_files import ReportedRun
+from keras_efgsm.runs import RunFolder, write_atomically
+
+CURVES_FILE = "report-curves.json"
+# Goes up with every change of what is measured or how it is written.
+_SCHEMA = 1
+
+
+def measure_run(
+    run: ReportedRun,
+    *,
+    num_images: int = 200,
+    seed: int = 0,
+    data_dir: str | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """The curves, examples and confusion of a run, from its folder where they are still right.
+
+    They are kept in `report-curves.json` beside what they were measured with: the classifier and
+    re-constructor by their contents, data set, split, epsilon, number of images, seed, versions.
+    Where one differs, or the file is damaged, all is measured anew.
+
+    Args:
+        run: the run.
+        num_images: the first so many images of the evaluated split, or all there are. Defaults
+            to 200.
+        seed: of the attacks' noise. Defaults to 0.
+        data_dir: where prepared tfds data sets lie. Defaults to that of the run.
+        progress: whether to show a progress bar; there is none outside a terminal. Defaults to
+            `True`.
+
+    Raises:
+        ValueError: if an option is out of range, or the data or a network cannot be loaded.
+    """
+    check_count(num_images, "num_images")
+    check_count(seed, "seed", minimum=0)
+    with_what = {
+        "classifier": _digest(RunFolder(run.path).classifier),
+        "reconstructor": _digest(run.path / RECONSTRUCTOR_FILE),
+        "dataset": run.config["dataset"],
+        "split": run.evaluation.get("split", "test"),
+        "epsilon": run.epsilon,
+        "num_images": num_images,
+        "seed": seed,
+        "versions": versions(),
+    }
+    kept = run.path / CURVES_FILE
+    measured = _read_kept(kept, with_what)
+    if measured is not None:
+        return measured
+    model = load_classifier(run.path)
+    reconstructor = load_reconstructor(run.path, model)
+    data = load_data(
+        run.config["dataset"], with_what["split"], data_dir or run.config.get("data_dir")
+    )
+    console = Console(stderr=True)
+    hidden = not (progress and console.is_terminal)
+    with Progress(console=console, disable=hidden, transient=True) as bar:
+        task = bar.add_task(f"attacking {run.name}", total=num_attacks(run.epsilon))
+        measured = measure_model(
+            model,
+            data.take(min(num_images, len(data))),
+            run.epsilon,
+            seed=seed,
+            reconstructor=reconstructor,
+            on_attack=lambda: bar.advance(task),
+        )
+    measured |= {
+        "dataset": data.name,
+        "split": with_what["split"],
+        "epsilon": run.epsilon,
+        "seed": seed,
+        "class_names": list(data.class_names),
+        "hardware": hardware(),
+        "versions": versions(),
+    }
+    content = {"schema": _SCHEMA, "measured_with": with_what, "measured": measured}
+    content["checksum"] = _checksum(content)
+    try:
+        write_atomically(kept, json.dumps(content, indent=1) + "\n")
+    except OSError as error:
+        warnings.warn(
+            f"What was measured cannot be kept in {kept} ({error}); the next report of this run "
+            "measures it again.",
+            stacklevel=2,
+        )
+    return measured
+
+
+def _read_kept(path: Path, with_what: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        checksum = content.pop("checksum")
+        # Whole, as its checksum says, and of this schema: then it is as this module wrote it.
+        if checksum != _checksum(content) or content["schema"] != _SCHEMA:
+            return None
+        return content["measured"] if content["measured_with"] == with_what else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None

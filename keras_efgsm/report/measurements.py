@@ -1,0 +1,216 @@
+"""What a report measures itself: accuracy by epsilon and by iterations, examples, confusion."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_efgsm.attacks import PGD
+from keras_efgsm.data import ImageData
+from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness
+from keras_efgsm.evaluation.native_engine import compile_native, compile_once
+from keras_efgsm.report.pictures import png_text, signed_colours
+
+LOSSES = ("ce", "cw")
+EPSILON_STEPS = 40
+ITERATIONS = (1, 2, 5, 10, 20, 50, 100)
+SHOWN_STEPS = 100
+RECONSTRUCTOR_FILE = "reconstructor.keras"
+
+_EPSILON_FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
+_MOST_EXAMPLES = 8
+_BATCH = 200
+
+
+class Shown(NamedTuple):
+    """The images under the attack of the examples and the confusion matrix.
+
+    Attributes:
+        x: clean images `(n, H, W, C)`.
+        x_adv: the same attacked; clean where they were misclassified already.
+        labels: true classes `(n,)`.
+        clean: probabilities `(n, K)` of the clean images.
+        attacked: probabilities `(n, K)` of `x_adv`.
+    """
+
+    x: np.ndarray
+    x_adv: np.ndarray
+    labels: np.ndarray
+    clean: np.ndarray
+    attacked: np.ndarray
+
+
+def radii(epsilon: float) -> list[float]:
+    """Radii to attack at: parts and multiples of epsilon, and 1, where any image can be reached."""
+    inner = {round(factor * epsilon, 6) for factor in _EPSILON_FACTORS}
+    return sorted({r for r in inner if r < 1.0} | {epsilon, 1.0})
+
+
+def measure_model(
+    model: EvaluatedModel,
+    data: ImageData,
+    epsilon: float,
+    *,
+    seed: int = 0,
+    reconstructor: keras.Model | None = None,
+    on_attack: Callable[[], None] = lambda: None,
+) -> dict[str, Any]:
+    """Attacks a few images in all the ways that the report shows.
+
+    PGD on the cross-entropy and on the margin, one random start each, step
+    2.5 epsilon / iterations. Every point of a curve is measured by itself.
+
+    Args:
+        model: the classifier.
+        data: the images.
+        epsilon: L-infinity radius in pixels of [0, 1] of the evaluation.
+        seed: of the attacks' noise. Defaults to 0.
+        reconstructor: maps probabilities `(B, K)` to images. Defaults to none.
+        on_attack: called after each of `num_attacks(epsilon)` attacks. Defaults to nothing.
+
+    Returns:
+        A dict for JSON: `natural_accuracy`, `epsilon_curve`, `steps_curve`, `confusion`,
+        `examples`.
+    """
+
+    def accuracies(radius: float, steps: int) -> dict[str, float]:
+        found = {}
+        for loss in LOSSES:
+            # One attack a call: the figure of one must not depend on which others ran.
+            report = evaluate_robustness(
+                model,
+                data,
+                PGD(epsilon=radius, steps=steps, loss=loss),
+                batch_size=_BATCH,
+                seed=seed,
+                progress=False,
+            )
+            found[f"pgd-{loss}"] = report.worst_case_accuracy
+            on_attack()
+        return found
+
+    shown = _attack_shown(model, data, epsilon, seed)
+    on_attack()
+    natural = float((shown.clean.argmax(axis=1) == shown.labels).mean())
+    clean_point = {"epsilon": 0.0} | {f"pgd-{loss}": natural for loss in LOSSES}
+    by_radius = [{"epsilon": r} | accuracies(r, EPSILON_STEPS) for r in radii(epsilon)]
+    return {
+        "num_images": len(data),
+        "natural_accuracy": natural,
+        "epsilon_curve": [clean_point, *by_radius],
+        "steps_curve": [{"steps": steps} | accuracies(epsilon, steps) for steps in ITERATIONS],
+        "confusion": _confusion(shown),
+        "examples": _examples(shown, epsilon, reconstructor),
+    }
+
+
+def num_attacks(epsilon: float) -> int:
+    """How many attacks `measure_model` makes."""
+    return 1 + len(LOSSES) * (len(radii(epsilon)) + len(ITERATIONS))
+
+
+def _attack_shown(model: EvaluatedModel, data: ImageData, epsilon: float, seed: int) -> Shown:
+    x, labels = data.pixels(), data.labels
+    run = compile_native(PGD(epsilon=epsilon, steps=SHOWN_STEPS, loss="cw"), model.logits_fn, seed)
+    predict = compile_once(
+        tf.function(lambda x: tf.nn.softmax(model.logits_fn(x)), autograph=False)
+    )
+    x_adv, clean, attacked = x.copy(), [], []
+    for start in range(0, len(x), _BATCH):
+        part = slice(start, start + _BATCH)
+        images, truth = tf.constant(x[part]), tf.constant(labels[part])
+        ids = tf.range(start, start + len(images), dtype=tf.int32)
+        clean.append(predict(images).numpy())
+        # As in an evaluation, what is misclassified clean is lost without an attack.
+        was_right = clean[-1].argmax(axis=1) == labels[part]
+        made = run(images, truth, ids, tf.constant(0)).numpy()
+        x_adv[part] = np.where(was_right[:, None, None, None], made, x[part])
+        attacked.append(predict(tf.constant(x_adv[part])).numpy())
+    return Shown(x, x_adv, labels, np.concatenate(clean), np.concatenate(attacked))
+
+
+def _confusion(shown: Shown) -> list[list[int]]:
+    """Counts by true class (rows) and predicted class (columns)."""
+    num_classes = shown.attacked.shape[1]
+    counts = np.zeros((num_classes, num_classes), int)
+    np.add.at(counts, (shown.labels, shown.attacked.argmax(axis=1)), 1)
+    return counts.tolist()
+
+
+def _examples(
+    shown: Shown, epsilon: float, reconstructor: keras.Model | None
+) -> list[dict[str, Any]]:
+    if shown.x.shape[3] not in (1, 3):
+        return []
+    chosen = choose_examples(
+        shown.clean.argmax(axis=1) == shown.labels, shown.attacked.argmax(axis=1) == shown.labels
+    )
+    rebuilt = None
+    if reconstructor is not None:
+        rebuilt = keras.ops.convert_to_numpy(reconstructor(shown.attacked[chosen], training=False))
+    examples = []
+    for position, index in enumerate(chosen):
+        change = shown.x_adv[index] - shown.x[index]
+        examples.append(
+            {
+                "label": int(shown.labels[index]),
+                "size": [int(side) for side in shown.x.shape[1:3]],
+                "clean": _picture(shown.x[index], shown.clean[index]),
+                "adversarial": _picture(shown.x_adv[index], shown.attacked[index]),
+                "perturbation": {"png": png_text(signed_colours(change, epsilon))},
+                "largest_change": float(np.abs(change).max()),
+                "reconstruction": None if rebuilt is None else {"png": png_text(rebuilt[position])},
+            }
+        )
+    return examples
+
+
+def choose_examples(was_right: np.ndarray, withstood: np.ndarray) -> np.ndarray:
+    """The first images that were turned and the first that withstood, half of each if there are.
+
+    Args:
+        was_right: whether `(n,)` each clean image was classified correctly.
+        withstood: the same under the attack.
+    """
+    turned = np.flatnonzero(was_right & ~withstood)
+    held = np.flatnonzero(withstood)
+    half = _MOST_EXAMPLES // 2
+    count_turned = min(len(turned), max(half, _MOST_EXAMPLES - len(held)))
+    return np.concatenate([turned[:count_turned], held[: _MOST_EXAMPLES - count_turned]])
+
+
+def _picture(pixels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    predicted = int(probabilities.argmax())
+    return {
+        "png": png_text(pixels),
+        "predicted": predicted,
+        "probability": float(probabilities[predicted]),
+    }
+
+
+def load_reconstructor(folder: Path, model: EvaluatedModel) -> keras.Model | None:
+    """The re-constructor saved beside a run's classifier; None where there is none.
+
+    Raises:
+        ValueError: if it cannot be loaded or does not fit the classifier.
+    """
+    path = folder / RECONSTRUCTOR_FILE
+    if not path.exists():
+        return None
+    received = f"Received: path={str(path)!r}"
+    try:
+        reconstructor = keras.models.load_model(path, compile=False)
+    # Keras lets through whatever the archive, h5py or a layer's constructor raises.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"The re-constructor cannot be loaded ({reason}). {received}") from error
+    shapes = (tuple(reconstructor.input_shape), tuple(reconstructor.output_shape))
+    if shapes != ((None, model.num_classes), (None, *model.image_shape)):
+        raise ValueError(
+            f"The re-constructor must map {model.num_classes} probabilities to images of shape "
+            f"{model.image_shape}. {received}, shapes={shapes}"
+        )
+    return reconstructor

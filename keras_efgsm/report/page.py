@@ -1,0 +1,154 @@
+"""The whole page: sections in order, style and policy in its head, written in one piece."""
+
+import importlib.resources
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_efgsm.report.comparison import comparison_section
+from keras_efgsm.report.markup import Html, element, joined
+from keras_efgsm.report.measured_run import measure_run
+from keras_efgsm.report.run_files import ReportedRun, read_run
+from keras_efgsm.report.sections import run_section
+from keras_efgsm.runs import write_atomically
+from keras_efgsm.version import __version__
+
+_GENERATOR = "keras_efgsm report"
+# The browser itself keeps the page from loading anything or running anything.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+def write_report(
+    paths: Sequence[str | os.PathLike] | str | os.PathLike,
+    out: str | os.PathLike,
+    *,
+    num_images: int = 200,
+    seed: int = 0,
+    data_dir: str | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Writes one self-contained HTML page on one or several evaluated runs.
+
+    Args:
+        paths: a run folder or several.
+        out: the page. An older report there is replaced.
+        num_images: how many images the curves, examples and confusion are measured on. Defaults
+            to 200.
+        seed: of these attacks' noise. Defaults to 0.
+        data_dir: where prepared tfds data sets lie. Defaults to that of each run.
+        overwrite: whether `out` is replaced even if it is no report. Defaults to `False`.
+        progress: whether to show progress bars in a terminal. Defaults to `True`.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ValueError: if a path is no finished and evaluated run, or `out` is something else.
+        OSError: if the page cannot be written.
+
+    Example:
+
+    ```python
+    write_report(["runs/mnist", "runs/mnist-fgsm"], "report.html")
+    ```
+    """
+    out = Path(out)
+    given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    if not given:
+        raise ValueError(f"A report needs a run folder or several. Received: paths={given!r}")
+    folders = [Path(path) for path in given]
+    # All that can be refused is refused before the first attack takes its time.
+    _check_out(out, overwrite)
+    names = _names(folders)
+    runs = [read_run(path, name) for path, name in zip(folders, names, strict=True)]
+    options = {"num_images": num_images, "seed": seed, "data_dir": data_dir, "progress": progress}
+    measured = [
+        ReportedRun(**{**vars(run), "measured": measure_run(run, **options)}) for run in runs
+    ]
+    write_atomically(out, render_page(measured))
+    return out
+
+
+def render_page(runs: Sequence[ReportedRun]) -> str:
+    """The HTML of a report.
+
+    Args:
+        runs: what it is on; what a run does not have is left out.
+    """
+    names = ", ".join(run.name for run in runs)
+    style = importlib.resources.files("keras_efgsm.report").joinpath("style.css").read_text("utf-8")
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", name="generator", content=f"{_GENERATOR} {__version__}"),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", f"Robustness report: {names}"),
+        element("style", Html(style)),
+    )
+    several = len(runs) > 1
+    body = element(
+        "body",
+        element(
+            "header",
+            element("h1", "Robustness report"),
+            element("p", f"Made by keras_efgsm {__version__}. {_how_to_read()}", class_="note"),
+            _contents(runs) if several else None,
+        ),
+        element(
+            "main",
+            comparison_section(runs) if several else None,
+            *(run_section(run, f"run-{index}") for index, run in enumerate(runs, 1)),
+        ),
+    )
+    return joined(Html("<!DOCTYPE html>\n"), element("html", head, body, lang="en"), "\n")
+
+
+def _how_to_read() -> str:
+    return (
+        "Robust accuracy is the share of images that stay correctly classified under the named "
+        "attacks within an L-infinity ball of radius epsilon, in pixels of [0, 1]. It is an upper "
+        "bound: a stronger attack can only lower it."
+    )
+
+
+def _contents(runs: Sequence[ReportedRun]) -> Html:
+    entries = [("comparison", "Comparison")]
+    entries += [(f"run-{index}", run.name) for index, run in enumerate(runs, 1)]
+    links = [element("li", element("a", name, href=f"#{target}")) for target, name in entries]
+    return element("nav", element("ul", *links), aria_label="Contents")
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The folders' names, with as many of their parents as tell them apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    if len(set(parts)) < len(parts):
+        raise ValueError(
+            f"Each run may be given once. Received: paths={[str(folder) for folder in folders]!r}"
+        )
+    depth = 1
+    while len({p[-depth:] for p in parts}) < len(parts):
+        depth += 1
+    return ["/".join(p[-depth:]) for p in parts]
+
+
+def _check_out(out: Path, overwrite: bool) -> None:
+    received = f"Received: out={str(out)!r}"
+    if out.is_dir():
+        raise ValueError(f"`out` must be the path of an HTML file, but is a folder. {received}")
+    if not out.parent.is_dir():
+        raise ValueError(f"The folder of `out` must exist. {received}")
+    if not os.access(out.parent, os.W_OK):
+        raise PermissionError(f"The folder of `out` must be writable. {received}")
+    if out.exists() and not overwrite and not _is_report(out):
+        raise ValueError(
+            "`out` exists and is no report of keras_efgsm; give another path, or `--overwrite` to "
+            f"replace it. {received}"
+        )
+
+
+def _is_report(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return f'<meta name="generator" content="{_GENERATOR} '.encode() in file.read(500)

@@ -2,6 +2,7 @@ import json
 import os
 import stat
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from keras_efgsm.evaluation import (
     EvaluatedModel,
     evaluate_robustness,
     load_classifier,
+    make_attacks,
     robustness,
 )
 from keras_efgsm.trainer import AdversarialTrainer
@@ -39,6 +41,7 @@ Y = np.array([row[1] for row in BRIGHT])
 CORRECT = np.array([row[2] for row in BRIGHT])
 ROBUST = np.array([row[3] for row in BRIGHT])
 EPSILON = 0.2
+EXPORTED = Path(__file__).parents[1] / "exported_models" / "mnist" / "1"
 
 
 def brightness_classifier(activation=None, dtype=None):
@@ -267,18 +270,14 @@ def test_logits_that_an_attack_drives_to_nan_do_not_count_as_robust():
     assert report.natural_accuracy == 1.0 and report.worst_case_accuracy == 0.0
 
 
-def test_a_model_with_nothing_right_is_warned_about_and_not_attacked(scripted):
+def test_a_model_with_nothing_right_is_refused_and_not_attacked(scripted):
     calls = scripted(lambda attack, x, ids, restart: x)
-    with pytest.warns(UserWarning, match="No clean image is classified correctly"):
-        report = evaluate(
-            brightness_classifier(), (X[:3], 1 - Y[:3]), PGD(epsilon=0.1), engine="scripted"
-        )
+    with pytest.raises(ValueError, match=r"nothing to attack.*Received: correct images=0 of 3"):
+        evaluate(brightness_classifier(), (X[:3], 1 - Y[:3]), PGD(epsilon=0.1), engine="scripted")
     assert calls == []
-    assert report.natural_accuracy == report.worst_case_accuracy == 0.0
-    assert report.attacks[0].robust_accuracy == 0.0
 
 
-def test_the_json_has_exactly_the_fields_of_schema_1(tmp_path):
+def test_the_json_has_exactly_the_fields_of_schema_2(tmp_path):
     attacks = [PGD(epsilon=EPSILON, steps=3, step_size=0.1), EFGSM(epsilon=EPSILON)]
     report = evaluate(brightness_classifier(), (X, Y), attacks, restarts=2, seed=7)
     path = tmp_path / "robustness.json"
@@ -292,13 +291,15 @@ def test_the_json_has_exactly_the_fields_of_schema_1(tmp_path):
         "split",
         "num_images",
         "natural_accuracy",
+        "cascade",
         "attacks",
         "worst_case_accuracy",
         "versions",
         "hardware",
         "seconds",
     }
-    assert figures["schema"] == 1 and figures["num_images"] == 8
+    assert figures["schema"] == 2 and figures["num_images"] == 8
+    assert figures["cascade"] is False
     assert (figures["dataset"], figures["split"]) == ("custom", "test")
     pgd, efgsm = figures["attacks"]
     assert pgd.pop("seconds") > 0.0
@@ -309,9 +310,13 @@ def test_the_json_has_exactly_the_fields_of_schema_1(tmp_path):
         "epsilon": 0.2,
         "steps": 3,
         "step_size": 0.1,
+        "rounds": 1,
+        "queries": None,
         "restarts": 2,
         "random_start": True,
         "num_images": 8,
+        "num_attacked": 7,
+        "num_turned": 3,
         "seed": 7,
         "robust_accuracy": 0.5,
     }
@@ -334,7 +339,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one_whole(tmp_path, monk
     assert path.read_text() == "old" and os.listdir(tmp_path) == ["robustness.json"]
     monkeypatch.undo()
     report.write_json(path)
-    assert json.loads(path.read_text())["schema"] == 1
+    assert json.loads(path.read_text())["schema"] == 2
     assert os.listdir(tmp_path) == ["robustness.json"]
     other = tmp_path / "other"
     other.touch()
@@ -383,7 +388,7 @@ def test_the_bar_shows_the_robust_share_of_the_images_known_so_far(monkeypatch):
             shown.append(changes.get("robust"))
             super().update(task_id, **changes)
 
-    monkeypatch.setattr(robustness, "_progress_bar", lambda wanted: Recorder(disable=True))
+    monkeypatch.setattr(robustness, "progress_bar", lambda wanted: Recorder(disable=True))
     attack = PGD(epsilon=EPSILON, steps=2, step_size=0.2, random_start=False)
     evaluate(brightness_classifier(), (X[:6], Y[:6]), attack, batch_size=2)
     # Image 5 is misclassified and in no batch, but it counts in the end.
@@ -429,6 +434,31 @@ def test_an_exported_classifier_is_attacked_through_the_graph_it_serves(tmp_path
     served = evaluate(tmp_path / "1", (x, y), attack)
     assert 0.1 < served.worst_case_accuracy < 0.9
     assert served.robust.tolist() == evaluate(model, (x, y), attack).robust.tolist()
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_an_exported_classifier_goes_through_loops_over_steps(tmp_path, batch_size):
+    from keras_efgsm.export import write_saved_model
+
+    model, x, y = small_network()
+    write_saved_model(model, tmp_path / "1", ["a", "b", "c", "d"])
+    attacks = make_attacks("apgd-ce,apgd-t,fab-t,square", 0.06, steps=3, targets=2, queries=9)
+    data = x[:7], y[:7]
+    served, kept = (
+        evaluate(place, data, attacks, batch_size=batch_size) for place in (tmp_path / "1", model)
+    )
+    for mine, other in zip(served.attacks, kept.attacks, strict=True):
+        assert mine.robust.tolist() == other.robust.tolist()
+    assert 0.0 < served.worst_case_accuracy < 1.0
+
+
+def test_the_committed_export_keeps_the_shape_of_its_gradients_in_a_loop():
+    # Its graph hands back a gradient of no known batch size, at which a loop stops being built.
+    served = load_classifier(EXPORTED)
+    x = np.random.default_rng(0).random((3, 28, 28, 1), dtype="float32")
+    y = np.argmax(served.logits_fn(tf.constant(x)), axis=1)
+    attacks = make_attacks("apgd-ce,fab-t", 0.01, steps=1, targets=1)
+    assert evaluate(served, (x, y), attacks).natural_accuracy == 1.0
 
 
 def test_of_a_training_wrapper_the_classifier_is_evaluated(tmp_path):

@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import config_pb2
 
 from keras_efgsm import export
 from keras_efgsm.export import contract, tflite, verification, versions
-from keras_efgsm.export.figures import headline
+from keras_efgsm.export.figures import check_figures, headline, results
 
 SHAPE = (8, 8, 1)
 NAMES = ["zero", "one", "zwei drei"]
@@ -687,3 +687,23 @@ def test_the_headline_is_a_stronger_attack_on_fewer_images_where_there_is_one():
     assert "square on the first 50 images" in headline(figures)
     assert "61.50 %" in headline(figures)
     assert "**Robust accuracy 61.50 %**" in headline(FIGURES)
+
+
+def test_figures_of_schema_2_tell_of_rounds_queries_and_the_cascade():
+    shared = {**FIGURES["attacks"][1], "engine": "native", "loss": None, "step_size": None}
+    targeted = {**shared, "name": "apgd-t", "steps": 100, "rounds": 9, "queries": None}
+    square = {**shared, "name": "square", "steps": None, "rounds": 1, "queries": 5000}
+    square["robust_accuracy"] = 0.615
+    figures = {**FIGURES, "schema": 2, "cascade": True, "attacks": [targeted, square]}
+    check_figures(figures)
+    section = results(figures)
+    assert "| apgd-t native | 100 x 9 targets | - |" in section
+    assert "| square native | 5000 queries | - |" in section
+    assert "A cascade: each attack" in section
+    assert "**Robust accuracy 61.50 %**" in headline(figures)
+    assert "cascade" not in results({**figures, "cascade": False})
+    # Rows of another library, as `scripts/check_with_art.py` adds them, and schema 1 have none.
+    assert "| fgsm native, loss ce | 1 | 0.3 |" in results(FIGURES)
+    assert "cascade" not in results(FIGURES)
+    with pytest.raises(ValueError, match="schema 1 or 2"):
+        check_figures({**figures, "schema": 3})

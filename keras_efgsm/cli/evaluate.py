@@ -1,11 +1,15 @@
 """`keras-efgsm evaluate PATH`."""
 
 import argparse
+import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from keras_efgsm.runs import RunFolder
+
+_DEFAULT_ATTACKS = {"native": "adp", "cleverhans": "pgd-ce,pgd-cw"}
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -13,7 +17,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure natural and robust accuracy",
-        description="Measure a run folder, a .keras file or an exported SavedModel version folder.",
+        description="Measure a run folder, a .keras file, an exported SavedModel version folder "
+        "or a .tflite file. Interrupted and called again, it goes on after the last batch.",
     )
     parser.add_argument("path")
     parser.add_argument("--dataset", help="as for train; default: that of the run")
@@ -21,25 +26,47 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--epsilon", type=float, help="default: that of the run")
     parser.add_argument(
-        "--losses", default="ce,cw", help="losses of PGD, comma-separated; default ce,cw"
+        "--attacks",
+        help="standard (AutoAttack), adp (APGD-CE and APGD-T), quick, black-box; or names of "
+        "attacks separated by commas, such as pgd-ce,pgd-cw,fab-t; default adp",
     )
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--step-size", type=float, help="default: epsilon / 30")
+    parser.add_argument(
+        "--losses", help="losses of PGD, comma-separated: --losses ce,cw is --attacks pgd-ce,pgd-cw"
+    )
+    parser.add_argument("--steps", type=int, help="of gradient attacks; default 100, quick 50")
+    parser.add_argument("--step-size", type=float, help="of PGD; default: epsilon / 30")
+    parser.add_argument("--targets", type=int, help="of targeted attacks; default 9, quick 1")
+    parser.add_argument("--queries", type=int, help="of Square; default 5000, quick 500")
     parser.add_argument("--restarts", type=int, default=1)
+    parser.add_argument(
+        "--cascade",
+        action=argparse.BooleanOptionalAction,
+        help="attack only what withstood the attacks before; default for the named sets",
+    )
+    parser.add_argument(
+        "--transfer-from",
+        metavar="PATH",
+        help="also try images made on this classifier's gradients; of a .tflite file, in place of "
+        "its own",
+    )
     parser.add_argument("--num-images", type=int, help="default: all of the split")
-    parser.add_argument("--batch-size", type=int, default=500)
+    parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--engine", choices=("native", "cleverhans"), default="native")
+    parser.add_argument("--engine", choices=tuple(_DEFAULT_ATTACKS), default="native")
     parser.add_argument("--json", help="where the figures go; default: evaluation.json of the run")
+    parser.add_argument(
+        "--state",
+        help="what to continue from after an interruption; default: beside the figures, "
+        "evaluation.partial.npz",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Evaluates, prints the table and writes the JSON."""
-    from keras_efgsm.attacks import PGD
     from keras_efgsm.checks import check_epsilon
     from keras_efgsm.data import load_data
-    from keras_efgsm.evaluation import evaluate_robustness, load_classifier
+    from keras_efgsm.evaluation import ATTACK_SETS, evaluate_robustness, load_classifier
 
     path = Path(options.path)
     # First, so that a missing path is what is complained of.
@@ -49,28 +76,72 @@ def run(options: argparse.Namespace) -> None:
     dataset = _given("dataset", options.dataset, config, path)
     epsilon = check_epsilon(_given("epsilon", options.epsilon, config, path))
     data_dir = options.data_dir or (config.data_dir if config else None)
-    step_size = epsilon / 30 if options.step_size is None else options.step_size
-    attacks = [
-        PGD(epsilon=epsilon, steps=options.steps, step_size=step_size, loss=loss)
-        for loss in options.losses.split(",")
-    ]
-    report = evaluate_robustness(
-        model,
-        load_data(dataset, options.split, data_dir),
-        attacks,
-        engine=options.engine,
-        batch_size=options.batch_size,
-        seed=options.seed,
-        num_images=options.num_images,
-        restarts=options.restarts,
-        split=options.split,
-    )
+    names = _names(options)
+    attacks = _attacks(options, names, epsilon, model)
+    cascade = names in ATTACK_SETS if options.cascade is None else options.cascade
+    target = Path(options.json) if options.json else folder.evaluation if config else None
+    if target is not None and not target.absolute().parent.is_dir():
+        raise ValueError(
+            f"`--json` must lie in a folder that exists. Received: json={str(target)!r}"
+        )
+    state = Path(options.state) if options.state else None
+    if state is None and target is not None and options.engine == "native":
+        state = target.with_suffix(".partial.npz")
+    try:
+        report = evaluate_robustness(
+            model,
+            load_data(dataset, options.split, data_dir),
+            attacks,
+            cascade=cascade,
+            engine=options.engine,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            num_images=options.num_images,
+            restarts=options.restarts,
+            split=options.split,
+            state=state,
+        )
+    except KeyboardInterrupt:
+        if state is not None and state.exists():
+            print(f"\nthe same command continues from {state}", file=sys.stderr)
+        raise
     console = Console()
     console.print(report.table())
-    target = Path(options.json) if options.json else folder.evaluation if config else None
     if target is not None:
         report.write_json(target)
         console.print(f"figures: {target}", soft_wrap=True)
+
+
+def _names(options: argparse.Namespace) -> str:
+    from keras_efgsm.checks import check_choice
+
+    if not options.losses:
+        return options.attacks or _DEFAULT_ATTACKS[options.engine]
+    if options.attacks:
+        raise ValueError(
+            "`--losses` is short for PGD attacks; give it or `--attacks`, not both. "
+            f"Received: losses={options.losses!r}, attacks={options.attacks!r}"
+        )
+    losses = [check_choice(loss, "loss", ("ce", "cw")) for loss in options.losses.split(",")]
+    return ",".join(f"pgd-{loss}" for loss in losses)
+
+
+def _attacks(options: argparse.Namespace, names: str, epsilon: float, model: Any) -> list:
+    from keras_efgsm.evaluation import Transfer, load_classifier, make_attacks
+
+    attacks = make_attacks(
+        names,
+        epsilon,
+        steps=options.steps,
+        step_size=options.step_size,
+        targets=options.targets,
+        queries=options.queries,
+    )
+    if options.transfer_from is None:
+        return attacks
+    source = load_classifier(options.transfer_from)
+    own = [a for a in attacks if model.differentiable or not a.needs_gradient]
+    return own + [Transfer(attack, source) for attack in attacks if attack.needs_gradient]
 
 
 def _given(name, value, config, path):

@@ -1,14 +1,19 @@
 """Evaluation: how many images of a set withstand the attacks that were tried."""
 
+from keras_efgsm.evaluation.attack_sets import ATTACK_SETS, make_attacks
 from keras_efgsm.evaluation.models import EvaluatedModel, load_classifier
 from keras_efgsm.evaluation.report import AttackResult, RobustnessReport
 from keras_efgsm.evaluation.robustness import ENGINES, evaluate_robustness
+from keras_efgsm.evaluation.transfer import Transfer
 
 __all__ = [
+    "ATTACK_SETS",
     "ENGINES",
     "AttackResult",
     "EvaluatedModel",
     "RobustnessReport",
+    "Transfer",
     "evaluate_robustness",
     "load_classifier",
+    "make_attacks",
 ]

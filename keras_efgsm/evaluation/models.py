@@ -1,4 +1,4 @@
-"""What is evaluated: a Keras model in memory, a run folder, a `.keras` file or a SavedModel."""
+"""What is evaluated: a Keras model, a run folder, a `.keras` file, a SavedModel or a `.tflite`."""
 
 import os
 import zipfile
@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from keras_efgsm.attacks.attack import evaluation_logits
 from keras_efgsm.classifiers import are_probabilities, check_classifier, random_images
+from keras_efgsm.evaluation.digests import digest_of_arrays, digest_of_files, digest_of_model
+from keras_efgsm.evaluation.tflite_model import TFLiteClassifier
 from keras_efgsm.precision import float32_twin
 from keras_efgsm.trainer import AdversarialTrainer
 
@@ -22,14 +24,14 @@ CLASSIFIER_FILE = "classifier.keras"
 CONFIG_FILE = "config.json"
 SAVED_MODEL_FILE = "saved_model.pb"
 _WHAT_IT_CAN_BE = (
-    f"a run folder ({CLASSIFIER_FILE} and {CONFIG_FILE}), a `.keras` file or the version folder "
-    f"of an exported SavedModel ({SAVED_MODEL_FILE})"
+    f"a run folder ({CLASSIFIER_FILE} and {CONFIG_FILE}), a `.keras` file, the version folder "
+    f"of an exported SavedModel ({SAVED_MODEL_FILE}) or a `.tflite` file"
 )
 
 
 @dataclass(frozen=True)
 class EvaluatedModel:
-    """A classifier as an evaluation sees it: differentiable logits and their shapes.
+    """A classifier as an evaluation sees it: logits and their shapes.
 
     Args:
         logits_fn: maps float32 images `(B, H, W, C)` in [0, 1] to float32 logits `(B, K)` in
@@ -37,6 +39,10 @@ class EvaluatedModel:
         image_shape: `(H, W, C)`.
         num_classes: the number K of logits.
         description: what it is, for the report.
+        differentiable: whether that gradient is there: an attack that needs it is refused
+            otherwise. Defaults to `True`.
+        digest: returns a text that is another one for another classifier, by which a state to
+            resume from is known. Defaults to one of its logits on fixed random images.
 
     Example:
 
@@ -51,19 +57,30 @@ class EvaluatedModel:
     image_shape: tuple[int, int, int]
     num_classes: int
     description: str
+    differentiable: bool = True
+    digest: Callable[[], str] | None = None
+
+    def identity(self) -> str:
+        """The digest of this classifier."""
+        if self.digest is not None:
+            return self.digest()
+        images = tf.constant(random_images(self.image_shape))
+        return digest_of_arrays(np.asarray(self.logits_fn(images), "float32"))
 
 
 def load_classifier(path: str | os.PathLike | keras.Model | EvaluatedModel) -> EvaluatedModel:
     """Loads the classifier that is to be evaluated.
 
-    A SavedModel is attacked white-box through the graph it serves, without Keras. Of a training
+    A SavedModel is attacked white-box through the graph it serves, without Keras. A TFLite file
+    answers without gradients: attacks that need none, and `Transfer`, are for it. Of a training
     wrapper (`AdversarialTrainer`) only its classifier is taken. A classifier trained in mixed
     precision is evaluated in float32, as it is exported: half-precision gradients that underflow
     would pass for robustness.
 
     Args:
         path: a run folder (`classifier.keras` and `config.json`), a `.keras` file, the version
-            folder of an exported SavedModel (`saved_model.pb`), or a `keras.Model` itself.
+            folder of an exported SavedModel (`saved_model.pb`), a `.tflite` file, or a
+            `keras.Model` itself.
 
     Raises:
         FileNotFoundError: if nothing is at `path`.
@@ -99,6 +116,8 @@ def load_classifier(path: str | os.PathLike | keras.Model | EvaluatedModel) -> E
             model = _read_keras_file(path / CLASSIFIER_FILE)
             return _from_keras(model, path.resolve().name)
         raise ValueError(f"`path` must be {_WHAT_IT_CAN_BE}{_what_is_there(path)}. {received}")
+    if path.suffix == ".tflite":
+        return _from_tflite(path)
     if path.suffix != ".keras":
         raise ValueError(f"`path` must be {_WHAT_IT_CAN_BE}. {received}")
     return _from_keras(_read_keras_file(path), path.name)
@@ -143,6 +162,22 @@ def _from_keras(model: keras.Model, description: str) -> EvaluatedModel:
         image_shape=tuple(model.input_shape[1:]),
         num_classes=num_classes,
         description=description,
+        digest=lambda: digest_of_model(model),
+    )
+
+
+def _from_tflite(path: Path) -> EvaluatedModel:
+    received = f"Received: path={str(path)!r}"
+    classifier = TFLiteClassifier(path)
+    return EvaluatedModel(
+        logits_fn=classifier.logits_fn,
+        image_shape=classifier.image_shape,
+        num_classes=_check_logits(
+            classifier.logits_fn, classifier.image_shape, "`.tflite` file", received
+        ),
+        description=path.name,
+        differentiable=False,
+        digest=lambda: digest_of_files([path]),
     )
 
 
@@ -183,29 +218,40 @@ def _from_saved_model(folder: Path) -> EvaluatedModel:
     name = next(iter(inputs))
 
     def logits_fn(images: Tensor) -> Tensor:
+        # A signature knows no batch size, and neither do its logits and the gradient that comes
+        # back; a loop over steps wants shapes that stay. The gradient of a reshape has one.
+        if images.shape.is_fully_defined():
+            images = tf.reshape(images, images.shape)
         # `loaded` owns the variables: it must live as long as this function.
-        return loaded.signatures["serving_default"](**{name: images})[output]
+        logits = loaded.signatures["serving_default"](**{name: images})[output]
+        logits.set_shape((images.shape[0], *logits.shape[1:]))
+        return logits
 
     image_shape = tuple(shape[1:])
     return EvaluatedModel(
         logits_fn=logits_fn,
         image_shape=image_shape,
-        num_classes=_check_logits(logits_fn, image_shape, received),
+        num_classes=_check_logits(logits_fn, image_shape, "SavedModel", received),
         # The folder's own name is only a version number.
         description="/".join(folder.resolve().parts[-2:]),
+        digest=lambda: digest_of_files(
+            [folder / SAVED_MODEL_FILE, *sorted(folder.glob("variables/*"))]
+        ),
     )
 
 
-def _check_logits(logits_fn: Callable, image_shape: tuple[int, int, int], received: str) -> int:
+def _check_logits(
+    logits_fn: Callable, image_shape: tuple[int, int, int], what: str, received: str
+) -> int:
     logits = np.asarray(logits_fn(tf.constant(random_images(image_shape))), "float32")
     if logits.ndim != 2 or logits.shape[1] < 2:
         raise ValueError(
-            "The SavedModel must return logits (batch, num_classes), num_classes >= 2. "
+            f"The {what} must return logits (batch, num_classes), num_classes >= 2. "
             f"{received}, output shape={logits.shape}"
         )
     if are_probabilities(logits):
         raise ValueError(
-            "The SavedModel must return logits, but its outputs on random images are "
+            f"The {what} must return logits, but its outputs on random images are "
             "probabilities (>= 0, rows that sum to 1); export the classifier without its softmax. "
             f"{received}"
         )

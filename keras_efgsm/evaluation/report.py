@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +22,17 @@ class AttackResult:
         engine: whose implementation ran.
         loss: what it maximised; None for an attack without a choice.
         epsilon: L-infinity radius in pixels of [0, 1].
-        steps: gradient steps.
+        steps: gradient steps of a round; None for an attack that takes none.
         step_size: in pixels of [0, 1]; None for an attack that chooses its own.
+        rounds: how many runs make the attack, one for each target class.
+        queries: how many candidates it asks for; None for an attack that goes by gradients.
         restarts: how often it started; 1 for an attack without randomness.
         random_start: whether it starts at a random point.
         seed: seed of its noise.
-        robust: whether `(n,)` each image was classified correctly, clean and under every restart.
+        robust: whether `(n,)` each image was classified correctly, clean and under every restart;
+            in a cascade under the attacks before it as well.
+        num_attacked: how many images it saw: in a cascade those that withstood the ones before.
+        num_turned: how many of these it turned.
         seconds: wall-clock time, compilation included.
     """
 
@@ -35,18 +40,38 @@ class AttackResult:
     engine: str
     loss: str | None
     epsilon: float
-    steps: int
+    steps: int | None
     step_size: float | None
+    rounds: int
+    queries: int | None
     restarts: int
     random_start: bool
     seed: int
     robust: np.ndarray
+    num_attacked: int
+    num_turned: int
     seconds: float
 
     @property
     def robust_accuracy(self) -> float:
-        """Share of the images in [0, 1] that withstood this attack."""
+        """Share of the images in [0, 1] that withstood; in a cascade, all attacks so far."""
         return float(self.robust.mean())
+
+    @property
+    def budget(self) -> str:
+        """What it could spend on an image, such as `"100 steps x 9 targets"`."""
+        parts = []
+        if self.steps is not None:
+            parts.append(f"{self.steps} step{'s' if self.steps != 1 else ''}")
+        if self.step_size is not None:
+            parts.append(f"of {self.step_size:.4g}")
+        if self.queries is not None:
+            parts.append(f"{self.queries} queries")
+        if self.rounds > 1:
+            parts.append(f"x {self.rounds} targets")
+        if self.restarts > 1:
+            parts.append(f"x {self.restarts} restarts")
+        return " ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
         """The figures of this attack, ready for JSON."""
@@ -57,9 +82,13 @@ class AttackResult:
             "epsilon": self.epsilon,
             "steps": self.steps,
             "step_size": self.step_size,
+            "rounds": self.rounds,
+            "queries": self.queries,
             "restarts": self.restarts,
             "random_start": self.random_start,
             "num_images": len(self.robust),
+            "num_attacked": self.num_attacked,
+            "num_turned": self.num_turned,
             "seed": self.seed,
             "robust_accuracy": self.robust_accuracy,
             "seconds": self.seconds,
@@ -75,10 +104,13 @@ class RobustnessReport:
         dataset: name of the data set.
         split: which part of it.
         correct: whether `(n,)` each clean image was classified correctly.
+        cascade: whether each attack saw only the images that withstood those before it.
         attacks: one result for each attack, over the same n images.
         versions: versions of the packages that decide a result.
         hardware: the processor, its cores and the GPUs.
-        seconds: wall-clock time of the whole evaluation.
+        seconds: wall-clock time of the whole evaluation, before an interruption as well.
+        state: the file by which it could be continued, which `write_json` removes. Defaults to
+            none.
 
     Example:
 
@@ -92,10 +124,12 @@ class RobustnessReport:
     dataset: str
     split: str
     correct: np.ndarray
+    cascade: bool
     attacks: tuple[AttackResult, ...]
     versions: dict[str, str]
     hardware: str
     seconds: float
+    state: Path | None = None
 
     @property
     def robust(self) -> np.ndarray:
@@ -113,7 +147,7 @@ class RobustnessReport:
         return float(self.robust.mean())
 
     def to_dict(self) -> dict[str, Any]:
-        """The report without the per-image outcome, ready for JSON (schema 1)."""
+        """The report without the per-image outcome, ready for JSON (schema 2)."""
         return {
             "schema": SCHEMA,
             "model": self.model,
@@ -121,6 +155,7 @@ class RobustnessReport:
             "split": self.split,
             "num_images": len(self.correct),
             "natural_accuracy": self.natural_accuracy,
+            "cascade": self.cascade,
             "attacks": [attack.to_dict() for attack in self.attacks],
             "worst_case_accuracy": self.worst_case_accuracy,
             "versions": dict(self.versions),
@@ -130,6 +165,8 @@ class RobustnessReport:
 
     def write_json(self, path: str | os.PathLike) -> None:
         """Writes `to_dict()` as JSON; a reader finds the old file or the whole new one.
+
+        With the figures in place the evaluation's `state` has done its service and is removed.
 
         Args:
             path: the file, replaced if it exists; its folder must exist.
@@ -152,10 +189,18 @@ class RobustnessReport:
         except BaseException:
             Path(partial).unlink(missing_ok=True)
             raise
+        if self.state is not None:
+            self.state.unlink(missing_ok=True)
 
     def table(self) -> Table:
         """The figures as a `rich` table, headed by the worst case over all attacks."""
         count = len(self.attacks)
+        order = (
+            "Each attack saw only the images that withstood those above it; its accuracy is that "
+            "of all so far. "
+            if self.cascade and count > 1
+            else ""
+        )
         table = Table(
             title=(
                 f"Robust accuracy {_percent(self.worst_case_accuracy)}: the worst case over "
@@ -163,28 +208,27 @@ class RobustnessReport:
             ),
             caption=(
                 f"{self.model} on {self.dataset} ({self.split}), {len(self.correct)} images. "
-                "An upper bound: a stronger attack can only lower it."
+                f"{order}An upper bound: a stronger attack can only lower it."
             ),
         )
         table.add_column("attack")
-        table.add_column("engine")
-        for name in ("steps", "step size", "restarts", "accuracy", "seconds"):
+        table.add_column("budget")
+        for name in ("attacked", "turned", "accuracy", "seconds"):
             table.add_column(name, justify="right")
-        table.add_row("none (clean images)", "", "", "", "", _percent(self.natural_accuracy), "")
+        table.add_row("none (clean images)", "", "", "", _percent(self.natural_accuracy), "")
         for attack in self.attacks:
             table.add_row(
-                attack.name,
-                attack.engine,
-                str(attack.steps),
-                "" if attack.step_size is None else f"{attack.step_size:.4g}",
-                str(attack.restarts),
+                attack.name if attack.engine == "native" else f"{attack.name} ({attack.engine})",
+                attack.budget,
+                str(attack.num_attacked),
+                str(attack.num_turned),
                 _percent(attack.robust_accuracy),
                 f"{attack.seconds:.1f}",
             )
         table.add_section()
         table.add_row(
-            "worst case, image by image",
-            *("",) * 4,
+            "worst case",
+            *("",) * 3,
             _percent(self.worst_case_accuracy),
             f"{self.seconds:.1f}",
             style="bold",

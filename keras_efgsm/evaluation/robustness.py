@@ -1,41 +1,38 @@
 """Robust accuracy: the share of images that stay correctly classified whatever attack is tried.
 
-An engine makes adversarial images; the verdict over them is given here, the same for every
+An engine makes adversarial images; the verdict over them, see `verdict`, is the same for every
 engine: whether they lie in the ball, and how the model classifies them.
 """
 
 import os
-import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from keras_efgsm.attacks import Attack
-from keras_efgsm.checks import check_choice, check_count, check_images, check_labels
+from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.data import ImageData
 from keras_efgsm.environment import hardware, versions
+from keras_efgsm.evaluation.attack_names import (
+    attack_name,
+    budget,
+    chosen_loss,
+    gains_by_restarts,
+    has_random_start,
+)
 from keras_efgsm.evaluation.cleverhans_engine import compile_cleverhans
+from keras_efgsm.evaluation.image_set import check_data
 from keras_efgsm.evaluation.models import EvaluatedModel, load_classifier
-from keras_efgsm.evaluation.native_engine import BatchAttack, compile_native, compile_once
+from keras_efgsm.evaluation.native_engine import compile_native
+from keras_efgsm.evaluation.progress import progress_bar
 from keras_efgsm.evaluation.report import AttackResult, RobustnessReport
+from keras_efgsm.evaluation.tally import Tally
+from keras_efgsm.evaluation.transfer import Transfer
+from keras_efgsm.evaluation.verdict import classify_clean, compile_judge, withstand
 
 ENGINES = {"native": compile_native, "cleverhans": compile_cleverhans}
 """Engines by name: each compiles an attack into a function of a batch, see `compile_native`."""
-
-# Room for the rounding of x - epsilon and x + epsilon in float32.
-_BALL_TOLERANCE = 1e-6
-
-
-class _ImageSet(NamedTuple):
-    pixels: Callable[[np.ndarray], np.ndarray]
-    labels: np.ndarray
-    name: str
 
 
 def evaluate_robustness(
@@ -43,43 +40,55 @@ def evaluate_robustness(
     data: ImageData | tuple[Any, Any],
     attacks: Attack | Sequence[Attack],
     *,
+    cascade: bool = False,
     engine: str = "native",
-    batch_size: int = 500,
+    batch_size: int = 250,
     seed: int = 0,
     num_images: int | None = None,
     restarts: int = 1,
     dataset: str | None = None,
     split: str = "test",
+    state: str | os.PathLike | None = None,
     progress: bool = True,
 ) -> RobustnessReport:
     """Attacks a classifier and reports which images withstood.
 
-    An image counts as robust against an attack if it is classified correctly clean and after the
-    last step of every restart; images that are misclassified clean are not attacked, and those
-    that an attack turned are not attacked by its next restart. Each attack sees all correctly
-    classified images; the worst case is taken image by image over all of them.
+    An image counts as robust against an attack if it is classified correctly clean and after
+    every round of every restart; images that are misclassified clean are not attacked, and those
+    that an attack turned are not attacked by its next round or restart. Each attack sees all
+    correctly classified images, and the worst case is taken image by image over all attacks. In a
+    cascade, the published way of AutoAttack, an attack sees only those that withstood the ones
+    before it, which gives the same worst case for less work.
 
     Args:
         model: a classifier or where one lies, see `load_classifier`.
         data: an `ImageData`, or `(x, y)`: float images `(n, H, W, C)` in [0, 1] and labels `(n,)`
             or one-hot `(n, K)`.
-        attacks: an attack or several of the same epsilon.
+        attacks: an attack or several of the same epsilon; `make_attacks` makes those of a set.
+        cascade: whether an attack sees only the images that withstood those before it; its robust
+            accuracy is then that of all so far. Defaults to `False`.
         engine: whose implementation runs: `"native"`, or `"cleverhans"` (for `PGD`). Defaults to
             `"native"`.
-        batch_size: images in a batch; does not change the native engine's noise. Defaults to
-            `500`.
+        batch_size: most images in a batch; does not change the native engine's noise. Defaults to
+            `250`.
         seed: seed of the attacks' noise, >= 0. Defaults to `0`.
         num_images: evaluates the first so many images. Defaults to all.
         restarts: how often an attack with a random start is run; others run once. Defaults to
             `1`.
         dataset: name for the report. Defaults to that of the `ImageData`, `"custom"` for arrays.
         split: which part of the data set this is, for the report. Defaults to `"test"`.
+        state: a `.npz` file that is written after every batch. If it is there already, the
+            evaluation goes on after the last batch it tells of; `write_json` of the report
+            removes it. For the native engine. Defaults to none.
         progress: whether to show a progress bar; there is none outside a terminal. Defaults to
             `True`.
 
     Raises:
         ImportError: if the engine's package is not installed.
-        ValueError: if the model, the data or an option is not as above.
+        OSError: if the state cannot be written.
+        ValueError: if the model, the data or an option is not as above, if no clean image is
+            classified correctly, if an attack needs gradients that the model has not, or if the
+            state is of another evaluation.
         RuntimeError: if an attack leaves the ball or [0, 1]: its figure would mean nothing.
 
     Example:
@@ -88,63 +97,88 @@ def evaluate_robustness(
     report = evaluate_robustness(
         "runs/mnist",
         (x_test, y_test),
-        [PGD(epsilon=0.3, loss="ce"), PGD(epsilon=0.3, loss="cw")],
-        restarts=5,
+        make_attacks("standard", epsilon=0.3),
+        cascade=True,
+        state="robustness.partial.npz",
     )
     report.write_json("robustness.json")
     rich.print(report.table())
     ```
     """
-    began = time.perf_counter()
     attacks = _check_attacks(attacks)
     check_choice(engine, "engine", tuple(ENGINES))
     check_count(batch_size, "batch_size")
     check_count(seed, "seed", minimum=0)
     check_count(restarts, "restarts")
+    if state is not None and engine == "cleverhans":
+        raise ValueError(
+            "`state` is for the native engine: the random starts of cleverhans depend on all "
+            f"batches before. Received: state={str(state)!r}, engine={engine!r}"
+        )
     model = load_classifier(model)
-    images = _check_data(data, model, num_images)
+    _check_gradients(attacks, model)
+    images = check_data(data, model, num_images)
     # Before the first attack takes minutes, so that the last one's options are checked too.
     compiled = [ENGINES[engine](attack, model.logits_fn, seed) for attack in attacks]
-
-    predict = compile_once(tf.function(model.logits_fn, autograph=False))
-    correct = _classify_clean(predict, images, batch_size)
-    if not correct.any():
-        warnings.warn(
-            "No clean image is classified correctly, so there is nothing to attack and every "
-            "robust accuracy is 0. Do the labels, and the pixels' range, fit the classifier?",
-            stacklevel=2,
-        )
+    package_versions = versions(*(("cleverhans",) if engine == "cleverhans" else ()))
+    identity = {}
+    if state is not None:
+        identity = {
+            "model": model.identity(),
+            "data": images.digest(),
+            "attacks": [(type(a).__qualname__, a.get_config()) for a in attacks],
+            "cascade": cascade,
+            "engine": engine,
+            "batch size": batch_size,
+            "seed": seed,
+            "restarts": restarts,
+            "versions": package_versions,
+        }
+    tally = Tally(state, identity, len(attacks))
+    judge = compile_judge(model, attacks[0].epsilon)
+    if tally.correct is None:
+        tally.begin(classify_clean(judge, images, batch_size))
     results = []
-    with _progress_bar(progress) as bar:
-        for attack, run in zip(attacks, compiled, strict=True):
-            started = time.perf_counter()
-            has_random_start = _has_random_start(attack)
-            runs = restarts if has_random_start else 1
-            robust = _withstand(run, attack, predict, images, correct, batch_size, runs, bar)
+    with progress_bar(progress) as bar:
+        for number, (attack, run) in enumerate(zip(attacks, compiled, strict=True)):
+            runs = restarts if gains_by_restarts(attack) else 1
+            start = tally.robust[number - 1] if cascade and number else tally.correct
+            if number == tally.attack:
+                if tally.step == 0 and tally.waiting is None:
+                    tally.robust[number] = start
+                withstand(run, attack, judge, images, tally, start, batch_size, runs, bar)
+            spent = budget(attack)
+            robust = tally.robust[number]
             results.append(
                 AttackResult(
-                    name=_name(attack),
+                    name=attack_name(attack),
                     engine=engine,
-                    loss=_chosen_loss(attack),
+                    loss=chosen_loss(attack),
                     epsilon=attack.epsilon,
-                    steps=getattr(attack, "steps", 1),
-                    step_size=getattr(attack, "step_size", None),
+                    steps=spent.steps,
+                    step_size=spent.step_size,
+                    rounds=spent.rounds,
+                    queries=spent.queries,
                     restarts=runs,
-                    random_start=has_random_start,
+                    random_start=has_random_start(attack),
                     seed=seed,
                     robust=robust,
-                    seconds=time.perf_counter() - started,
+                    num_attacked=int(start.sum()),
+                    num_turned=int(start.sum() - robust.sum()),
+                    seconds=tally.attack_seconds[number],
                 )
             )
     return RobustnessReport(
         model=model.description,
         dataset=dataset or images.name,
         split=split,
-        correct=correct,
+        correct=tally.correct,
+        cascade=bool(cascade),
         attacks=tuple(results),
-        versions=versions(*(("cleverhans",) if engine == "cleverhans" else ())),
+        versions=package_versions,
         hardware=hardware(),
-        seconds=time.perf_counter() - began,
+        seconds=tally.seconds,
+        state=tally.path,
     )
 
 
@@ -155,6 +189,12 @@ def _check_attacks(attacks: Attack | Sequence[Attack]) -> list[Attack]:
             "`attacks` must be one or more attacks such as `PGD(epsilon=0.3)`. "
             f"Received: attacks={attacks!r}"
         )
+    outside = [attack_name(attack) for attack in attacks if not attack.stays_in_ball]
+    if outside:
+        raise ValueError(
+            "`attacks` must keep their images in the ball and in [0, 1]; a robust accuracy under "
+            f"images outside would mean nothing. Received: attacks that do not={outside}"
+        )
     epsilons = sorted({attack.epsilon for attack in attacks})
     if len(epsilons) > 1:
         raise ValueError(
@@ -164,138 +204,15 @@ def _check_attacks(attacks: Attack | Sequence[Attack]) -> list[Attack]:
     return attacks
 
 
-def _check_data(
-    data: ImageData | tuple[Any, Any], model: EvaluatedModel, num_images: int | None
-) -> _ImageSet:
-    is_image_data = isinstance(data, ImageData)
-    if not is_image_data and not (isinstance(data, (tuple, list)) and len(data) == 2):
+def _check_gradients(attacks: Sequence[Attack], model: EvaluatedModel) -> None:
+    for attack in attacks:
+        if isinstance(attack, Transfer):
+            attack.check_fits(model)
+    needing = [attack_name(attack) for attack in attacks if attack.needs_gradient]
+    if needing and not model.differentiable:
         raise ValueError(
-            "`data` must be an `ImageData` or a pair (x, y) of images and labels. "
-            f"Received: data={type(data).__name__}"
+            f"{model.description} has no gradients, which {', '.join(needing)} needs. Use attacks "
+            "that need none (`--attacks black-box`), or make the images on the gradients of its "
+            "twin, the Keras model or SavedModel it was converted from (`--transfer-from TWIN`, "
+            f"in Python `Transfer`). Received: attacks={', '.join(map(attack_name, attacks))}"
         )
-    x, y = (data.images, data.labels) if is_image_data else map(np.asarray, data)
-    if tuple(x.shape[1:]) != model.image_shape:
-        raise ValueError(
-            f"The classifier takes images of shape {model.image_shape}. "
-            f"Received: images.shape={x.shape}"
-        )
-    if num_images is not None and check_count(num_images, "num_images") > len(x):
-        raise ValueError(
-            f"`num_images` must be at most {len(x)}, the size of the data. "
-            f"Received: num_images={num_images}"
-        )
-    if not is_image_data:
-        check_images(x)
-    check_labels(y, model.num_classes, len(x))
-    x, y = x[:num_images], y[:num_images]
-    labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
-    return _ImageSet(
-        pixels=data.pixels if is_image_data else lambda chosen: x[chosen].astype("float32"),
-        labels=labels.astype("int32"),
-        name=data.name if is_image_data else "custom",
-    )
-
-
-def _batches(indices: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches of one size: the indices, and the same with the last one repeated to fill up.
-
-    A shorter last batch would be a second trace of the attack.
-    """
-    for start in range(0, len(indices), size):
-        chosen = indices[start : start + size]
-        yield chosen, np.pad(chosen, (0, size - len(chosen)), mode="edge")
-
-
-def _classify_clean(predict: Callable, images: _ImageSet, batch_size: int) -> np.ndarray:
-    count = len(images.labels)
-    correct = np.zeros(count, bool)
-    for chosen, padded in _batches(np.arange(count), min(batch_size, count)):
-        logits = predict(tf.constant(images.pixels(padded))).numpy()[: len(chosen)]
-        if not np.isfinite(logits).all():
-            raise ValueError(
-                "The classifier must return finite logits; are its weights NaN? "
-                f"Received: logits of a clean image={logits[~np.isfinite(logits).all(axis=1)][0]}"
-            )
-        correct[chosen] = logits.argmax(axis=1) == images.labels[chosen]
-    return correct
-
-
-def _withstand(
-    run: BatchAttack,
-    attack: Attack,
-    predict: Callable,
-    images: _ImageSet,
-    correct: np.ndarray,
-    batch_size: int,
-    restarts: int,
-    bar: Progress,
-) -> np.ndarray:
-    """Which images are still classified correctly after every restart of one attack."""
-    robust = correct.copy()
-    size = min(batch_size, max(1, int(correct.sum())))
-    title = f"{_name(attack)} 1/{restarts}"
-    task = bar.add_task(title, total=int(correct.sum()), robust=correct.mean())
-    for restart in range(restarts):
-        for chosen, padded in _batches(np.flatnonzero(robust), size):
-            x, labels = images.pixels(padded), tf.constant(images.labels[padded])
-            ids = tf.constant(padded.astype("int32"))
-            x_adv = run(tf.constant(x), labels, ids, tf.constant(restart))
-            _check_in_ball(x_adv.numpy(), x, attack)
-            logits = predict(x_adv).numpy()[: len(chosen)]
-            # An image that drives the logits to NaN is not classified correctly.
-            held = np.isfinite(logits).all(axis=1)
-            held &= logits.argmax(axis=1) == images.labels[chosen]
-            robust[chosen] = held
-            # Before the first run is through, the images behind this batch are not known yet.
-            known = len(robust) if restart else chosen[-1] + 1
-            bar.update(task, advance=len(chosen), robust=robust[:known].mean())
-        if restart + 1 < restarts:
-            # The next run attacks the survivors only.
-            total = bar.tasks[task].completed + int(robust.sum())
-            bar.update(task, total=total, description=f"{_name(attack)} {restart + 2}/{restarts}")
-    bar.update(task, robust=robust.mean())
-    return robust
-
-
-def _check_in_ball(x_adv: np.ndarray, x: np.ndarray, attack: Attack) -> None:
-    distance = float(np.abs(x_adv - x).max())
-    low, high = float(x_adv.min()), float(x_adv.max())
-    # Written so that NaN fails.
-    if not (
-        distance <= attack.epsilon + _BALL_TOLERANCE
-        and low >= -_BALL_TOLERANCE
-        and high <= 1.0 + _BALL_TOLERANCE
-    ):
-        raise RuntimeError(
-            f"{_name(attack)} must stay within epsilon={attack.epsilon:g} and [0, 1]; a robust "
-            f"accuracy under it would mean nothing. Received: largest change={distance:g}, "
-            f"pixels from {low:g} to {high:g}"
-        )
-
-
-def _chosen_loss(attack: Attack) -> str | None:
-    """The loss if it is an option of this attack; every attack has one it is described by."""
-    return attack.get_config().get("loss")
-
-
-def _name(attack: Attack) -> str:
-    loss = _chosen_loss(attack)
-    return f"{attack.name}-{loss}" if loss else attack.name
-
-
-def _has_random_start(attack: Attack) -> bool:
-    # eFGSM has no such option; its start is random unless its spread is zero.
-    return bool(getattr(attack, "random_start", getattr(attack, "sigma", 0.0) > 0.0))
-
-
-def _progress_bar(wanted: bool) -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("robust so far {task.fields[robust]:.2%}"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not (wanted and console.is_terminal),
-    )

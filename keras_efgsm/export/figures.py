@@ -8,7 +8,8 @@ from typing import Any
 from keras_efgsm.checks import check_count, check_number
 from keras_efgsm.export.markdown import cell, code, table
 
-_ATTACK_COLUMNS = ("steps", "step_size", "restarts", "epsilon", "num_images", "seed")
+_ATTACK_COLUMNS = ("step_size", "restarts", "epsilon", "num_images", "seed")
+_SCHEMAS = (1, 2)  # 2 adds cascades, targeted attacks and queries
 
 
 def check_figures(figures: Mapping[str, Any] | None) -> None:
@@ -18,14 +19,14 @@ def check_figures(figures: Mapping[str, Any] | None) -> None:
         figures: its JSON, or `None`.
 
     Raises:
-        ValueError: if the schema is not 1, an accuracy is no fraction in
+        ValueError: if the schema is neither 1 nor 2, an accuracy is no fraction in
             [0, 1], or the worst case is above an attack on the same images.
     """
     if figures is None:
         return
-    if not isinstance(figures, Mapping) or figures.get("schema") != 1:
+    if not isinstance(figures, Mapping) or figures.get("schema") not in _SCHEMAS:
         raise ValueError(
-            "`figures` must be the JSON of `keras-efgsm evaluate`, schema 1. "
+            "`figures` must be the JSON of `keras-efgsm evaluate`, schema 1 or 2. "
             f"Received: figures={figures!r}"
         )
     check_count(figures.get("num_images"), "figures['num_images']")
@@ -100,7 +101,7 @@ def results(figures: Mapping[str, Any] | None) -> str:
         label = " ".join(str(attack[p]) for p in ("name", "engine") if attack.get(p))
         if attack.get("loss"):
             label += f", loss {attack['loss']}"
-        rows.append((label, *cells, _percent(attack["robust_accuracy"])))
+        rows.append((label, _budget(attack), *cells, _percent(attack["robust_accuracy"])))
     if len(rows) > 1:
         worst = _percent(figures["worst_case_accuracy"])
         label = "**worst case of the attacks on all images, per image**"
@@ -109,6 +110,12 @@ def results(figures: Mapping[str, Any] | None) -> str:
     lines.append(table(header, rows))
     if len(rows) == 1:
         lines += ["", "Robust accuracy: not evaluated."]
+    elif figures.get("cascade"):
+        lines += [
+            "",
+            "A cascade: each attack of the evaluation saw only the images that withstood those "
+            "above it, and its accuracy is that of all so far.",
+        ]
     # The card travels: of a path only the name means something elsewhere.
     about = [f"model {code(PurePath(figures['model']).name)}"] if figures.get("model") else []
     about += [f"hardware {figures['hardware']}"] if figures.get("hardware") else []
@@ -116,6 +123,14 @@ def results(figures: Mapping[str, Any] | None) -> str:
     if figures.get("seconds") is not None:
         about.append(f"{figures['seconds']:.0f} s")
     return "\n".join([*lines, "", f"Evaluated with: {', '.join(about)}."] if about else lines)
+
+
+def _budget(attack: Mapping[str, Any]) -> str:
+    """Steps or queries for an image, and how many target classes they are spent on."""
+    if attack.get("queries"):
+        return f"{attack['queries']} queries"
+    rounds = attack.get("rounds") or 1
+    return cell(attack.get("steps")) + (f" x {rounds} targets" if rounds > 1 else "")
 
 
 def _epsilon(value: Any) -> str:

@@ -1,0 +1,111 @@
+"""The images and labels of an evaluation: checked, and taken in batches."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_efgsm.checks import check_count, check_images, check_labels
+from keras_efgsm.data import ImageData
+from keras_efgsm.evaluation.digests import digest_of_arrays
+from keras_efgsm.evaluation.models import EvaluatedModel
+
+# A graph is traced once for each size of batch; below this the trace costs more than it saves.
+_SMALLEST_SHRUNK_BATCH = 16
+
+
+class ImageSet(NamedTuple):
+    """Checked images and labels.
+
+    Attributes:
+        pixels: maps indices `(m,)` to float32 images `(m, H, W, C)` in [0, 1].
+        labels: int32 `(n,)`.
+        name: the data set's.
+        digest: returns the SHA-256 of images and labels.
+    """
+
+    pixels: Callable[[np.ndarray], np.ndarray]
+    labels: np.ndarray
+    name: str
+    digest: Callable[[], str]
+
+
+def check_data(
+    data: ImageData | tuple[Any, Any], model: EvaluatedModel, num_images: int | None
+) -> ImageSet:
+    """Checks data against the classifier that they are for.
+
+    Args:
+        data: an `ImageData`, or `(x, y)`: float images `(n, H, W, C)` in [0, 1] and labels `(n,)`
+            or one-hot `(n, K)`.
+        model: the classifier.
+        num_images: takes the first so many; None takes all.
+
+    Raises:
+        ValueError: if the data do not fit the classifier or are not as above.
+    """
+    is_image_data = isinstance(data, ImageData)
+    if not is_image_data and not (isinstance(data, (tuple, list)) and len(data) == 2):
+        raise ValueError(
+            "`data` must be an `ImageData` or a pair (x, y) of images and labels. "
+            f"Received: data={type(data).__name__}"
+        )
+    x, y = (data.images, data.labels) if is_image_data else map(np.asarray, data)
+    if tuple(x.shape[1:]) != model.image_shape:
+        raise ValueError(
+            f"The classifier takes images of shape {model.image_shape}. "
+            f"Received: images.shape={x.shape}"
+        )
+    if num_images is not None and check_count(num_images, "num_images") > len(x):
+        raise ValueError(
+            f"`num_images` must be at most {len(x)}, the size of the data. "
+            f"Received: num_images={num_images}"
+        )
+    if not is_image_data:
+        check_images(x)
+    check_labels(y, model.num_classes, len(x))
+    x, y = x[:num_images], y[:num_images]
+    labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
+    labels = labels.astype("int32")
+    return ImageSet(
+        pixels=data.pixels if is_image_data else lambda chosen: x[chosen].astype("float32"),
+        labels=labels,
+        name=data.name if is_image_data else "custom",
+        digest=lambda: digest_of_arrays(x, labels),
+    )
+
+
+def even_batch_size(count: int, largest: int) -> int:
+    """The size of as few batches as possible that share `count` images evenly.
+
+    Args:
+        count: how many images, at least 1.
+        largest: the largest size allowed.
+    """
+    return -(-count // -(-count // largest))
+
+
+def shrunk_batch_size(size: int, count: int) -> int:
+    """A quarter of the size, and again, while `count` images fit: few survivors, little work.
+
+    Args:
+        size: the size of an attack's first batches.
+        count: how many images are left, at least 1.
+    """
+    while size // 4 >= max(count, _SMALLEST_SHRUNK_BATCH):
+        size //= 4
+    return size
+
+
+def batches(indices: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of one size: the indices, and the same with the last one repeated to fill up.
+
+    A shorter last batch would be a second trace of the attack.
+
+    Args:
+        indices: `(m,)`.
+        size: of every batch.
+    """
+    for start in range(0, len(indices), size):
+        chosen = indices[start : start + size]
+        yield chosen, np.pad(chosen, (0, size - len(chosen)), mode="edge")

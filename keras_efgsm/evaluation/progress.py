@@ -1,0 +1,24 @@
+"""The progress bar of an evaluation."""
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+def progress_bar(wanted: bool) -> Progress:
+    """A bar with attack, round, images, robust share so far and time left.
+
+    Args:
+        wanted: whether to show it; outside a terminal there is none anyhow.
+    """
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("robust so far {task.fields[robust]:.2%}"),
+        # A batch may take a minute, and the usual window of 30 s would see none.
+        TimeRemainingColumn(),
+        console=console,
+        disable=not (wanted and console.is_terminal),
+        speed_estimate_period=600.0,
+    )

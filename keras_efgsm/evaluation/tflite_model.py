@@ -1,0 +1,136 @@
+"""A `.tflite` file as a classifier: logits in batches, without gradients."""
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+Tensor = Any
+
+
+class TFLiteClassifier:
+    """Logits of a `.tflite` file, run by LiteRT.
+
+    A file of integers (full int8 quantisation) is given its images, and answers, in the scale of
+    its own tensors. One converted for a fixed batch is run batch after batch of that size.
+
+    Args:
+        path: the `.tflite` file.
+
+    Attributes:
+        image_shape: `(H, W, C)`.
+
+    Raises:
+        ValueError: if it cannot be read, or does not map one batch of images to logits.
+
+    Example:
+
+    ```python
+    classifier = TFLiteClassifier("exported_models/mnist/mnist-1.tflite")
+    classifier.logits(np.zeros((5, 28, 28, 1), "float32")).shape  # (5, 10)
+    ```
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        received = f"Received: path={str(path)!r}"
+        try:
+            self._interpreter = _interpreter(Path(path))
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ValueError(f"The `.tflite` file cannot be loaded. {reason} {received}") from error
+        entries = self._interpreter.get_input_details()
+        answers = self._interpreter.get_output_details()
+        shapes = [tuple(int(n) for n in d["shape_signature"]) for d in (*entries, *answers)]
+        if len(entries) != 1 or len(answers) != 1 or (len(shapes[0]), len(shapes[1])) != (4, 2):
+            raise ValueError(
+                "The `.tflite` file must map one batch of images (batch, height, width, channels) "
+                f"to one batch of logits (batch, num_classes). {received}, shapes={shapes}"
+            )
+        self._entry, self._answer = entries[0], answers[0]
+        for tensor in (self._entry, self._answer):
+            kind = np.dtype(tensor["dtype"])
+            if kind not in (np.float32, np.int8, np.uint8):
+                raise ValueError(
+                    "The `.tflite` file must take and answer float32, int8 or uint8. "
+                    f"{received}, {tensor['name']}: {kind}"
+                )
+            if kind != np.float32 and not tensor["quantization"][0] > 0.0:
+                raise ValueError(
+                    "Integers of a `.tflite` file must have one scale for the whole tensor. "
+                    f"{received}, {tensor['name']}: {kind}"
+                )
+        self.image_shape = shapes[0][1:]
+        if any(size < 1 for size in self.image_shape):
+            raise ValueError(
+                "The `.tflite` file must take images of one size. "
+                f"{received}, image_shape={self.image_shape}"
+            )
+        self._fixed_batch = shapes[0][0] if shapes[0][0] > 0 else None
+        self._lock = threading.Lock()
+
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """Float32 logits `(B, K)`.
+
+        Args:
+            images: float32 `(B, H, W, C)` in [0, 1].
+        """
+        # TensorFlow may call from several threads; the interpreter is one set of buffers.
+        with self._lock:
+            size = self._fixed_batch or len(images)
+            parts = [self._run(images[i : i + size], size) for i in range(0, len(images), size)]
+        return np.concatenate(parts)
+
+    def logits_fn(self, images: Tensor) -> Tensor:
+        """The same of tensors, in a graph as well; no gradient goes through it.
+
+        Args:
+            images: float32 `(B, H, W, C)` in [0, 1].
+        """
+        logits = tf.numpy_function(self.logits, [images], tf.float32)
+        logits.set_shape((images.shape[0], self._answer["shape"][-1]))
+        return logits
+
+    def _run(self, images: np.ndarray, size: int) -> np.ndarray:
+        count = len(images)
+        if count < size:
+            images = np.concatenate([images, np.repeat(images[-1:], size - count, axis=0)])
+        index = self._entry["index"]
+        if tuple(self._interpreter.get_input_details()[0]["shape"]) != images.shape:
+            # `strict` lets only the batch change.
+            self._interpreter.resize_tensor_input(index, images.shape, strict=True)
+            self._interpreter.allocate_tensors()
+        self._interpreter.set_tensor(index, _to_integers(images, self._entry))
+        self._interpreter.invoke()
+        return _from_integers(self._interpreter.get_tensor(self._answer["index"]), self._answer)[
+            :count
+        ]
+
+
+def _to_integers(values: np.ndarray, tensor: dict) -> np.ndarray:
+    kind = np.dtype(tensor["dtype"])
+    if kind == np.float32:
+        return np.asarray(values, "float32")
+    scale, zero = tensor["quantization"]
+    limits = np.iinfo(kind)
+    return np.clip(np.round(values / scale) + zero, limits.min, limits.max).astype(kind)
+
+
+def _from_integers(values: np.ndarray, tensor: dict) -> np.ndarray:
+    if values.dtype == np.float32:
+        return values
+    scale, zero = tensor["quantization"]
+    return ((values.astype("float32") - zero) * scale).astype("float32")
+
+
+def _interpreter(path: Path) -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        Interpreter = tf.lite.Interpreter
+    allowed = getattr(os, "sched_getaffinity", None)
+    threads = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return Interpreter(model_path=str(path), num_threads=threads)

@@ -1,0 +1,154 @@
+"""How a classifier answers adversarial images, batch after batch and round after round."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from rich.progress import Progress
+
+from keras_efgsm.attacks import Attack
+from keras_efgsm.evaluation.attack_names import attack_name
+from keras_efgsm.evaluation.image_set import (
+    ImageSet,
+    batches,
+    even_batch_size,
+    shrunk_batch_size,
+)
+from keras_efgsm.evaluation.models import EvaluatedModel
+from keras_efgsm.evaluation.native_engine import BatchAttack, compile_once
+from keras_efgsm.evaluation.tally import Tally
+
+# Room for the rounding of x - epsilon and x + epsilon in float32.
+_BALL_TOLERANCE = 1e-6
+
+
+def compile_judge(model: EvaluatedModel, epsilon: float) -> Callable:
+    """Compiles what gives the logits of a batch, and whether it lies in the ball.
+
+    One graph for all attacks, and no image leaves the device for it.
+
+    Args:
+        model: the evaluated classifier.
+        epsilon: L-infinity radius in pixels of [0, 1].
+
+    Returns:
+        A function of adversarial and clean images `(B, H, W, C)`.
+    """
+
+    def judge(x_adv, x):
+        low = tf.maximum(x - epsilon, 0.0) - _BALL_TOLERANCE
+        high = tf.minimum(x + epsilon, 1.0) + _BALL_TOLERANCE
+        # NaN is in no ball.
+        return model.logits_fn(x_adv), tf.reduce_all((x_adv >= low) & (x_adv <= high))
+
+    return compile_once(tf.function(judge, autograph=False))
+
+
+def classify_clean(judge: Callable, images: ImageSet, batch_size: int) -> np.ndarray:
+    """Which `(n,)` clean images are classified correctly.
+
+    Args:
+        judge: as `compile_judge` makes it.
+        images: the images and labels.
+        batch_size: most images in a batch.
+
+    Raises:
+        ValueError: if none is, or logits are not finite.
+    """
+    count = len(images.labels)
+    correct = np.zeros(count, bool)
+    for chosen, padded in batches(np.arange(count), even_batch_size(count, batch_size)):
+        x = tf.constant(images.pixels(padded))
+        logits = judge(x, x)[0].numpy()[: len(chosen)]
+        if not np.isfinite(logits).all():
+            raise ValueError(
+                "The classifier must return finite logits; are its weights NaN? "
+                f"Received: logits of a clean image={logits[~np.isfinite(logits).all(axis=1)][0]}"
+            )
+        correct[chosen] = logits.argmax(axis=1) == images.labels[chosen]
+    if not correct.any():
+        raise ValueError(
+            "At least one clean image must be classified correctly, else there is nothing to "
+            "attack. Do the labels, and the pixels' range, fit the classifier? Received: correct "
+            f"images=0 of {count}"
+        )
+    return correct
+
+
+def withstand(
+    run: BatchAttack,
+    attack: Attack,
+    judge: Callable,
+    images: ImageSet,
+    tally: Tally,
+    start: np.ndarray,
+    batch_size: int,
+    restarts: int,
+    bar: Progress,
+) -> None:
+    """Runs every round of every restart of one attack and takes down which images withstood.
+
+    Args:
+        run: the compiled attack.
+        attack: what was compiled.
+        judge: as `compile_judge` makes it.
+        images: the images and labels.
+        tally: goes on after the last batch that it tells of, and is saved after every batch.
+        start: which `(n,)` images the attack is to see.
+        batch_size: most images in a batch.
+        restarts: how often all rounds are run.
+        bar: shows how far it is.
+
+    Raises:
+        RuntimeError: if the attack leaves the ball or [0, 1].
+    """
+    robust = tally.robust[tally.attack]
+    name, steps = attack_name(attack), attack.rounds * restarts
+    size = even_batch_size(max(1, int(start.sum())), batch_size)
+    # Of the first attack the images behind a batch are not known yet.
+    is_first = np.array_equal(start, tally.correct)
+    before, began = tally.attack_seconds[tally.attack], time.perf_counter()
+    task, done = None, 0
+    while tally.step < steps and (robust.any() or tally.waiting is not None):
+        if tally.waiting is None:
+            tally.waiting = robust.copy()
+            tally.batch_size = shrunk_batch_size(size, int(robust.sum()))
+        waiting = np.flatnonzero(tally.waiting)
+        # The rounds to come attack survivors only: as many as there are now, if no more fall.
+        total = done + len(waiting) + (steps - tally.step - 1) * int(robust.sum())
+        title = f"{name} {tally.step + 1}/{steps}"
+        if task is None:
+            task = bar.add_task(title, total=total, robust=robust.mean())
+        else:
+            bar.update(task, total=total, description=title, robust=robust.mean())
+        for chosen, padded in batches(waiting, tally.batch_size):
+            x, labels = tf.constant(images.pixels(padded)), tf.constant(images.labels[padded])
+            ids = tf.constant(padded.astype("int32"))
+            x_adv = run(x, labels, ids, tf.constant(tally.step))
+            logits, is_inside = judge(x_adv, x)
+            if not is_inside:
+                _refuse_outside(x_adv.numpy(), x.numpy(), attack)
+            logits = logits.numpy()[: len(chosen)]
+            # An image that drives the logits to NaN is not classified correctly.
+            held = np.isfinite(logits).all(axis=1)
+            held &= logits.argmax(axis=1) == images.labels[chosen]
+            robust[chosen], tally.waiting[chosen] = held, False
+            tally.attack_seconds[tally.attack] = before + time.perf_counter() - began
+            tally.save()
+            known = chosen[-1] + 1 if is_first and tally.step == 0 else len(robust)
+            done += len(chosen)
+            bar.update(task, completed=done, robust=robust[:known].mean())
+        tally.step, tally.waiting = tally.step + 1, None
+    if task is not None:
+        bar.update(task, total=done, robust=robust.mean())
+    tally.attack, tally.step = tally.attack + 1, 0
+    tally.save()
+
+
+def _refuse_outside(x_adv: np.ndarray, x: np.ndarray, attack: Attack) -> None:
+    raise RuntimeError(
+        f"{attack_name(attack)} must stay within epsilon={attack.epsilon:g} and [0, 1]; a robust "
+        "accuracy under it would mean nothing. Received: largest change="
+        f"{np.abs(x_adv - x).max():g}, pixels from {x_adv.min():g} to {x_adv.max():g}"
+    )

@@ -9,12 +9,36 @@ export_classifier(trainer.classifier, "exported_models/mine", class_names=names)
 ```
 """
 
-from keras_efgsm.attacks import EFGSM, FGSM, PGD, Attack, Identity
+from keras_efgsm.attacks import (
+    APGD,
+    EFGSM,
+    FGSM,
+    NFGSM,
+    PGD,
+    SPSA,
+    YOPO,
+    Attack,
+    FreeReplay,
+    Identity,
+    PriorFGSM,
+    RandomSampling,
+    Square,
+    TargetedAPGD,
+    TargetedFAB,
+    TradesAttack,
+)
 from keras_efgsm.callbacks import OverfittingStop, WeightAveraging
 from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import ImageData, load_data, with_sample_ids
-from keras_efgsm.evaluation import evaluate_robustness, load_classifier
+from keras_efgsm.evaluation import (
+    ATTACK_SETS,
+    Transfer,
+    evaluate_robustness,
+    load_classifier,
+    make_attacks,
+)
 from keras_efgsm.export import export_classifier
+from keras_efgsm.methods import METHODS, Method
 from keras_efgsm.momentum import SampleMomentum
 from keras_efgsm.networks import (
     digits_classifier,
@@ -23,26 +47,53 @@ from keras_efgsm.networks import (
     mnist_paper_classifier,
     mnist_reconstructor,
 )
-from keras_efgsm.objectives import AdversarialCrossEntropy, JointReconstruction, Objective
+from keras_efgsm.objectives import (
+    AdversarialCrossEntropy,
+    GradientRegularisation,
+    JointReconstruction,
+    LogitConsistency,
+    LogitPairing,
+    Objective,
+    Trades,
+)
 from keras_efgsm.trainer import AdversarialTrainer
 from keras_efgsm.training import train
 from keras_efgsm.version import __version__
 
 __all__ = [
+    "APGD",
+    "ATTACK_SETS",
     "EFGSM",
     "FGSM",
+    "METHODS",
+    "NFGSM",
     "PGD",
     "PRESETS",
+    "SPSA",
+    "YOPO",
     "AdversarialCrossEntropy",
     "AdversarialTrainer",
     "Attack",
+    "FreeReplay",
+    "GradientRegularisation",
     "Identity",
     "ImageData",
     "JointReconstruction",
+    "LogitConsistency",
+    "LogitPairing",
+    "Method",
     "Objective",
     "OverfittingStop",
+    "PriorFGSM",
+    "RandomSampling",
     "SampleMomentum",
+    "Square",
+    "TargetedAPGD",
+    "TargetedFAB",
+    "Trades",
+    "TradesAttack",
     "TrainingConfig",
+    "Transfer",
     "WeightAveraging",
     "__version__",
     "digits_classifier",
@@ -51,6 +102,7 @@ __all__ = [
     "export_classifier",
     "load_classifier",
     "load_data",
+    "make_attacks",
     "mnist_classifier",
     "mnist_paper_classifier",
     "mnist_reconstructor",

@@ -14,6 +14,7 @@ a plot into `--out`; methods that are there already, with the same options, are 
 import argparse
 import dataclasses
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_efgsm.callbacks import WeightAveraging
+from keras_efgsm.checks import check_choice
 from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import ImageData, load_data, training_dataset
 from keras_efgsm.environment import hardware, versions
@@ -87,7 +89,9 @@ def make_trainer(config: TrainingConfig, data: ImageData, steps: int, warmup: fl
 def fit(trainer, data: ImageData, config: TrainingConfig, steps: int, callbacks: list) -> None:
     """Trains for so many steps."""
     dataset = training_dataset(data, config.batch_size, seed=config.seed).repeat()
-    trainer.fit(dataset, steps_per_epoch=steps, epochs=1, verbose=0, callbacks=callbacks)
+    trainer.fit(
+        dataset, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0, callbacks=callbacks
+    )
 
 
 def seconds_per_step(config: TrainingConfig, data: ImageData, at_least: float, clock: str) -> float:
@@ -210,8 +214,8 @@ def read_done(path: Path, key: dict[str, Any]) -> dict[str, Any]:
     return stored["methods"]
 
 
-def main() -> None:
-    """Measures, and writes table and plot."""
+def main() -> int:
+    """Reads the options; bad input is told of in one line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--dataset", choices=("mnist", "digits"), default="mnist")
     parser.add_argument("--seconds", type=float, default=150.0, help="of training, each method")
@@ -224,10 +228,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="results/time_to_robustness")
     options = parser.parse_args()
+    try:
+        run(options)
+    except (ValueError, OSError) as error:
+        print(f"time_to_robustness: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measures, and writes table and plot."""
     out = Path(options.out)
     out.mkdir(parents=True, exist_ok=True)
     target = out / "time_to_robustness.json"
-    names = options.methods.split(",")
+    names = [check_choice(name, "methods", tuple(METHODS)) for name in options.methods.split(",")]
     key = {k: v for k, v in vars(options).items() if k not in ("methods", "out")}
     done = read_done(target, key)
     console = Console()
@@ -252,4 +266,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,5 @@
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -72,3 +73,24 @@ def test_the_sign_comparison_sees_a_storage_that_turns_signs():
     store = comparison.stores["int8"]
     store.assign(-store.numpy())
     assert comparison.differing_signs() == {"int8": 1.0, "float16": 0.0, "float32": 0.0}
+
+
+def test_time_to_robustness_measures_each_method_once(tmp_path):
+    words = [sys.executable, SCRIPTS / "time_to_robustness.py", "--dataset", "digits"]
+    words += ["--seconds", "1", "--marks", "0.5", "1", "--num-images", "30", "--steps", "3"]
+    words += ["--methods", "standard,free", "--out", tmp_path]
+    subprocess.run(words, capture_output=True, text=True, check=True)
+    stored = json.loads((tmp_path / "time_to_robustness.json").read_text())
+    assert set(stored["methods"]) == {"standard", "free"}
+    for result in stored["methods"].values():
+        first, last = result["points"]
+        assert 0 < first["seconds"] < last["seconds"]
+        assert first["steps"] < last["steps"]
+        assert last["robust_accuracy"] <= last["natural_accuracy"]
+    assert "| free |" in (tmp_path / "time_to_robustness.md").read_text()
+    before = (tmp_path / "time_to_robustness.json").read_bytes()
+    other = [*words[:-2], "--seed", "1", "--out", tmp_path]
+    refused = subprocess.run(other, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert "other options" in refused.stderr
+    assert (tmp_path / "time_to_robustness.json").read_bytes() == before

@@ -22,6 +22,7 @@ class Scale:
         steps: of the adaptive attacks and of PGD.
         targets: of the targeted attack.
         curve_images: test images of the curves of figures 2 and 3.
+        queries: of the black-box attack that follows adp on the rows of Table 1.
     """
 
     epochs: int
@@ -34,12 +35,13 @@ class Scale:
     steps: int
     targets: int
     curve_images: int
+    queries: int
 
 
 SCALES = {
-    "smoke": Scale(1, 1, 1, 1, (0,), 512, 32, 5, 2, 16),
-    "small": Scale(10, 4, 4, 5, (0, 1, 2), None, 1000, 100, 9, 200),
-    "paper": Scale(40, 100, 37, 40, (0, 1, 2), None, 10_000, 100, 9, 1000),
+    "smoke": Scale(1, 1, 1, 1, (0,), 512, 32, 5, 2, 16, 20),
+    "small": Scale(10, 4, 4, 5, (0, 1, 2), None, 1000, 100, 9, 200, 1000),
+    "paper": Scale(40, 100, 37, 40, (0, 1, 2), None, 10_000, 100, 9, 1000, 5000),
 }
 
 
@@ -51,6 +53,7 @@ class Row:
         name: as its files are called.
         config: how it is trained, but for the seed.
         has_all_seeds: whether it is trained with every seed of the scale. Defaults to `False`.
+        has_black_box: whether Square follows its adaptive attacks. Defaults to `False`.
         is_source: whether it is a source of transferred attacks and nothing else. Defaults to
             `False`.
     """
@@ -58,6 +61,7 @@ class Row:
     name: str
     config: TrainingConfig
     has_all_seeds: bool = False
+    has_black_box: bool = False
     is_source: bool = False
 
     def seeds(self, scale: Scale) -> tuple[int, ...]:
@@ -105,6 +109,9 @@ def make_rows(dataset: str, scale: Scale) -> list[Row]:
             ours, method_options=options, label_smoothing=0.1 if smoothing else 0.0
         )
 
+    printed = {**ours.method_options, "momentum_from": "perturbation"}
+    printed = dataclasses.replace(ours, method_options=printed)
+
     def baseline(epochs: int, method: str, **options) -> TrainingConfig:
         return dataclasses.replace(ours.with_method(method, **options), epochs=epochs)
 
@@ -120,12 +127,16 @@ def make_rows(dataset: str, scale: Scale) -> list[Row]:
     beta = 1.0 if is_mnist else 6.0
     names = ("mnist-paper", "mnist-resnet") if is_mnist else ("cifar10-conv4", "cifar10-resnet")
     return [
-        Row("ours", ours, has_all_seeds=True),
-        Row("advtrain", dataclasses.replace(ours.with_method("efgsm", **efgsm))),
-        Row("madry", baseline(scale.baseline_epochs, "pgd", **pgd)),
-        Row("trades", baseline(scale.baseline_epochs, "trades", beta=beta, **pgd)),
-        Row("free", baseline(scale.free_epochs, "free", **free)),
-        Row("rec", dataclasses.replace(ours.with_method("rec", **{"lambda": chosen}))),
+        Row("ours", ours, has_all_seeds=True, has_black_box=True),
+        Row("advtrain", ours.with_method("efgsm", **efgsm)),
+        Row("madry", baseline(scale.baseline_epochs, "pgd", **pgd), has_black_box=True),
+        Row(
+            "trades",
+            baseline(scale.baseline_epochs, "trades", beta=beta, **pgd),
+            has_black_box=True,
+        ),
+        Row("free", baseline(scale.free_epochs, "free", **free), has_black_box=True),
+        Row("rec", ours.with_method("rec", **{"lambda": chosen})),
         Row("trades-efgsm", ours.with_method("efgsm-trades", beta=beta, **efgsm)),
         *(
             Row(lambda_row(value, smoothing), with_lambda(value, smoothing))
@@ -133,6 +144,7 @@ def make_rows(dataset: str, scale: Scale) -> list[Row]:
             for value in LAMBDAS[dataset]
             if not (smoothing and value == chosen)
         ),
+        Row("printed-momentum", printed, has_black_box=True),
         Row("conv4", source(names[0]), is_source=True),
         Row("resnet", source(names[1]), is_source=True),
     ]

@@ -115,11 +115,17 @@ def make_rows(dataset: str, scale: Scale) -> list[Row]:
     def baseline(epochs: int, method: str, **options) -> TrainingConfig:
         return dataclasses.replace(ours.with_method(method, **options), epochs=epochs)
 
+    pgd = {"steps": steps, "step_size": step_size}
+    # Attacked at the full epsilon of MNIST from the first step on, it answers with one class for
+    # longer than the smaller scales last.
+    rise = 0.3 * scale.baseline_epochs if is_mnist and scale.baseline_epochs < 100 else 0.0
+    madry = baseline(scale.baseline_epochs, "pgd", **pgd)
+    madry = dataclasses.replace(madry, epsilon_warmup_epochs=rise)
+
     def source(classifier: str) -> TrainingConfig:
         config = baseline(scale.source_epochs, "standard")
         return dataclasses.replace(config, classifier=classifier)
 
-    pgd = {"steps": steps, "step_size": step_size}
     free = {"replays": 15, "step_size": 0.01} if is_mnist else {"replays": 8}
     if scale.epochs == 1:
         free["replays"] = 3
@@ -129,7 +135,7 @@ def make_rows(dataset: str, scale: Scale) -> list[Row]:
     return [
         Row("ours", ours, has_all_seeds=True, has_black_box=True),
         Row("advtrain", ours.with_method("efgsm", **efgsm)),
-        Row("madry", baseline(scale.baseline_epochs, "pgd", **pgd), has_black_box=True),
+        Row("madry", madry, has_black_box=True),
         Row(
             "trades",
             baseline(scale.baseline_epochs, "trades", beta=beta, **pgd),

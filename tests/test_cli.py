@@ -301,3 +301,18 @@ def test_an_unknown_command_or_a_missing_word_ends_with_status_two(words, capsys
         main(words)
     assert caught.value.code == 2
     assert "usage: keras-efgsm" in capsys.readouterr().err
+
+
+def test_methods_lists_every_method_and_trains_those_asked_for(capsys):
+    assert main(["methods"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in METHODS)
+    words = ["--smoke", "--only", "rec,yopo", "--epochs", "1", "--num-images", "64"]
+    assert main(["methods", *words]) == 0
+    output = capsys.readouterr().out
+    assert "[2/2] yopo" in output
+    assert "1 epoch(s) on 64 images of digits" in output
+
+
+def test_methods_refuses_an_unknown_one(refused):
+    refused("`only` must be one of 'combined'", "methods", "--only", "magic")

@@ -14,14 +14,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 on success, 2 on bad input, 130 when interrupted.
     """
-    from keras_efgsm.cli import evaluate, export, quickstart, train
+    from keras_efgsm.cli import diagnose, evaluate, export, methods, quickstart, report, train
 
     parser = argparse.ArgumentParser(
         prog="keras-efgsm",
         description="Robust training of Keras image classifiers with eFGSM and a re-constructor.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (train, evaluate, export, quickstart):
+    for module in (train, methods, evaluate, diagnose, report, export, quickstart):
         module.add_command(commands)
     options = parser.parse_args(arguments)
     try:

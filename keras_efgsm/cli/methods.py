@@ -68,7 +68,7 @@ def _try_each(options: argparse.Namespace, names: list[str], console: Console) -
     training = training.take(min(options.num_images, len(training)))
     test = load_data(preset.dataset, "test", preset.data_dir)
     table = Table(
-        title=f"{options.epochs} epochs on {len(training)} images of {preset.dataset}, "
+        title=f"{options.epochs} epoch(s) on {len(training)} images of {preset.dataset}, "
         f"epsilon {preset.epsilon:g}, seed {options.seed}"
     )
     table.add_column("method", no_wrap=True)

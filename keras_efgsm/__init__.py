@@ -30,6 +30,7 @@ from keras_efgsm.attacks import (
 from keras_efgsm.callbacks import OverfittingStop, WeightAveraging
 from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import ImageData, load_data, with_sample_ids
+from keras_efgsm.diagnosis import diagnose
 from keras_efgsm.evaluation import (
     ATTACK_SETS,
     Transfer,
@@ -96,6 +97,7 @@ __all__ = [
     "Transfer",
     "WeightAveraging",
     "__version__",
+    "diagnose",
     "digits_classifier",
     "digits_reconstructor",
     "evaluate_robustness",

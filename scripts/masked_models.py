@@ -159,8 +159,8 @@ def add_noise(images):
 
 
 def shift_at_random(images):
-    """Moves the images down by a pixel or not, by chance at every call."""
-    return tf.roll(images, tf.random.uniform((), 0, 2, tf.int32), 1)
+    """Moves the images up or down by a pixel or not at all, by chance at every call."""
+    return tf.roll(images, tf.random.uniform((), -1, 2, tf.int32), 1)
 
 
 def drop_pixels(images):

@@ -24,13 +24,15 @@ def input_gradient(
             float16 network's gradients do not underflow. Defaults to 1.
 
     Returns:
-        `(values, aux, gradient)`.
+        `(values, aux, gradient)`; the gradient is zero where it is not finite.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
         values, aux = function(x)
         target = values * scale
     gradient = tape.gradient(target, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    # A network that saturates may have NaN here; one would be in the image from then on.
+    gradient = tf.where(tf.math.is_finite(gradient), gradient, tf.zeros_like(gradient))
     return values, aux, gradient / scale if scale != 1.0 else gradient
 
 

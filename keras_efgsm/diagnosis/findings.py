@@ -1,0 +1,182 @@
+"""What a diagnosis says: one finding for each sign, and the verdict over them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+SCHEMA = 1
+
+MASKED = "gradients are masked"
+MILD = "mild signs of masking"
+CLEAR = "no sign of masking"
+NOTHING = "nothing to attack"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sign of masking that was looked for.
+
+    Args:
+        name: what the sign is, such as `"black_box_beats_white_box"`.
+        flagged: whether it is there, beyond what chance and an honest model's misses explain.
+        evidence: a plain sentence with the counts.
+        figures: the numbers behind it, ready for JSON; `chance` is the probability that an honest
+            model shows as much.
+        mild: whether it alone is no proof. Defaults to `False`.
+    """
+
+    name: str
+    flagged: bool
+    evidence: str
+    figures: dict[str, Any]
+    mild: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """The finding, ready for JSON."""
+        return {
+            "name": self.name,
+            "flagged": self.flagged,
+            "severity": "mild" if self.mild else "strong",
+            "evidence": self.evidence,
+            "figures": self.figures,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """Whether a model masks its gradients, and the evidence.
+
+    Args:
+        model: what was diagnosed.
+        dataset: name of the data set.
+        epsilon: L-infinity radius in pixels of [0, 1].
+        num_images: how many images were taken.
+        num_correct: how many of them are classified correctly, and were attacked.
+        lowest_accuracy: share of the `num_images` that withstood everything tried at epsilon.
+        findings: one for each sign; none if there was nothing to attack.
+        seed: seed of all noise.
+        versions: versions of the packages that decide a result.
+        hardware: the processor, its cores and the GPUs.
+        seconds: wall-clock time.
+        curves: accuracy by epsilon, iterations and restarts, for the picture.
+        surfaces: `ImageSurface`s for the picture.
+
+    Example:
+
+    ```python
+    diagnosis = diagnose(classifier, (x_test, y_test), 0.3)
+    diagnosis.masked, [finding.name for finding in diagnosis.findings if finding.flagged]
+    ```
+    """
+
+    model: str
+    dataset: str
+    epsilon: float
+    num_images: int
+    num_correct: int
+    lowest_accuracy: float
+    findings: tuple[Finding, ...]
+    seed: int
+    versions: dict[str, str]
+    hardware: str
+    seconds: float
+    curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    surfaces: tuple[Any, ...] = ()
+
+    @property
+    def masked(self) -> bool:
+        """Whether a sign was found that is proof by itself."""
+        return any(finding.flagged and not finding.mild for finding in self.findings)
+
+    @property
+    def verdict(self) -> str:
+        """What the findings come to.
+
+        `"gradients are masked"`, `"mild signs of masking"`, `"no sign of masking"`, or
+        `"nothing to attack"` for a model that does not beat guessing.
+        """
+        if not self.findings:
+            return NOTHING
+        if self.masked:
+            return MASKED
+        return MILD if any(finding.flagged for finding in self.findings) else CLEAR
+
+    @property
+    def advice(self) -> str:
+        """What to believe of the model's robust accuracy, in one or two sentences."""
+        lowest = f"{self.lowest_accuracy:.1%}"
+        if self.verdict == NOTHING:
+            return (
+                f"The model is right on {self.num_correct} of {self.num_images} images, which "
+                "guessing reaches as well."
+            )
+        signs = ", ".join(
+            finding.name.replace("_", " ")
+            for finding in self.findings
+            if finding.flagged and (not finding.mild or not self.masked)
+        )
+        if self.masked:
+            return (
+                f"Signs: {signs}. Believe at most {lowest}, the lowest figure measured here, and "
+                "that only until an attack made for this model has been tried."
+            )
+        doubt = f"Signs that are no proof: {signs}. " if signs else ""
+        return (
+            f"{doubt}The lowest figure over all attacks here, with and without gradients, is "
+            f"{lowest}; a full evaluation (`keras-efgsm evaluate --attacks standard`) may lower it."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The diagnosis without the surfaces, ready for JSON (schema 1)."""
+        return {
+            "schema": SCHEMA,
+            "verdict": self.verdict,
+            "masked": self.masked,
+            "advice": self.advice,
+            "findings": [finding.to_dict() for finding in self.findings],
+            "epsilon": self.epsilon,
+            "num_images": self.num_images,
+            "num_correct": self.num_correct,
+            "lowest_accuracy": self.lowest_accuracy,
+            "seed": self.seed,
+            "dataset": self.dataset,
+            "model": self.model,
+            "curves": self.curves,
+            "versions": dict(self.versions),
+            "hardware": self.hardware,
+            "seconds": self.seconds,
+        }
+
+    def write_json(self, path: str | Path) -> None:
+        """Writes `to_dict()` as JSON; a reader finds the old file or the whole new one.
+
+        Args:
+            path: the file, replaced if it exists; its folder must exist.
+
+        Raises:
+            OSError: if the file cannot be written.
+        """
+        import json
+
+        from keras_efgsm.runs import write_atomically
+
+        write_atomically(Path(path), json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+
+    def table(self) -> Table:
+        """The findings as a `rich` table, headed by the verdict."""
+        table = Table(
+            title=f"{self.model}: {self.verdict}",
+            caption=f"{self.num_correct} of {self.num_images} images of {self.dataset} are "
+            f"classified correctly and were attacked, epsilon {self.epsilon:.4g}, seed "
+            f"{self.seed}, {self.seconds:.0f} s. {self.advice}",
+        )
+        table.add_column("sign of masking")
+        table.add_column("found")
+        table.add_column("evidence", ratio=1)
+        for finding in self.findings:
+            found = ("mild" if finding.mild else "yes") if finding.flagged else "no"
+            style = "bold red" if finding.flagged else None
+            table.add_row(finding.name.replace("_", " "), found, finding.evidence, style=style)
+        return table

@@ -1,0 +1,54 @@
+"""PGD as one graph for every radius, length and start, and gradients that are numbers."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from keras_efgsm.attacks import PGD
+from keras_efgsm.attacks.attack import LogitsFn, still_correct
+from keras_efgsm.noise import Noise
+
+Tensor = Any
+
+
+class _OpenPGD(PGD):
+    """PGD whose options may be tensors, and whose start lies in a ball of its own radius."""
+
+    def start(self, x, noise):
+        shift = self.start_radius * noise.uniform(tuple(x.shape[1:]), -1.0, 1.0)
+        return self.restrict(x + shift, x)
+
+
+def open_pgd(logits_fn: LogitsFn, loss: str, seed: int) -> Any:
+    """PGD whose radius, steps and start are arguments: a curve needs no graph for each point.
+
+    Args:
+        logits_fn: maps images `(B, H, W, C)` to logits `(B, K)`.
+        loss: `"ce"` or `"cw"`.
+        seed: of the random starts.
+
+    Returns:
+        A `tf.function` of images, labels `(B,)`, sample ids `(B,)`, the restart's number, epsilon,
+        steps, step size and the radius of the start; it returns which images `(B,)` hold.
+    """
+
+    def run(x, labels, ids, restart, epsilon, steps, step_size, start_radius):
+        attack = copy.copy(_OpenPGD(epsilon=1.0, loss=loss))
+        attack.epsilon, attack.steps = epsilon, steps
+        attack.step_size, attack.start_radius = step_size, start_radius
+        images = attack.perturb(logits_fn, x, labels, Noise(seed, restart, ids)).images
+        return still_correct(logits_fn(images), labels)
+
+    return tf.function(run, autograph=False)
+
+
+@tf.custom_gradient
+def finite_gradient(images: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """The images themselves; a gradient that is no number is none.
+
+    A saturated model makes zero times infinity of some losses, and one such pixel would spoil the
+    whole search.
+    """
+    return tf.identity(images), lambda up: tf.where(tf.math.is_finite(up), up, tf.zeros_like(up))

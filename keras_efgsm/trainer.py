@@ -1,6 +1,6 @@
 """The Keras model that trains a classifier adversarially through plain `model.fit`."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras import ops
@@ -26,32 +26,13 @@ from keras_efgsm.objectives import (
     ObjectiveResult,
 )
 from keras_efgsm.recent_mean import RecentMean
+from keras_efgsm.training_batch import TrainingBatch, read_batch, read_labels
 from keras_efgsm.training_data import inspect_training_data
 
 Tensor = Any
 
 # Keeps the input gradients of a float16 network, often below 1e-5, out of its subnormal range.
 _FLOAT16_GRADIENT_SCALE = 1024.0
-
-
-class TrainingBatch(NamedTuple):
-    """A batch as the training step sees it.
-
-    Attributes:
-        x: clean images `(B, H, W, C)`, float32.
-        ids: sample ids `(B,)`, int32.
-        y: labels as they came, for compiled metrics.
-        labels: true classes `(B,)`, int32.
-        probabilities: class probabilities `(B, K)`, not smoothed.
-        sample_weight: weights `(B,)` or None.
-    """
-
-    x: Tensor
-    ids: Tensor
-    y: Tensor
-    labels: Tensor
-    probabilities: Tensor
-    sample_weight: Tensor | None
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
@@ -194,9 +175,8 @@ class AdversarialTrainer(TrainStep, keras.Model):
         """
         if not self.attack.uses_momentum or self.momentum is not None:
             return
-        by_position = self.attack.momentum_of == "position"
         self.momentum = SampleMomentum(
-            self.attack.largest_batch if by_position else self.num_samples or num_samples,
+            self.attack.momentum_rows(self.num_samples or num_samples),
             self.attack.momentum_shape(self.classifier.input_shape[1:]),
             self.momentum_dtype,
             limit=self.attack.momentum_limit,
@@ -214,27 +194,7 @@ class AdversarialTrainer(TrainStep, keras.Model):
 
     def unpack_training_batch(self, data: Any) -> TrainingBatch:
         """Splits what `fit` hands over into images, ids, labels and weights."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        images = x["image"] if isinstance(x, dict) else x
-        if isinstance(x, dict):
-            ids = ops.cast(x["id"], "int32")
-        elif self.needs_ids:
-            raise ValueError(
-                "Per-sample momentum needs sample ids: pass arrays to `fit`, or wrap the dataset "
-                f"with `with_sample_ids`. Received: a batch of type {type(x).__name__} without ids"
-            )
-        else:
-            ids = ops.arange(ops.shape(images)[0], dtype="int32")
-        labels, probabilities = self._read_labels(y)
-        return TrainingBatch(
-            ops.cast(images, "float32"), ids, y, labels, probabilities, sample_weight
-        )
-
-    def _read_labels(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        if len(y.shape) == 2 and y.shape[-1] == self.num_classes and self.num_classes > 1:
-            return ops.argmax(y, axis=-1), ops.cast(y, "float32")
-        labels = ops.cast(ops.reshape(y, (-1,)), "int32")
-        return labels, ops.one_hot(labels, self.num_classes, dtype="float32")
+        return read_batch(data, self.num_classes, needs_ids=self.needs_ids)
 
     @property
     def needs_ids(self) -> bool:
@@ -358,7 +318,7 @@ class AdversarialTrainer(TrainStep, keras.Model):
     def test_step(self, data: Any) -> dict:
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         logits = ops.cast(self(x, training=False), "float32")
-        labels, probabilities = self._read_labels(y)
+        labels, probabilities = read_labels(y, self.num_classes)
         loss = keras.losses.CategoricalCrossentropy(from_logits=True)(
             probabilities, logits, sample_weight=sample_weight
         )

@@ -135,6 +135,10 @@ class Attack:
         """Shape of one sample's momentum. Defaults to that of its image."""
         return tuple(image_shape)
 
+    def momentum_rows(self, num_samples: int) -> int:
+        """How many entries the momentum has. Defaults to one for each training sample."""
+        return num_samples
+
     def initial_momentum(self, x: Tensor) -> Tensor:
         """The momentum of samples not seen before: zeros."""
         return keras.ops.zeros((x.shape[0], *self.momentum_shape(x.shape[1:])), dtype="float32")

@@ -59,6 +59,9 @@ class FreeReplay(GradientSignAttack):
         self.replays = check_count(replays, "replays")
         self.largest_batch = check_count(largest_batch, "largest_batch")
 
+    def momentum_rows(self, num_samples):
+        return self.largest_batch
+
     def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
         images = x if momentum is None else self._images(x, momentum)
         for _ in range(self.replays):

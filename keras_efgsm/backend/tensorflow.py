@@ -119,7 +119,7 @@ class TrainStep:
 
     def train_step(self, data: Any) -> dict:
         batch = self.unpack_training_batch(data)
-        if self.attack_now().makes_updates:
+        if self.attack.makes_updates:
             perturbed, result = self.attack_now().replay(self, batch)
         else:
             perturbed = self.perturb(batch)

@@ -1,0 +1,63 @@
+"""A batch of training data, from whatever form `fit` hands over."""
+
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+
+class TrainingBatch(NamedTuple):
+    """A batch as the training step sees it.
+
+    Attributes:
+        x: clean images `(B, H, W, C)`, float32.
+        ids: sample ids `(B,)`, int32.
+        y: labels as they came, for compiled metrics.
+        labels: true classes `(B,)`, int32.
+        probabilities: class probabilities `(B, K)`, not smoothed.
+        sample_weight: weights `(B,)` or None.
+    """
+
+    x: Tensor
+    ids: Tensor
+    y: Tensor
+    labels: Tensor
+    probabilities: Tensor
+    sample_weight: Tensor | None
+
+
+def read_batch(data: Any, num_classes: int, *, needs_ids: bool) -> TrainingBatch:
+    """Splits what `fit` hands to a training step into images, ids, labels and weights.
+
+    Args:
+        data: `(x, y)` or `(x, y, sample_weight)`; x images or `{"image": ..., "id": ...}`.
+        num_classes: the number K of classes.
+        needs_ids: whether sample ids are asked for; otherwise those of a batch without are the
+            positions in it.
+
+    Raises:
+        ValueError: if ids are asked for and missing.
+    """
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    images = x["image"] if isinstance(x, dict) else x
+    if isinstance(x, dict):
+        ids = ops.cast(x["id"], "int32")
+    elif needs_ids:
+        raise ValueError(
+            "Per-sample momentum needs sample ids: pass arrays to `fit`, or wrap the dataset "
+            f"with `with_sample_ids`. Received: a batch of type {type(x).__name__} without ids"
+        )
+    else:
+        ids = ops.arange(ops.shape(images)[0], dtype="int32")
+    labels, probabilities = read_labels(y, num_classes)
+    return TrainingBatch(ops.cast(images, "float32"), ids, y, labels, probabilities, sample_weight)
+
+
+def read_labels(y: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    """True classes `(B,)` and class probabilities `(B, K)` of integer or one-hot labels."""
+    if len(y.shape) == 2 and y.shape[-1] == num_classes and num_classes > 1:
+        return ops.argmax(y, axis=-1), ops.cast(y, "float32")
+    labels = ops.cast(ops.reshape(y, (-1,)), "int32")
+    return labels, ops.one_hot(labels, num_classes, dtype="float32")

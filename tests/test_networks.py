@@ -9,11 +9,16 @@ from keras_efgsm.classifiers import check_classifier, check_reconstructor, uses_
 from keras_efgsm.networks import (
     CLASSIFIERS,
     RECONSTRUCTORS,
+    cifar10_conv4,
+    cifar10_resnet,
+    cifar10_small_reconstructor,
     digits_classifier,
     digits_reconstructor,
     mnist_classifier,
     mnist_paper_classifier,
     mnist_reconstructor,
+    mnist_resnet,
+    resnet,
 )
 from keras_efgsm.networks.subpixel import depth_to_space, space_to_depth
 
@@ -23,6 +28,10 @@ SHAPES = {
     mnist_reconstructor: (28, 28, 1),
     digits_classifier: (8, 8, 1),
     digits_reconstructor: (8, 8, 1),
+    mnist_resnet: (28, 28, 1),
+    cifar10_resnet: (32, 32, 3),
+    cifar10_conv4: (32, 32, 3),
+    cifar10_small_reconstructor: (32, 32, 3),
 }
 by_name = {"ids": lambda value: getattr(value, "__name__", str(value))}
 
@@ -45,6 +54,7 @@ def multiply_adds(model):
         (mnist_paper_classifier, 210_650),
         (mnist_reconstructor, 258_152),
         (digits_classifier, 76_522),
+        (cifar10_conv4, 1_116_970),
     ],
     **by_name,
 )
@@ -95,7 +105,16 @@ def test_space_to_depth_and_depth_to_space_undo_each_other():
 
 @pytest.mark.parametrize("num_classes", [10, 3])
 @pytest.mark.parametrize(
-    "build", [mnist_classifier, mnist_paper_classifier, digits_classifier], **by_name
+    "build",
+    [
+        mnist_classifier,
+        mnist_paper_classifier,
+        digits_classifier,
+        mnist_resnet,
+        cifar10_resnet,
+        cifar10_conv4,
+    ],
+    **by_name,
 )
 def test_classifiers_map_images_to_logits(build, num_classes):
     keras.utils.set_random_seed(0)
@@ -110,7 +129,9 @@ def test_classifiers_map_images_to_logits(build, num_classes):
 
 
 @pytest.mark.parametrize("num_classes", [10, 3])
-@pytest.mark.parametrize("build", [mnist_reconstructor, digits_reconstructor], **by_name)
+@pytest.mark.parametrize(
+    "build", [mnist_reconstructor, digits_reconstructor, cifar10_small_reconstructor], **by_name
+)
 def test_reconstructors_map_probabilities_to_images_in_0_to_1(build, num_classes):
     keras.utils.set_random_seed(0)
     model = build(num_classes)
@@ -128,10 +149,25 @@ def test_networks_have_names_and_take_others(build):
 
 
 def test_classifiers_and_reconstructors_of_a_name_fit_together():
-    assert set(RECONSTRUCTORS) <= set(CLASSIFIERS)
+    classifiers = {"cifar10-small": "cifar10-conv4"}
     for name, build in RECONSTRUCTORS.items():
-        check_reconstructor(build(), CLASSIFIERS[name](), 10)
+        check_reconstructor(build(), CLASSIFIERS[classifiers.get(name, name)](), 10)
     check_reconstructor(mnist_reconstructor(), CLASSIFIERS["mnist-paper"](), 10)
+
+
+@pytest.mark.parametrize("depth", [8, 20, 56])
+def test_a_residual_network_has_the_layers_its_depth_says(depth):
+    model = resnet((16, 16, 3), depth=depth)
+    kernels = [w for w in model.trainable_weights if len(w.shape) in (2, 4)]
+    shortcuts = [w for w in kernels if w.shape[:2] == (1, 1)]
+    # The shortcuts of the second and third group are not counted among the layers.
+    assert len(kernels) - len(shortcuts) == depth
+    assert len(shortcuts) == 2
+
+
+def test_a_residual_network_of_another_depth_is_refused():
+    with pytest.raises(ValueError, match="6 n \\+ 2.*Received: depth=9"):
+        resnet((16, 16, 3), depth=9)
 
 
 def flat(*rest, shape=(4, 4, 1)):

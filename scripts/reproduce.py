@@ -23,6 +23,7 @@ from reproduction.measuring import (
     COMPARED,
     SOURCES,
     Measurements,
+    key_of,
     measure_curves,
     measure_high_risk,
     measure_row,
@@ -31,7 +32,7 @@ from reproduction.measuring import (
 from reproduction.plots import draw_curves
 from reproduction.rows import SCALES, base_config, make_rows
 from reproduction.tables import page
-from reproduction.training import load_both, train_rows
+from reproduction.training import load_both, plan_rows, train_rows
 
 
 def reproduce(
@@ -40,11 +41,15 @@ def reproduce(
     """Trains, measures, and writes the results folder."""
     scale, config = SCALES[scale_name], base_config(dataset)
     data = load_both(config.dataset, scale)
-    trained = train_rows(make_rows(dataset, scale), scale, runs, data, console)
+    # Before hours of training: are the folders those of this configuration?
+    trained = plan_rows(make_rows(dataset, scale), scale, runs)
+    measurements = Measurements(out, console)
+    for one in trained:
+        measurements.stored(one.name, key_of(one, scale))
+    out.mkdir(parents=True, exist_ok=True)
+    train_rows(trained, data, console)
     if only_train:
         return
-    out.mkdir(parents=True, exist_ok=True)
-    measurements = Measurements(out, console)
     first = {one.row.name: one for one in reversed(trained)}
     results: dict[str, list] = {}
     for one in trained:

@@ -183,19 +183,22 @@ def draw(results: dict[str, Any], path: Path, title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(9, 5), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    styles = ("-", "--", ":")
-    for number, (name, result) in enumerate(results.items()):
-        points = [(p["seconds"], 100 * p["robust_accuracy"]) for p in result["points"]]
-        axes.plot(*zip(*points, strict=True), styles[number // 8 % 3], marker="o", label=name)
-    axes.set_xscale("log")
-    axes.set_xlabel("training seconds (logarithmic)")
+    styles, markers = ("-", "--", ":"), "osv^D<>P*X"
+    # In the order of the curves' ends, so that the legend reads as the plot does.
+    order = sorted(results, key=lambda name: -results[name]["points"][-1]["robust_accuracy"])
+    for number, name in enumerate(order):
+        points = [(p["seconds"], 100 * p["robust_accuracy"]) for p in results[name]["points"]]
+        style = styles[number // 10 % 3] + markers[number % len(markers)]
+        axes.plot(*zip(*points, strict=True), style, color=f"C{number % 10}", label=name)
+    axes.set_xlabel("training seconds")
+    axes.set_xlim(left=0)
     axes.set_ylabel("robust accuracy (adp), %")
     axes.set_ylim(-2, 100)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", ncols=2)
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.set_title(title, fontsize="medium")
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ sys.path.insert(0, str(SCRIPTS))
 from reproduction import paper  # noqa: E402
 from reproduction.measuring import COMPARED, SOURCES, Measurements  # noqa: E402
 from reproduction.rows import LAMBDAS, SCALES, lambda_row, make_rows  # noqa: E402
+from reproduction.training import plan_rows  # noqa: E402
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -43,10 +45,10 @@ def test_the_rows_differ_in_what_their_tables_say():
     assert {rows[name].classifier for name in tested} == {"mnist"}
 
 
-def test_only_the_papers_method_has_several_seeds():
+def test_only_the_papers_method_with_and_without_reconstructor_has_several_seeds():
     scale = SCALES["small"]
     seeds = {row.name: row.seeds(scale) for row in make_rows("mnist", scale)}
-    assert seeds.pop("ours") == (0, 1, 2)
+    assert seeds.pop("ours") == seeds.pop("advtrain") == (0, 1, 2)
     assert set(seeds.values()) == {(0,)}
 
 
@@ -91,16 +93,24 @@ def test_the_smoke_scale_runs_every_row_and_a_second_call_makes_nothing_anew(tmp
     assert "training" not in done.stdout.split("The paper's tables")[0]
 
 
-def test_a_results_folder_of_another_configuration_is_refused_in_one_line(tmp_path):
-    from keras_efgsm.data import load_digits
-    from reproduction.training import train_rows
-
+def test_folders_of_another_configuration_are_refused_before_any_training(tmp_path):
     scale = SCALES["smoke"]
     (row,) = (row for row in make_rows("mnist", scale) if row.name == "rec")
-    folder = tmp_path / "rec-seed0"
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-    data = (load_digits("train"), load_digits("test"))
-    with pytest.raises(ValueError, match="Received"):
-        train_rows([row], scale, tmp_path, data, Console(quiet=True))
-    assert [p.name for p in folder.iterdir()] == ["config.json"]
+    (planned,) = plan_rows([row], scale, tmp_path)
+    other = dataclasses.replace(planned.config, epochs=7)
+    planned.folder.prepare(other, resume=False)
+    with pytest.raises(ValueError, match=r"another configuration.*Received: .*rec-seed0"):
+        plan_rows([row], scale, tmp_path)
+    assert planned.folder.read_config() == other
+
+
+@pytest.mark.usefixtures("needs_mnist")
+def test_the_script_tells_of_a_results_folder_of_another_configuration_in_one_line(tmp_path):
+    (tmp_path / "ours-seed0.json").write_text(json.dumps({"key": {"epochs": 3}, "result": {}}))
+    words = [sys.executable, SCRIPTS / "reproduce.py", "--scale", "smoke", "--out", tmp_path]
+    words += ["--runs", tmp_path / "runs"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("reproduce: "))
+    assert "results of another configuration" in line
+    assert [p.name for p in tmp_path.iterdir()] == ["ours-seed0.json"]

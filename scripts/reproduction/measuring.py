@@ -44,6 +44,29 @@ class Measurements:
         self.folder = folder
         self.console = console
 
+    def stored(self, name: str, key: dict[str, Any]) -> dict[str, Any] | None:
+        """The measurement of a name, None if there is none.
+
+        Raises:
+            ValueError: if the folder holds a measurement of something else under this name.
+        """
+        path = self.folder / f"{name}.json"
+        if not path.exists():
+            return None
+        try:
+            found = json.loads(path.read_text())
+            result = found["result"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"The results folder holds a damaged file; remove it. Received: {path}"
+            ) from error
+        if found["key"] != key:
+            raise ValueError(
+                "The results folder holds results of another configuration; give another --out, or "
+                f"remove this file. Received: {path}"
+            )
+        return result
+
     def get(self, name: str, key: dict[str, Any], measure: Callable[[], dict]) -> dict[str, Any]:
         """The measurement of a name.
 
@@ -55,25 +78,20 @@ class Measurements:
         Raises:
             ValueError: if the folder holds a measurement of something else under this name.
         """
-        path = self.folder / f"{name}.json"
-        if path.exists():
-            stored = json.loads(path.read_text())
-            if stored["key"] != key:
-                raise ValueError(
-                    "The results folder holds results of another configuration; give another "
-                    f"--out, or remove this file. Received: {path}"
-                )
-            return stored["result"]
+        result = self.stored(name, key)
+        if result is not None:
+            return result
         self.console.print(f"measuring {name}", soft_wrap=True)
         result = measure()
         facts = {"key": key, "hardware": hardware(), "versions": versions(), "result": result}
+        path = self.folder / f"{name}.json"
         write_atomically(path, json.dumps(facts, indent=2) + "\n")
         return result
 
 
 def key_of(trained: TrainedRow, scale: Scale) -> dict[str, Any]:
     """What the measurements of a row depend on, but for the machine."""
-    config = trained.folder.read_config().to_dict()
+    config = trained.config.to_dict()
     config.pop("data_dir")
     return {"config": config, "test_images": scale.test_images, "steps": scale.steps}
 

@@ -39,7 +39,7 @@ class Scale:
 
 
 SCALES = {
-    "smoke": Scale(1, 1, 1, 1, (0,), 512, 32, 5, 2, 16, 20),
+    "smoke": Scale(1, 1, 1, 1, (0,), 512, 64, 5, 2, 64, 20),
     "small": Scale(10, 4, 4, 5, (0, 1, 2), None, 1000, 100, 9, 200, 1000),
     "paper": Scale(40, 100, 37, 40, (0, 1, 2), None, 10_000, 100, 9, 1000, 5000),
 }
@@ -134,7 +134,7 @@ def make_rows(dataset: str, scale: Scale) -> list[Row]:
     names = ("mnist-paper", "mnist-resnet") if is_mnist else ("cifar10-conv4", "cifar10-resnet")
     return [
         Row("ours", ours, has_all_seeds=True, has_black_box=True),
-        Row("advtrain", ours.with_method("efgsm", **efgsm)),
+        Row("advtrain", ours.with_method("efgsm", **efgsm), has_all_seeds=True),
         Row("madry", madry, has_black_box=True),
         Row(
             "trades",

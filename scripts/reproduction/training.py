@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData, load_data
 from keras_efgsm.runs import RunFolder
 from keras_efgsm.training import train
@@ -28,6 +29,11 @@ class TrainedRow:
     folder: RunFolder
 
     @property
+    def config(self) -> TrainingConfig:
+        """How it is trained."""
+        return dataclasses.replace(self.row.config, seed=self.seed)
+
+    @property
     def name(self) -> str:
         """As its results are called."""
         return f"{self.row.name}-seed{self.seed}"
@@ -45,25 +51,36 @@ def load_both(dataset: str, scale: Scale) -> tuple[ImageData, ImageData]:
     return training, test
 
 
-def train_rows(
-    rows: list[Row], scale: Scale, runs: Path, data: tuple[ImageData, ImageData], console: Console
-) -> list[TrainedRow]:
-    """Trains what is not trained yet; an interrupted run is resumed at its last whole epoch.
+def plan_rows(rows: list[Row], scale: Scale, runs: Path) -> list[TrainedRow]:
+    """The rows with their seeds and run folders, before anything is trained.
 
     Raises:
-        ValueError: if a run folder holds a run of another configuration.
+        ValueError: if a folder holds a run of another configuration.
     """
-    trained = []
-    planned = [(row, seed) for row in rows for seed in row.seeds(scale)]
-    for number, (row, seed) in enumerate(planned, 1):
-        one = TrainedRow(row, seed, RunFolder(runs / f"{row.name}-seed{seed}"))
-        trained.append(one)
-        config = dataclasses.replace(row.config, seed=seed)
-        if one.folder.metrics.exists() and one.folder.read_config() == config:
+    planned = [
+        TrainedRow(row, seed, RunFolder(runs / f"{row.name}-seed{seed}"))
+        for row in rows
+        for seed in row.seeds(scale)
+    ]
+    for one in planned:
+        if one.folder.config.exists() and one.folder.read_config() != one.config:
+            raise ValueError(
+                "The run folder holds a run of another configuration; give other --runs, or "
+                f"remove it. Received: {one.folder.path}"
+            )
+    return planned
+
+
+def train_rows(
+    planned: list[TrainedRow], data: tuple[ImageData, ImageData], console: Console
+) -> None:
+    """Trains what is not trained yet; an interrupted run is resumed at its last whole epoch."""
+    for number, one in enumerate(planned, 1):
+        if one.folder.metrics.exists():
             continue
-        console.print(f"[{number}/{len(planned)}] training {one.name}: {config.method}")
+        console.print(f"[{number}/{len(planned)}] training {one.name}: {one.config.method}")
         result = train(
-            config,
+            one.config,
             one.folder.path,
             resume=one.folder.config.exists(),
             train_data=data[0],
@@ -74,4 +91,3 @@ def train_rows(
             f"    natural {result.metrics['natural_accuracy']:.2%}, "
             f"{result.metrics['training_seconds']:.0f} s"
         )
-    return trained

@@ -91,13 +91,15 @@ def _example(example: dict[str, Any], measured: dict[str, Any]) -> Html:
         seen = example[kind]
         alt = f"{kind} image of class {truth}, predicted {name(seen['predicted'])}"
         told = joined(name(seen["predicted"]), element("br"), percent(seen["probability"]))
-        parts.append(_tile(kind, seen["png"], alt, example, told))
+        # Short: four tiles and their labels share the width of a phone.
+        label = "clean" if kind == "clean" else "attacked"
+        parts.append(_tile(label, seen["png"], alt, example, told))
     change = number(example["largest_change"])
     alt = f"perturbation of an image of class {truth}, at most {change} a pixel"
-    parts.append(_tile("perturbation", example["perturbation"]["png"], alt, example, f"≤ {change}"))
+    parts.append(_tile("change", example["perturbation"]["png"], alt, example, f"≤ {change}"))
     if example["reconstruction"]:
         alt = f"reconstruction from the adversarial image of class {truth}"
-        parts.append(_tile("reconstruction", example["reconstruction"]["png"], alt, example, None))
+        parts.append(_tile("rebuilt", example["reconstruction"]["png"], alt, example, None))
     turned = example["adversarial"]["predicted"] != example["label"]
     outcome = f"turned to {name(example['adversarial']['predicted'])}" if turned else "withstood"
     return element(
@@ -107,7 +109,7 @@ def _example(example: dict[str, Any], measured: dict[str, Any]) -> Html:
     )
 
 
-def _tile(kind: str, png: str, alt: str, example: dict[str, Any], told: Any) -> Html:
+def _tile(label: str, png: str, alt: str, example: dict[str, Any], told: Any) -> Html:
     height, width = example["size"]
     image = element(
         "img",
@@ -117,7 +119,7 @@ def _tile(kind: str, png: str, alt: str, example: dict[str, Any], told: Any) -> 
         height=height,
         class_="tiny" if max(height, width) < 64 else None,
     )
-    return element("div", image, element("b", kind), told)
+    return element("div", image, element("b", label), told)
 
 
 def confusion_section(run: ReportedRun) -> Html | None:

@@ -192,7 +192,9 @@ def _diagnosis(run: ReportedRun) -> Html | None:
     rows = []
     for finding in findings if isinstance(findings, list) else []:
         if isinstance(finding, dict):
-            rest = {k: v for k, v in finding.items() if k not in _SAID_OR_LONG}
+            # How strong a sign would have been is of no interest where there is none.
+            said = _SAID_OR_LONG if finding.get("flagged") is True else (*_SAID_OR_LONG, "severity")
+            rest = {k: v for k, v in finding.items() if k not in said}
             evidence = [told(finding.get("evidence")), told(rest)]
             rows.append(
                 [

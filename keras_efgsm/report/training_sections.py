@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from keras_efgsm.memory import format_bytes
 from keras_efgsm.report.charts import Line, line_chart
 from keras_efgsm.report.markup import (
     Html,
@@ -79,7 +80,7 @@ def training_section(run: ReportedRun) -> Html:
         *((f"parameters, {name}", number(count)) for name, count in parameters.items() if count),
         (
             "momentum memory",
-            number(momentum / 1e3, "kB") if is_number(momentum) and momentum else None,
+            format_bytes(momentum) if is_number(momentum) and momentum else None,
         ),
         ("natural accuracy at the end", percent(metrics.get("natural_accuracy"))),
         ("images of that", number(metrics.get("test_images"))),

@@ -133,7 +133,8 @@ class RunFolder:
             ValueError: if the file is damaged.
             OSError: if it cannot be read.
         """
-        with open(self.history, newline="") as file:
+        with open(self.history, newline="", encoding="utf-8") as file:
+            # A column that began in a later epoch is empty before.
             return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:

@@ -358,4 +358,4 @@ def test_bad_input_is_one_line_with_status_2_and_overwrites_nothing(
 def test_figures_that_could_not_be_written_are_refused_before_the_work(place, tmp_path, capsys):
     target = tmp_path / "missing" / "report.json"
     assert command(place / "twin.keras", "--json", target) == 2
-    assert "must lie in a folder that exists" in capsys.readouterr().err
+    assert "must be a file in a folder that exists" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from keras_efgsm.cli.subject import add_subject, read_subject, target_file
 from keras_efgsm.runs import RunFolder
 
 _DEFAULT_ATTACKS = {"native": "adp", "cleverhans": "pgd-ce,pgd-cw"}
@@ -20,11 +21,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         description="Measure a run folder, a .keras file, an exported SavedModel version folder "
         "or a .tflite file. Interrupted and called again, it goes on after the last batch.",
     )
-    parser.add_argument("path")
-    parser.add_argument("--dataset", help="as for train; default: that of the run")
-    parser.add_argument("--data-dir", help="where prepared tfds data sets lie")
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--epsilon", type=float, help="default: that of the run")
+    add_subject(parser)
     parser.add_argument(
         "--attacks",
         help="standard (AutoAttack), adp (APGD-CE and APGD-T), quick, black-box; or names of "
@@ -64,33 +61,21 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Evaluates, prints the table and writes the JSON."""
-    from keras_efgsm.checks import check_epsilon
-    from keras_efgsm.data import load_data
-    from keras_efgsm.evaluation import ATTACK_SETS, evaluate_robustness, load_classifier
+    from keras_efgsm.evaluation import ATTACK_SETS, evaluate_robustness
 
-    path = Path(options.path)
-    # First, so that a missing path is what is complained of.
-    model = load_classifier(path)
-    folder = RunFolder(path)
-    config = folder.read_config() if folder.config.exists() else None
-    dataset = _given("dataset", options.dataset, config, path)
-    epsilon = check_epsilon(_given("epsilon", options.epsilon, config, path))
-    data_dir = options.data_dir or (config.data_dir if config else None)
+    subject = read_subject(options)
     names = _names(options)
-    attacks = _attacks(options, names, epsilon, model)
+    attacks = _attacks(options, names, subject.epsilon, subject.model)
     cascade = names in ATTACK_SETS if options.cascade is None else options.cascade
-    target = Path(options.json) if options.json else folder.evaluation if config else None
-    if target is not None and not target.absolute().parent.is_dir():
-        raise ValueError(
-            f"`--json` must lie in a folder that exists. Received: json={str(target)!r}"
-        )
+    default = RunFolder(options.path).evaluation if subject.config else None
+    target = target_file("json", options.json, default)
     state = Path(options.state) if options.state else None
     if state is None and target is not None and options.engine == "native":
         state = target.with_suffix(".partial.npz")
     try:
         report = evaluate_robustness(
-            model,
-            load_data(dataset, options.split, data_dir),
+            subject.model,
+            subject.load_data(),
             attacks,
             cascade=cascade,
             engine=options.engine,
@@ -142,14 +127,3 @@ def _attacks(options: argparse.Namespace, names: str, epsilon: float, model: Any
     source = load_classifier(options.transfer_from)
     own = [a for a in attacks if model.differentiable or not a.needs_gradient]
     return own + [Transfer(attack, source) for attack in attacks if attack.needs_gradient]
-
-
-def _given(name, value, config, path):
-    if value is not None:
-        return value
-    if config is not None:
-        return getattr(config, name)
-    raise ValueError(
-        f"`--{name}` must be given for a model that is no run folder. "
-        f"Received: {name}=None, path={str(path)!r}"
-    )

@@ -112,7 +112,7 @@ def read_run(path: str | Path, name: str | None = None) -> ReportedRun:
         config=config,
         metrics=metrics,
         evaluation=evaluation,
-        history=_read_history(folder.history, received),
+        history=_read_history(folder, received),
         diagnosis=diagnosis,
     )
 
@@ -157,13 +157,9 @@ def _check_evaluation(evaluation: dict[str, Any], advice: str) -> None:
     )
 
 
-def _read_history(path: Path, received: str) -> list[dict[str, float]]:
-    if not path.exists():
-        return []
+def _read_history(folder: RunFolder, received: str) -> list[dict[str, float]]:
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            # A column that began in a later epoch is empty before.
-            return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+        return folder.read_history() if folder.history.exists() else []
     except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
         raise ValueError(
             f"history.csv must hold one line of numbers per epoch ({error}). {received}"

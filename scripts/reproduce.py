@@ -32,6 +32,7 @@ from reproduction.measuring import (
 from reproduction.plots import draw_curves
 from reproduction.rows import SCALES, base_config, make_rows
 from reproduction.tables import page
+from reproduction.timing import time_own_networks
 from reproduction.training import load_both, plan_rows, train_rows
 
 
@@ -42,7 +43,8 @@ def reproduce(
     scale, config = SCALES[scale_name], base_config(dataset)
     data = load_both(config.dataset, scale)
     # Before hours of training: are the folders those of this configuration?
-    trained = plan_rows(make_rows(dataset, scale), scale, runs)
+    rows = make_rows(dataset, scale)
+    trained = plan_rows(rows, scale, runs)
     measurements = Measurements(out, console)
     for one in trained:
         measurements.stored(one.name, key_of(one, scale))
@@ -63,6 +65,7 @@ def reproduce(
     sources = [first[name] for name in SOURCES]
     transfer = measure_transfer(measurements, first["ours"], sources, data[1], scale)
     high_risk = measure_high_risk(measurements, first["ours"], data[1], scale)
+    timed = time_own_networks(measurements, rows, data[0], dataset, scale.timed_steps)
     for kind, number in (("iterations", 2), ("epsilons", 3)):
         title = f"Figure {number}: {data[1].name}, {scale.curve_images} images, seed 0"
         path = out / f"figure{number}.png"
@@ -77,7 +80,7 @@ def reproduce(
         "hardware": hardware(),
         "versions": versions(),
     }
-    text = page(dataset, scale_name, scale, results, transfer, high_risk, facts)
+    text = page(dataset, scale_name, scale, results, transfer, high_risk, timed, facts)
     write_atomically(out / "README.md", text)
     console.print(Markdown(text))
     console.print(f"results: {out}", soft_wrap=True)

@@ -15,9 +15,11 @@ from keras_efgsm.networks import (
     digits_classifier,
     digits_reconstructor,
     mnist_classifier,
+    mnist_madry_classifier,
     mnist_paper_classifier,
     mnist_reconstructor,
     mnist_resnet,
+    mnist_trades_classifier,
     resnet,
 )
 from keras_efgsm.networks.subpixel import depth_to_space, space_to_depth
@@ -28,6 +30,8 @@ SHAPES = {
     mnist_reconstructor: (28, 28, 1),
     digits_classifier: (8, 8, 1),
     digits_reconstructor: (8, 8, 1),
+    mnist_madry_classifier: (28, 28, 1),
+    mnist_trades_classifier: (28, 28, 1),
     mnist_resnet: (28, 28, 1),
     cifar10_resnet: (32, 32, 3),
     cifar10_conv4: (32, 32, 3),
@@ -55,6 +59,8 @@ def multiply_adds(model):
         (mnist_reconstructor, 258_152),
         (digits_classifier, 76_522),
         (cifar10_conv4, 1_116_970),
+        (mnist_madry_classifier, 3_274_634),
+        (mnist_trades_classifier, 312_202),
     ],
     **by_name,
 )
@@ -110,6 +116,8 @@ def test_space_to_depth_and_depth_to_space_undo_each_other():
         mnist_classifier,
         mnist_paper_classifier,
         digits_classifier,
+        mnist_madry_classifier,
+        mnist_trades_classifier,
         mnist_resnet,
         cifar10_resnet,
         cifar10_conv4,

@@ -4,8 +4,10 @@ from keras_efgsm.networks.cifar10 import cifar10_conv4, cifar10_small_reconstruc
 from keras_efgsm.networks.digits import digits_classifier, digits_reconstructor
 from keras_efgsm.networks.mnist import (
     mnist_classifier,
+    mnist_madry_classifier,
     mnist_paper_classifier,
     mnist_reconstructor,
+    mnist_trades_classifier,
 )
 from keras_efgsm.networks.residual import cifar10_resnet, mnist_resnet, resnet
 
@@ -14,6 +16,8 @@ CLASSIFIERS = {
     "digits": digits_classifier,
     "mnist": mnist_classifier,
     "mnist-paper": mnist_paper_classifier,
+    "mnist-madry": mnist_madry_classifier,
+    "mnist-trades": mnist_trades_classifier,
     "mnist-resnet": mnist_resnet,
     "cifar10-conv4": cifar10_conv4,
     "cifar10-resnet": cifar10_resnet,
@@ -33,8 +37,10 @@ __all__ = [
     "digits_classifier",
     "digits_reconstructor",
     "mnist_classifier",
+    "mnist_madry_classifier",
     "mnist_paper_classifier",
     "mnist_reconstructor",
     "mnist_resnet",
+    "mnist_trades_classifier",
     "resnet",
 ]

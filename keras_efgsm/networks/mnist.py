@@ -68,6 +68,68 @@ def mnist_paper_classifier(
     return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=name)
 
 
+def mnist_madry_classifier(
+    num_classes: int = 10, name: str = "mnist_madry_classifier"
+) -> keras.Model:
+    """The MNIST classifier of Madry et al., 2018: 3,274,634 parameters.
+
+    5x5 convolutions 32, pool, 64, pool, dense 1024, logits.
+
+    Args:
+        num_classes: number of logits K. Defaults to 10.
+        name: name of the model.
+
+    Returns:
+        A model from images `(B, 28, 28, 1)` in [0, 1] to logits `(B, K)`.
+
+    Example:
+
+    ```python
+    logits = mnist_madry_classifier()(images)
+    ```
+    """
+    inputs = keras.Input((28, 28, 1), name="image")
+    x = inputs
+    for channels in (32, 64):
+        x = layers.Conv2D(channels, 5, padding="same", activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.Dense(1024, activation="relu")(layers.Flatten()(x))
+    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=name)
+
+
+def mnist_trades_classifier(
+    num_classes: int = 10, name: str = "mnist_trades_classifier"
+) -> keras.Model:
+    """The MNIST classifier of TRADES (Zhang et al., 2019): 312,202 parameters.
+
+    3x3 convolutions without padding 32, 32, pool, 64, 64, pool, dense 200, 200, logits. Dropout,
+    which the published one has before its second dense layer, is left out.
+
+    Args:
+        num_classes: number of logits K. Defaults to 10.
+        name: name of the model.
+
+    Returns:
+        A model from images `(B, 28, 28, 1)` in [0, 1] to logits `(B, K)`.
+
+    Example:
+
+    ```python
+    logits = mnist_trades_classifier()(images)
+    ```
+    """
+    inputs = keras.Input((28, 28, 1), name="image")
+    x = inputs
+    for channels in (32, 64):
+        x = layers.Conv2D(channels, 3, activation="relu")(x)
+        x = layers.Conv2D(channels, 3, activation="relu")(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.Flatten()(x)
+    for _ in range(2):
+        x = layers.Dense(200, activation="relu")(x)
+    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=name)
+
+
 def mnist_reconstructor(num_classes: int = 10, name: str = "mnist_reconstructor") -> keras.Model:
     """The paper's re-constructor: two dense and three transposed convolutional layers, 0.26 M.
 

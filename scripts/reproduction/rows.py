@@ -22,6 +22,7 @@ class Scale:
         steps: of the adaptive attacks and of PGD.
         targets: of the targeted attack.
         curve_images: test images of the curves of figures 2 and 3.
+        timed_steps: of Madry's and TRADES's training on their own networks.
         queries: of the black-box attack that follows adp on the rows of Table 1.
     """
 
@@ -36,12 +37,13 @@ class Scale:
     targets: int
     curve_images: int
     queries: int
+    timed_steps: int
 
 
 SCALES = {
-    "smoke": Scale(1, 1, 1, 1, (0,), 512, 64, 5, 2, 64, 20),
-    "small": Scale(10, 4, 4, 5, (0, 1, 2), None, 1000, 100, 9, 200, 1000),
-    "paper": Scale(40, 100, 37, 40, (0, 1, 2), None, 10_000, 100, 9, 1000, 5000),
+    "smoke": Scale(1, 1, 1, 1, (0,), 512, 64, 5, 2, 64, 20, 1),
+    "small": Scale(10, 4, 4, 5, (0, 1, 2), None, 1000, 100, 9, 200, 1000, 5),
+    "paper": Scale(40, 100, 37, 40, (0, 1, 2), None, 10_000, 100, 9, 1000, 5000, 20),
 }
 
 

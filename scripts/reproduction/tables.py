@@ -69,6 +69,24 @@ def table_1(dataset: str, results: Results) -> str:
     return _table(heads, rows)
 
 
+def table_of_own_networks(dataset: str, timed: dict[str, Any]) -> str:
+    """Epoch times on the networks of the methods' own papers."""
+    if not timed:
+        return "Not timed for this data set.\n"
+    base = timed["ours"]["seconds_per_epoch"]
+    theirs = {name: epoch for name, (_, epoch, _, _) in paper.TABLE_1[dataset].items()}
+    rows = [
+        [
+            TITLES[name],
+            f"{found['parameters']:,}",
+            f"{found['seconds_per_epoch']:.1f} / {theirs[name]}",
+            f"{found['seconds_per_epoch'] / base:.1f} / {theirs[name] / theirs['ours']:.1f}",
+        ]
+        for name, found in timed.items()
+    ]
+    return _table(("method", "parameters", "epoch, s", "over ours"), rows)
+
+
 def table_of_lambdas(dataset: str, results: Results, smoothing: bool, chosen: float) -> str:
     """Tables 2 and 3: accuracy by lambda, with and without label smoothing."""
     theirs = (paper.TABLE_2 if smoothing else paper.TABLE_3)[dataset]
@@ -109,6 +127,7 @@ def page(
     results: Results,
     transfer: dict[str, Any],
     high_risk: dict[str, Any],
+    timed: dict[str, Any],
     facts: dict[str, Any],
 ) -> str:
     """The whole results page."""
@@ -143,6 +162,9 @@ The last column, which the paper has not, adds {scale.queries:,} queries of Squa
 the lowest figure is the one to believe.
 
 {table_1(dataset, results)}
+On the networks of their own papers, from the median of {scale.timed_steps} steps each in one run:
+
+{table_of_own_networks(dataset, timed)}
 With the momentum of equation 13 as it is printed, `sign(x_adv - x)`, in place of the gradient's
 sign (see the project's README): natural {100 * printed["natural_accuracy"]:.2f} %, adp
 {100 * printed["adp"]:.2f} %, with Square {100 * printed["with_black_box"]:.2f} % (seed

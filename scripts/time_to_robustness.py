@@ -44,7 +44,7 @@ PUBLISHED = {
     "yopo": {"outer_steps": 5, "inner_steps": 10, "step_size": 0.01},
 }
 # PGD at the full epsilon of 0.3 from the first step on taught the network nothing in 4 epochs: it
-# answered with one class. The methods whose attack goes as far as at once get a rising epsilon.
+# answered with one class. All methods that use the whole ball at once get a rising epsilon.
 NEEDS_WARMUP = ("fgsm", "fgsm-rs", "n-fgsm", "fgsm-pgi", "pgd", "alp", "free", "yopo")
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}

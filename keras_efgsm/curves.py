@@ -1,9 +1,8 @@
 """Training curves as a picture."""
 
-import io
 from pathlib import Path
 
-from keras_efgsm.runs import write_atomically
+from keras_efgsm.drawing import new_figure, save_figure
 
 _LOSSES = ("loss", "classification_loss", "reconstruction_loss")
 _ACCURACIES = {
@@ -22,12 +21,7 @@ def draw_curves(rows: list[dict], path: str | Path, title: str = "") -> None:
         path: the PNG file.
         title: heading. Defaults to none.
     """
-    # Without pyplot: no global state, no window, whatever the caller's own plots are.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9, 3.6)
     losses, accuracies = figure.subplots(1, 2)
     for axes, names in (
         (losses, {n: n.replace("_", " ") for n in _LOSSES}),
@@ -48,6 +42,4 @@ def draw_curves(rows: list[dict], path: str | Path, title: str = "") -> None:
     accuracies.set_ylim(0, 1)
     if title:
         figure.suptitle(title)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_atomically(Path(path), picture.getvalue())
+    save_figure(figure, path)

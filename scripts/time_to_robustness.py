@@ -27,6 +27,7 @@ from keras_efgsm.callbacks import WeightAveraging
 from keras_efgsm.checks import check_choice
 from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import ImageData, load_data, training_dataset
+from keras_efgsm.drawing import new_figure, save_figure
 from keras_efgsm.environment import hardware, versions
 from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.evaluation.attack_sets import make_attacks
@@ -178,13 +179,7 @@ def markdown(results: dict[str, Any], title: str) -> str:
 
 def draw(results: dict[str, Any], path: Path, title: str) -> None:
     """Robust accuracy against training seconds."""
-    import io
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9, 5)
     axes = figure.subplots()
     styles, markers = ("-", "--", ":"), "osv^D<>P*X"
     # In the order of the curves' ends, so that the legend reads as the plot does.
@@ -200,9 +195,7 @@ def draw(results: dict[str, Any], path: Path, title: str) -> None:
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     axes.set_title(title, fontsize="medium")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_atomically(path, picture.getvalue())
+    save_figure(figure, path)
 
 
 def read_done(path: Path, key: dict[str, Any]) -> dict[str, Any]:

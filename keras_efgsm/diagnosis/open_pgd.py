@@ -1,7 +1,6 @@
-"""PGD as one graph for every radius, length and start, and gradients that are numbers."""
+"""PGD as one graph for every radius, length and start."""
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -9,8 +8,6 @@ import tensorflow as tf
 from keras_efgsm.attacks import PGD
 from keras_efgsm.attacks.attack import LogitsFn, still_correct
 from keras_efgsm.noise import Noise
-
-Tensor = Any
 
 
 class _OpenPGD(PGD):
@@ -42,13 +39,3 @@ def open_pgd(logits_fn: LogitsFn, loss: str, seed: int) -> Any:
         return still_correct(logits_fn(images), labels)
 
     return tf.function(run, autograph=False)
-
-
-@tf.custom_gradient
-def finite_gradient(images: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """The images themselves; a gradient that is no number is none.
-
-    A saturated model makes zero times infinity of some losses, and one such pixel would spoil the
-    whole search.
-    """
-    return tf.identity(images), lambda up: tf.where(tf.math.is_finite(up), up, tf.zeros_like(up))

@@ -1,12 +1,11 @@
 """The curves and surfaces of a diagnosis as a picture."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 
 from keras_efgsm.diagnosis.findings import Diagnosis
-from keras_efgsm.runs import write_atomically
+from keras_efgsm.drawing import new_figure, save_figure
 
 _AXES = {
     "epsilon": "epsilon (PGD on the margin)",
@@ -33,17 +32,12 @@ def draw_diagnosis(diagnosis: Diagnosis, path: str | Path) -> None:
     draw_diagnosis(diagnose(classifier, (x_test, y_test), 0.3), "diagnosis.png")
     ```
     """
-    # Without pyplot: no global state, no window, whatever the caller's own plots are.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     if not diagnosis.surfaces:
         raise ValueError(
             "A diagnosis must have attacked images to be drawn. "
             f"Received: verdict={diagnosis.verdict!r}"
         )
-    figure = Figure(figsize=(13, 6.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(13, 6.4)
     columns = max(len(_AXES), len(diagnosis.surfaces))
     panels = figure.subplots(2, columns, squeeze=False)
     for panel, (name, label) in zip(panels[0], _AXES.items(), strict=False):
@@ -80,6 +74,4 @@ def draw_diagnosis(diagnosis: Diagnosis, path: str | Path) -> None:
         if not panel.has_data():
             panel.axis("off")
     figure.suptitle(f"{diagnosis.model}: {diagnosis.verdict} (epsilon {diagnosis.epsilon:.4g})")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    write_atomically(Path(path), picture.getvalue())
+    save_figure(figure, path)

@@ -1,6 +1,5 @@
 """The attacks of a diagnosis on one model and its images, each run once and kept."""
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +13,7 @@ from keras_efgsm.attacks.attack import LOSSES
 from keras_efgsm.attacks.random_sampling import RandomSampling
 from keras_efgsm.attacks.square import Square
 from keras_efgsm.backend import input_gradient
-from keras_efgsm.diagnosis.open_pgd import finite_gradient, open_pgd
+from keras_efgsm.diagnosis.open_pgd import open_pgd
 from keras_efgsm.evaluation import EvaluatedModel, Transfer, evaluate_robustness
 from keras_efgsm.evaluation.native_engine import compile_once
 from keras_efgsm.noise import Noise
@@ -61,9 +60,7 @@ class Probing:
         seed: int = 0,
         batch_size: int = 250,
     ):
-        self.model = dataclasses.replace(
-            model, logits_fn=lambda images: model.logits_fn(finite_gradient(images))
-        )
+        self.model = model
         self.x, self.labels = x, np.asarray(labels, "int32")
         self.epsilon, self.steps, self.queries = epsilon, steps, queries
         self.samples, self.restarts, self.source, self.seed = samples, restarts, source, seed

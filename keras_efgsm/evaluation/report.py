@@ -2,13 +2,14 @@
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.table import Table
+
+from keras_efgsm.runs import write_atomically
 
 SCHEMA = 2
 
@@ -174,21 +175,8 @@ class RobustnessReport:
         Raises:
             OSError: if the file cannot be written.
         """
-        path = Path(path)
         text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
-        # In the same folder, as a rename is atomic within one file system only.
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            # mkstemp makes private files; a report is to be read by others.
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(partial, 0o666 & ~umask)
-            os.replace(partial, path)
-        except BaseException:
-            Path(partial).unlink(missing_ok=True)
-            raise
+        write_atomically(Path(path), text)
         if self.state is not None:
             self.state.unlink(missing_ok=True)
 

@@ -1,13 +1,9 @@
 """Figures 2 and 3 of the paper."""
 
-import io
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
-from keras_efgsm.runs import write_atomically
+from keras_efgsm.drawing import new_figure, save_figure
 
 
 def draw_curves(
@@ -22,8 +18,7 @@ def draw_curves(
         epsilon: radius of the training.
         title: heading.
     """
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(6, 4)
     axes = figure.subplots()
     for name, curve in curves.items():
         x, y = zip(*curve[kind], strict=True)
@@ -39,6 +34,4 @@ def draw_curves(
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
     axes.set_title(title, fontsize="medium")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_atomically(path, picture.getvalue())
+    save_figure(figure, path)

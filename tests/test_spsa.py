@@ -69,7 +69,7 @@ def numpy_spsa(net, attack, b):
     x, label = net.x[b].astype("float64"), net.labels[b]
 
     def margin(images):
-        logits = net.logits(images)
+        logits = net.logits(np.clip(images, 0.0, 1.0))
         return logits[:, label] - np.delete(logits, label, axis=1).max(axis=1)
 
     def project(shift):

@@ -74,7 +74,8 @@ class SPSA(Attack):
         cleverhans = _cleverhans()
 
         def loss_of(images, label):
-            logits = logits_fn(images)
+            # A step of `delta` can leave the pixel range, where no model has to answer.
+            logits = logits_fn(ops.clip(images, 0.0, 1.0))
             return -cleverhans.margin_logit_loss(logits, label, nb_classes=logits.shape[-1])
 
         def attack_one(index, images):

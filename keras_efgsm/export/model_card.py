@@ -3,12 +3,20 @@
 import importlib.metadata
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_efgsm.export.card_files import files_of
+from keras_efgsm.export.card_loading import loading
 from keras_efgsm.export.figures import check_figures, headline, results
+from keras_efgsm.export.forms import INT8, ONNX, SAVED_MODEL, TFLITE_FORMS, file_name
 from keras_efgsm.export.markdown import code, fence, table
+from keras_efgsm.export.verification import Agreement
+
+MEASURED = "Measured on each file"
+_LIMITS = "Limits"
 
 
 def write_model_card(
@@ -21,7 +29,9 @@ def write_model_card(
     figures: Mapping[str, Any] | None = None,
     config: Mapping[str, Any] | None = None,
     command: str | None = None,
-    differences: Mapping[str, float] | None = None,
+    files: Mapping[str, Path] | None = None,
+    agreements: Mapping[str, Agreement] | None = None,
+    calibration: str | None = None,
 ) -> None:
     """Writes the Markdown card that lies beside the folder `<version>/` of an export.
 
@@ -40,8 +50,12 @@ def write_model_card(
             Defaults to none.
         command: the one command that makes this export again. Defaults to
             `config["command"]`, or else the Python call.
-        differences: file to the largest difference of its logits from those
-            of Keras. Defaults to none.
+        files: for each form its file or folder, whose size is put down.
+            Defaults to a SavedModel and a `.tflite` file of unknown size.
+        agreements: for each form how alike it and Keras answer. Defaults to
+            none.
+        calibration: how many and which images full int8 was calibrated with.
+            Defaults to none.
 
     Raises:
         ValueError: if `path` exists or ends otherwise, if an accuracy is no
@@ -68,61 +82,66 @@ def write_model_card(
     check_figures(figures)
     config = dict(config or {})
     command = command or config.pop("command", None) or _python_call(name)
+    if files is None:
+        forms = (SAVED_MODEL, "tflite")
+        files = {form: path.parent / file_name(form, name, version) for form in forms}
     sections = [
         f"# {name}, version {version}\n\nAn image classifier trained with `keras_efgsm`.",
         headline(figures),
-        _contract(name, version, image_shape, class_names, differences),
+        files_of(files, image_shape, class_names, agreements or {}, calibration),
         results(figures),
+        f"## {MEASURED}\n\nNot measured: run `keras-efgsm measure {version} --run RUN` in the "
+        "folder of this card.",
         _configuration(config),
-        _loading(name, version, image_shape),
-        _limits(figures),
+        loading(name, version, image_shape, tuple(files)),
+        _limits(figures, tuple(files)),
         f"## Made by\n\n{fence(command)}\n\n{_versions()}",
     ]
     path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
 
 
-def _contract(
-    name: str,
-    version: int,
-    image_shape: tuple[int, int, int],
-    class_names: Sequence[str],
-    differences: Mapping[str, float] | None,
-) -> str:
-    height, width, channels = image_shape
-    size, k = f"(batch, {height}, {width}, {channels})", len(class_names)
-    rows = [
-        (
-            "`serving_default`",
-            f"`image` float32 {size} in [0, 1]",
-            f"`logits` float32 (batch, {k})",
-        ),
-        ("", "", f"`probabilities` float32 (batch, {k})"),
-        (
-            "`serving_bytes`",
-            "`image_bytes` string (batch,), PNG or JPEG",
-            "`class_id` int64 (batch,)",
-        ),
-        ("", "", "`label` string (batch,)"),
-        ("", "", f"`probabilities` float32 (batch, {k})"),
-    ]
-    lines = [
-        "## Input and output",
-        "",
-        f"Images of {height} x {width} pixels with {channels} channel(s), pixels in [0, 1] (bytes "
-        "divided by 255); any normalisation is inside. Another size is refused, not resized.",
-        "",
-        f"Signatures of the SavedModel `{version}/`:",
-        "",
-        table(("signature", "input", "outputs"), rows),
-        "",
-        f"`{name}-{version}.tflite` has `serving_default` with `image` to `logits`, float32.",
-        "",
-        f"Classes, in the order of the logits: {', '.join(map(code, class_names))}.",
-    ]
-    if differences:
-        measured = ", ".join(f"{code(file)} {value:.1e}" for file, value in differences.items())
-        lines += ["", f"Largest difference of logits from Keras, when exported: {measured}."]
-    return "\n".join(lines)
+def replace_section(card: str, heading: str, body: str) -> str:
+    """Returns a card with the section `heading` replaced, or inserted before the limits.
+
+    Args:
+        card: the text of a card.
+        heading: the heading without `## `, such as `"Measured on each file"`.
+        body: what comes below it, without the heading.
+
+    Raises:
+        ValueError: if `heading` is empty or of several lines.
+
+    Example:
+
+    ```python
+    card = Path("mnist-1.md").read_text()
+    card = replace_section(card, "Measured on each file", "| file | accuracy |")
+    ```
+    """
+    if not heading or heading.strip() != heading or len(heading.splitlines()) != 1:
+        raise ValueError(f"`heading` must be one line. Received: heading={heading!r}")
+    parts = _split_at_headings(card)
+    new = f"## {heading}\n\n{body.strip()}"
+    titles = [part.split("\n", 1)[0].rstrip() for part in parts]
+    if f"## {heading}" in titles:
+        parts[titles.index(f"## {heading}")] = new
+    elif f"## {_LIMITS}" in titles:
+        parts.insert(titles.index(f"## {_LIMITS}"), new)
+    else:
+        parts.append(new)
+    return "\n\n".join(part.strip("\n") for part in parts if part.strip("\n")) + "\n"
+
+
+def _split_at_headings(card: str) -> list[str]:
+    """What comes before the first `## `, and one part from each on; code blocks have none."""
+    parts, in_code = [[]], False
+    for line in card.split("\n"):
+        if line.startswith("```"):
+            in_code = not in_code
+        if not in_code and re.match(r"## ", line):
+            parts.append([])
+        parts[-1].append(line)
+    return ["\n".join(part) for part in parts]
 
 
 def _configuration(config: Mapping[str, Any]) -> str:
@@ -132,48 +151,35 @@ def _configuration(config: Mapping[str, Any]) -> str:
     return f"## Training configuration\n\n{table(('name', 'value'), rows)}"
 
 
-def _loading(name: str, version: int, image_shape: tuple[int, int, int]) -> str:
-    shape = ", ".join(map(str, image_shape))
-    saved_model = f"""import tensorflow as tf
-model = tf.saved_model.load("{version}")  # keep it: the signature alone does not keep the weights
-serve = model.signatures["serving_default"]
-answer = serve(image=tf.zeros((1, {shape})))
-print(answer["probabilities"].numpy())"""
-    tflite = f"""import numpy as np
-from ai_edge_litert.interpreter import Interpreter
-model = Interpreter(model_path="{name}-{version}.tflite").get_signature_runner("serving_default")
-answer = model(image=np.zeros((1, {shape}), "float32"))
-print(answer["logits"])"""
-    serving = f"""docker run -p 8501:8501 -v "$PWD:/models/{name}" -e MODEL_NAME={name} \\
-  tensorflow/serving"""
-    return "\n\n".join(
-        [
-            "## Loading\n\nRun from the folder of this card. As a SavedModel:",
-            fence(saved_model, "python"),
-            "With LiteRT, without TensorFlow:",
-            fence(tflite, "python"),
-            "With TensorFlow Serving, which takes the highest version of the mounted folder:",
-            fence(serving, "sh"),
-        ]
-    )
-
-
-def _limits(figures: Mapping[str, Any] | None) -> str:
+def _limits(figures: Mapping[str, Any] | None, forms: Sequence[str]) -> str:
     lines = [
         "Robust accuracies are upper bounds: they say what the listed attacks did not find, they "
         "are no proof. A stronger attack can lower them.",
         "They hold for L-infinity perturbations of the listed radius and images like those of the "
         "data set; not for other norms, larger radii, rotations, or unrelated images, which get "
         "a class as well.",
-        "Pixels outside [0, 1] are answered, not refused: divide bytes by 255.",
-        "`serving_bytes` sees 8 bits per channel; the figures were measured on float pixels.",
-        "The `.tflite` file checks the image size only where `resize_tensor_input` is called with "
-        "`strict=True`.",
     ]
+    if SAVED_MODEL in forms:
+        lines.append(
+            "`serving_uint8` and `serving_bytes` see 8 bits per channel; the figures were measured "
+            "on float pixels."
+        )
+    if {"tflite-float16", "tflite-dynamic", INT8} & set(forms):
+        lines.append(
+            "The figures are those of the float32 classifier. A file of fewer bits is another one, "
+            f'with figures of its own under "{MEASURED}".'
+        )
+    if set(TFLITE_FORMS) & set(forms):
+        lines.append(
+            "A `.tflite` file answers pixels outside [0, 1] as well, and checks the image size "
+            "only where `resize_tensor_input` is called with `strict=True`."
+        )
+    if ONNX in forms:
+        lines.append("The `.onnx` file answers pixels outside [0, 1] as well.")
     if not figures or not figures.get("attacks"):
         lines[0] = "Nothing is known of this version's robustness: it was not evaluated."
         lines[1] = "Unrelated images get a class as well."
-    return "## Limits\n\n" + "\n".join(f"- {line}" for line in lines)
+    return f"## {_LIMITS}\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _versions() -> str:

@@ -1,4 +1,4 @@
-"""The classifier as a SavedModel: one endpoint for pixels, one for the bytes of image files."""
+"""The classifier as a SavedModel: endpoints for pixels, for bytes of pixels and for image files."""
 
 import hashlib
 import os
@@ -10,6 +10,8 @@ import keras
 import tensorflow as tf
 
 from keras_efgsm.export.contract import Contract, check_contract
+from keras_efgsm.export.image_bytes import pixels_of_files
+from keras_efgsm.export.refusals import refuse_other_images, refuse_other_pixels
 from keras_efgsm.precision import float32_twin
 
 LABELS_FILE = "labels.txt"
@@ -25,10 +27,14 @@ def write_saved_model(
     - `serving_default`: `image` float32 `(batch, H, W, C)`, pixels in [0, 1], to
       `logits` and `probabilities`, float32 `(batch, K)`. It can be differentiated
       after `tf.saved_model.load`, as long as the loaded object is kept.
-    - `serving_bytes`: `image_bytes` string `(batch,)`, PNG or JPEG files, to
-      `class_id` int64 `(batch,)`, `label` string `(batch,)` and `probabilities`.
+    - `serving_uint8`: `image` uint8 `(batch, H, W, C)` to `class_id` int64
+      `(batch,)`, `label` string `(batch,)` and `probabilities`.
+    - `serving_bytes`: `image_bytes` string `(batch,)`, PNG or JPEG files, to the
+      same three.
 
-    Images of another size are refused inside the graph, not resized. Only the weights that the
+    Refused inside the graph, with an InvalidArgumentError that names the input: another size or
+    rank (nothing is resized), an empty batch, pixels that are NaN, infinite or outside [0, 1], and
+    bytes that are no image file or one whose header says another size. Only the weights that the
     answers depend on are stored, each once, and all computation is in float32.
 
     Args:
@@ -65,6 +71,7 @@ def write_saved_model(
         module.labels = tf.lookup.StaticHashTable(_LabelsInitializer(labels_file), default_value="")
         signatures = {
             "serving_default": _pixels_endpoint(classifier, contract),
+            "serving_uint8": _uint8_endpoint(classifier, contract, module.labels),
             "serving_bytes": _bytes_endpoint(classifier, contract, module.labels),
         }
         # The module holds what the graphs read and nothing else: no optimizer, no seed, no metric.
@@ -100,34 +107,28 @@ def _pixels_endpoint(classifier: keras.Model, contract: Contract):
 
     @tf.function(input_signature=[spec], autograph=False)
     def serving_default(image):
-        # Neither the Python wrapper nor a session compares what is fed with the signature, and
-        # from a static shape the check would be folded away: hide the shape first.
-        image = tf.raw_ops.PlaceholderWithDefault(input=image, shape=tf.TensorShape(None))
-        return _answer(classifier, _refuse_other_size(image, contract, "image", batched=True))
+        image = refuse_other_images(image, contract, "image")
+        return _answer(classifier, refuse_other_pixels(image, "image"))
 
     return serving_default.get_concrete_function()
 
 
+def _uint8_endpoint(classifier: keras.Model, contract: Contract, labels: tf.lookup.StaticHashTable):
+    spec = tf.TensorSpec((None, *contract.image_shape), tf.uint8, name="image")
+
+    @tf.function(input_signature=[spec], autograph=False)
+    def serving_uint8(image):
+        return _named_answer(classifier, refuse_other_images(image, contract, "image"), labels)
+
+    return serving_uint8.get_concrete_function()
+
+
 def _bytes_endpoint(classifier: keras.Model, contract: Contract, labels: tf.lookup.StaticHashTable):
-    channels = contract.image_shape[2]
+    spec = tf.TensorSpec((None,), tf.string, name="image_bytes")
 
-    def decode(contents):
-        pixels = tf.io.decode_image(contents, channels=channels, expand_animations=False)
-        pixels = _refuse_other_size(pixels, contract, "image_bytes", batched=False)
-        return tf.cast(pixels, tf.float32) / 255.0
-
-    @tf.function(
-        input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")], autograph=False
-    )
+    @tf.function(input_signature=[spec], autograph=False)
     def serving_bytes(image_bytes):
-        spec = tf.TensorSpec(contract.image_shape, tf.float32)
-        answer = _answer(classifier, tf.map_fn(decode, image_bytes, fn_output_signature=spec))
-        class_id = tf.argmax(answer["logits"], axis=-1, output_type=tf.int64)
-        return {
-            "class_id": class_id,
-            "label": labels.lookup(class_id),
-            "probabilities": answer["probabilities"],
-        }
+        return _named_answer(classifier, pixels_of_files(image_bytes, contract), labels)
 
     return serving_bytes.get_concrete_function()
 
@@ -137,27 +138,13 @@ def _answer(classifier: keras.Model, image: tf.Tensor) -> dict[str, tf.Tensor]:
     return {"logits": logits, "probabilities": tf.nn.softmax(logits)}
 
 
-def _refuse_other_size(image: tf.Tensor, contract: Contract, name: str, *, batched: bool):
-    height, width, channels = contract.image_shape
-    received, first = tf.shape(image), 1 if batched else 0
-    # Sizes of another rank must not be compared: they would broadcast, or fail with no message.
-    is_right = tf.logical_and(
-        tf.equal(tf.rank(image), 3 + first),
-        tf.raw_ops.Equal(
-            x=received[first:], y=list(contract.image_shape), incompatible_shape_error=False
-        ),
-    )
-    expected = "(batch, {}, {}, {})" if batched else "({}, {}, {})"
-    message = (
-        f"`{name}` must hold images of {height} x {width} pixels with {channels} channel(s), shape "
-        f"{expected.format(height, width, channels)}; they are not resized here. "
-        f"Received: {name}.shape="
-    )
-    check = tf.raw_ops.Assert(
-        condition=tf.reduce_all(is_right), data=[message, received], summarize=8
-    )
-    with tf.control_dependencies([check]):
-        image = tf.identity(image)
-    # Not `ensure_shape`: inside the loop over files it runs, and complains, before the check does.
-    image.set_shape(((None,) if batched else ()) + contract.image_shape)
-    return image
+def _named_answer(
+    classifier: keras.Model, levels: tf.Tensor, labels: tf.lookup.StaticHashTable
+) -> dict[str, tf.Tensor]:
+    answer = _answer(classifier, tf.cast(levels, tf.float32) / 255.0)
+    class_id = tf.argmax(answer["logits"], axis=-1, output_type=tf.int64)
+    return {
+        "class_id": class_id,
+        "label": labels.lookup(class_id),
+        "probabilities": answer["probabilities"],
+    }

@@ -1,31 +1,52 @@
-"""The classifier as a float32 `.tflite` file for LiteRT."""
+"""The classifier as a `.tflite` file for LiteRT: float32, or with smaller numbers."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_efgsm.checks import check_choice, check_images
 from keras_efgsm.export.contract import ExportError
 from keras_efgsm.precision import float32_twin
 
+QUANTIZATIONS = (None, "float16", "dynamic", "int8")
+# Fewer images say little about the ranges that activations take.
+FEWEST_REPRESENTATIVE_IMAGES = 16
 
-def write_tflite(classifier: keras.Model, path: str | os.PathLike) -> None:
-    """Writes the logits of `classifier` as a float32 `.tflite` file.
 
-    The signature `serving_default` takes `image` float32 `(batch, H, W, C)`, pixels in [0, 1], and
-    answers `logits` float32 `(batch, K)`, for any batch once the input is resized. Only built-in
-    operations are used: `model.export(format="litert")` of Keras would let TensorFlow's slip in,
-    which the interpreter of `ai_edge_litert` cannot run, and would call the answer `output_0`.
+def write_tflite(
+    classifier: keras.Model,
+    path: str | os.PathLike,
+    *,
+    quantization: str | None = None,
+    representative_images: np.ndarray | None = None,
+) -> None:
+    """Writes the logits of `classifier` as a `.tflite` file.
+
+    The signature `serving_default` takes `image` `(batch, H, W, C)`, pixels in [0, 1], and answers
+    `logits` `(batch, K)`, for any batch once the input is resized; both float32, or int8 in the
+    scale of the tensors where `quantization="int8"`. Only built-in operations are used:
+    `model.export(format="litert")` of Keras would let TensorFlow's slip in, which the interpreter
+    of `ai_edge_litert` cannot run, and would call the answer `output_0`.
 
     Args:
         classifier: functional or sequential model, float images
             `(batch, H, W, C)` in [0, 1] to logits `(batch, K)`.
         path: the file to write, ending in `.tflite`; it must not exist yet.
+        quantization: `"float16"` stores the weights in half the bytes;
+            `"dynamic"` stores those of larger layers as int8 and computes
+            their activations' range at each call; `"int8"` computes in
+            integers wherever LiteRT can. Defaults to `None`: float32.
+        representative_images: float32 `(n, H, W, C)` in [0, 1], n >= 16, whose
+            activations fix the ranges of `"int8"`; some hundreds of training
+            images. Defaults to none, which `"int8"` refuses.
 
     Raises:
-        ValueError: if `path` exists or ends otherwise.
+        ValueError: if `path` exists or ends otherwise, `quantization` is
+            unknown, or `representative_images` are missing or wrong.
         ExportError: if the classifier has an operation that LiteRT has not.
 
     Example:
@@ -34,7 +55,7 @@ def write_tflite(classifier: keras.Model, path: str | os.PathLike) -> None:
     classifier = keras.Sequential(
         [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
     )
-    write_tflite(classifier, "cats_and_dogs.tflite")
+    write_tflite(classifier, "cats_and_dogs.tflite", quantization="float16")
     tflite_logits("cats_and_dogs.tflite", np.zeros((5, 8, 8, 1), "float32")).shape  # (5, 2)
     ```
     """
@@ -43,6 +64,9 @@ def write_tflite(classifier: keras.Model, path: str | os.PathLike) -> None:
         raise ValueError(
             f"`path` must end in `.tflite` and not exist yet. Received: path={str(path)!r}"
         )
+    check_choice(quantization, "quantization", QUANTIZATIONS)
+    if quantization == "int8":
+        check_representative_images(representative_images, tuple(classifier.inputs[0].shape[1:]))
     classifier = float32_twin(classifier)
     spec = tf.TensorSpec(tuple(classifier.inputs[0].shape), tf.float32, name="image")
 
@@ -54,19 +78,63 @@ def write_tflite(classifier: keras.Model, path: str | os.PathLike) -> None:
     module = tf.Module()
     module.weights = list(endpoint.variables)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([endpoint], module)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    _set_quantization(converter, quantization, representative_images)
     try:
         content = converter.convert()
     except Exception as error:
         raise ExportError(
             "The classifier must be made of operations that LiteRT has built in; the converter's "
-            f"own error is above. Received: classifier={classifier.name!r}"
+            "own error is above. `forms` can leave this form out of an export. "
+            f"Received: classifier={classifier.name!r}"
         ) from error
     path.write_bytes(content)
 
 
+def check_representative_images(images: np.ndarray, image_shape: tuple[int, int, int]) -> None:
+    """Checks the images that full int8 is calibrated with.
+
+    Args:
+        images: what was given.
+        image_shape: `(height, width, channels)` of the classifier's images.
+
+    Raises:
+        ValueError: if they are not at least 16 images of that shape, finite
+            and in [0, 1].
+    """
+    shape = np.shape(images)
+    if len(shape) != 4 or shape[1:] != image_shape or shape[0] < FEWEST_REPRESENTATIVE_IMAGES:
+        raise ValueError(
+            f"`representative_images` must be at least {FEWEST_REPRESENTATIVE_IMAGES} images (500 "
+            f"of the training data are better), shape (n, {', '.join(map(str, image_shape))}). "
+            f"Received: representative_images.shape={shape}"
+        )
+    check_images(images, "representative_images")
+
+
+def _set_quantization(
+    converter: tf.lite.TFLiteConverter, quantization: str | None, images: np.ndarray | None
+) -> None:
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if quantization is None:
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantization == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if quantization == "int8":
+
+        def each_image() -> Iterator[list[np.ndarray]]:
+            for image in images:
+                yield [np.asarray(image[None], "float32")]
+
+        converter.representative_dataset = each_image
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+
+
 def tflite_logits(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
-    """Returns the logits `(n, K)` that a `.tflite` file gives for `images`.
+    """Returns the float32 logits `(n, K)` that a `.tflite` file gives for `images`.
+
+    A file of integers is given the images, and answers, in the scale of its own tensors.
 
     Args:
         path: a file that `write_tflite` wrote.
@@ -88,9 +156,45 @@ def tflite_logits(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
     # `strict` lets only the batch change.
     interpreter.resize_tensor_input(entry["index"], images.shape, strict=True)
     interpreter.allocate_tensors()
-    interpreter.set_tensor(entry["index"], np.asarray(images, "float32"))
+    interpreter.set_tensor(entry["index"], _to_tensor(np.asarray(images, "float32"), entry))
     interpreter.invoke()
-    return interpreter.get_tensor(answer["index"])
+    return _from_tensor(interpreter.get_tensor(answer["index"]), answer)
+
+
+def tensor_scales(path: str | os.PathLike) -> tuple[tuple[float, int], tuple[float, int]]:
+    """Returns scale and zero point of the input and of the output of a `.tflite` file.
+
+    Args:
+        path: a file that `write_tflite` wrote; both are zero where its tensors are float.
+    """
+    interpreter = _interpreter(Path(path))
+    (entry,), (answer,) = interpreter.get_input_details(), interpreter.get_output_details()
+    return entry["quantization"], answer["quantization"]
+
+
+def is_all_integers(path: str | os.PathLike) -> bool:
+    """Returns whether a `.tflite` file computes in integers throughout.
+
+    Args:
+        path: a file that `write_tflite` wrote; of int8 the converter leaves an operation in float
+            for which LiteRT has no other.
+    """
+    types = {np.dtype(tensor["dtype"]) for tensor in _interpreter(Path(path)).get_tensor_details()}
+    return not any(np.issubdtype(kind, np.floating) for kind in types)
+
+
+def _to_tensor(values: np.ndarray, details: dict) -> np.ndarray:
+    if details["dtype"] is not np.int8:
+        return values
+    scale, zero = details["quantization"]
+    return np.clip(np.round(values / scale) + zero, -128, 127).astype("int8")
+
+
+def _from_tensor(values: np.ndarray, details: dict) -> np.ndarray:
+    if details["dtype"] is not np.int8:
+        return values
+    scale, zero = details["quantization"]
+    return (values.astype("float32") - zero) * np.float32(scale)
 
 
 def _interpreter(path: Path):

@@ -1,169 +1,128 @@
-"""Checks of what was written: it answers like Keras, holds only the classifier, has one input."""
+"""Each file is run before it is published, and must answer like the classifier it was made of."""
 
-import hashlib
 import os
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 from keras_efgsm.classifiers import random_images
 from keras_efgsm.export.contract import ExportError
+from keras_efgsm.export.forms import ONNX, SAVED_MODEL
+from keras_efgsm.export.onnx_file import onnx_logits
 from keras_efgsm.export.tflite import tflite_logits
 
-SAVED_MODEL_TOLERANCE = 1e-5
-TFLITE_TOLERANCE = 1e-4
-# The checkpoint's own bookkeeping; everything else in it is a variable.
-_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-_INIT_SIGNATURE = "__saved_model_init_op"
+# Largest difference of logits from Keras. Float16 weights have 11 bits: 5e-4 of each product, and
+# some of it adds up. Integers have no such bound; see `LOWEST_AGREEMENT`.
+TOLERANCES = {SAVED_MODEL: 1e-5, "tflite": 1e-4, "onnx": 1e-4, "tflite-float16": 1e-2}
+# A file that names another class than its original more often than not is another classifier;
+# what a quantised one loses beyond that is for its measured accuracy to say.
+LOWEST_AGREEMENT = 0.5
+_RANDOM_IMAGES = 64
+_BATCH = 32
 
 
 @dataclass(frozen=True)
-class SavedModelContents:
-    """What a SavedModel on disk holds, read without loading it.
+class Agreement:
+    """How alike a file and the classifier it was made of answer.
 
     Args:
-        inputs: for each signature the names of its inputs, sorted.
-        outputs: for each signature the names of its outputs, sorted.
-        variables: for each stored variable its value.
+        difference: largest difference of logits, divided by the largest logit
+            where that is above 1, as float32 has 7 digits.
+        same_class: share of images, in [0, 1], that both give the same class.
+        num_images: how many images were compared.
+        on: `"representative"` or `"random"` images.
     """
 
-    inputs: dict[str, list[str]]
-    outputs: dict[str, list[str]]
-    variables: dict[str, np.ndarray]
-
-    @property
-    def variable_bytes(self) -> int:
-        """The total size of the stored values, in bytes."""
-        return sum(value.nbytes for value in self.variables.values())
+    difference: float
+    same_class: float
+    num_images: int
+    on: str
 
 
-def saved_model_contents(path: str | os.PathLike) -> SavedModelContents:
-    """Returns the signatures and the variables of the SavedModel in folder `path`.
+def measure_agreement(
+    form: str,
+    path: str | os.PathLike,
+    classifier: keras.Model,
+    representative_images: np.ndarray | None = None,
+) -> Agreement:
+    """Returns how alike the file of an export and `classifier` answer.
 
-    Args:
-        path: the folder with `saved_model.pb`.
-
-    Raises:
-        OSError: if there is none.
-    """
-    proto = saved_model_pb2.SavedModel.FromString((Path(path) / "saved_model.pb").read_bytes())
-    (graph,) = proto.meta_graphs
-    signatures = {k: s for k, s in graph.signature_def.items() if k != _INIT_SIGNATURE}
-    reader = tf.train.load_checkpoint(str(Path(path) / "variables" / "variables"))
-    names = sorted(set(reader.get_variable_to_shape_map()) - {_OBJECT_GRAPH})
-    return SavedModelContents(
-        inputs={key: sorted(s.inputs) for key, s in signatures.items()},
-        outputs={key: sorted(s.outputs) for key, s in signatures.items()},
-        variables={name: np.asarray(reader.get_tensor(name)) for name in names},
-    )
-
-
-def check_holds_only(path: str | os.PathLike, classifier: keras.Model) -> SavedModelContents:
-    """Returns the contents of a SavedModel if it holds `classifier` and nothing else.
-
-    Every stored variable must be one weight of the classifier, with its value, and none may be
-    stored twice; so no per-sample momentum, no re-constructor and no optimizer can have left.
-    Every signature must have one input.
+    Both run on the CPU, where Keras and the graph compute alike; on a GPU each may choose another
+    algorithm.
 
     Args:
-        path: the folder with `saved_model.pb`.
+        form: the form that `path` has, one of `FORMS`.
+        path: the file, or the folder of a SavedModel.
         classifier: the model that was exported, in float32 (see `float32_twin`).
+        representative_images: float32 `(n, H, W, C)` in [0, 1]. Defaults to 64
+            random images.
 
     Raises:
-        ExportError: if something else is stored, or a signature has another
-            number of inputs.
+        ExportError: if the file cannot be run.
+
+    Example:
+
+    ```python
+    write_tflite(classifier, "cats.tflite", quantization="dynamic")
+    measure_agreement("tflite-dynamic", "cats.tflite", classifier).same_class
+    ```
     """
-    contents = saved_model_contents(path)
-    for signature, names in contents.inputs.items():
-        if len(names) != 1:
-            raise ExportError(
-                f"Each signature must have one input. Received: inputs of {signature!r}={names!r}"
-            )
-    left = Counter(_fingerprint(weight.numpy()) for weight in classifier.weights)
-    strangers = []
-    for name, value in contents.variables.items():
-        key = _fingerprint(value)
-        if left[key] == 0:
-            strangers.append(f"{name}: {value.dtype}{list(value.shape)}")
-        left[key] -= 1
-    if strangers:
+    on = "random" if representative_images is None else "representative"
+    images = representative_images
+    if images is None:
+        images = random_images(tuple(classifier.inputs[0].shape[1:]), _RANDOM_IMAGES)
+    largest, difference, same = 1.0, 0.0, 0
+    with tf.device("/CPU:0"):
+        loaded = tf.saved_model.load(str(path)) if form == SAVED_MODEL else None
+        for start in range(0, len(images), _BATCH):
+            batch = images[start : start + _BATCH]
+            expected = keras.ops.convert_to_numpy(classifier(batch, training=False))
+            answers = _answers(form, path, loaded, batch)
+            largest = max(largest, float(np.abs(expected).max()))
+            # Not `max`, which would let a NaN go by.
+            difference = float(np.maximum(difference, np.abs(answers - expected).max()))
+            same += int((answers.argmax(axis=1) == expected.argmax(axis=1)).sum())
+    return Agreement(difference / largest, same / len(images), len(images), on)
+
+
+def check_agreement(form: str, agreement: Agreement) -> None:
+    """Checks that a file may be published.
+
+    Args:
+        form: its form, one of `FORMS`.
+        agreement: what `measure_agreement` found.
+
+    Raises:
+        ExportError: if its logits are NaN or, in a form of floats, too far
+            from those of Keras, or if it gives most representative images
+            another class.
+    """
+    tolerance = TOLERANCES.get(form, np.inf)
+    if not (np.isfinite(agreement.difference) and agreement.difference <= tolerance):
         raise ExportError(
-            "The SavedModel must hold each weight of the classifier at most once and no other "
-            f"variable. Received: other variables={strangers!r}"
+            f"The logits of the form {form!r} must be within {tolerance:g} of those of Keras. "
+            f"Received: difference={agreement.difference:g}"
         )
-    return contents
-
-
-def saved_model_difference(path: str | os.PathLike, classifier: keras.Model) -> float:
-    """Returns the largest difference of logits between a SavedModel and `classifier`.
-
-    Both answer the same random images on the CPU, where Keras and the graph compute alike; on a
-    GPU each may choose another algorithm. The difference is divided by the largest logit where
-    that is above 1, as float32 has 7 digits.
-
-    Args:
-        path: the folder with `saved_model.pb`.
-        classifier: the model that was exported, in float32 (see `float32_twin`).
-    """
-    with tf.device("/CPU:0"):
-        images = random_images(tuple(classifier.inputs[0].shape[1:]))
-        loaded = tf.saved_model.load(str(path))
-        answers = loaded.signatures["serving_default"](image=tf.constant(images))["logits"].numpy()
-        return _difference(answers, classifier, images)
-
-
-def tflite_difference(path: str | os.PathLike, classifier: keras.Model) -> float:
-    """Returns the largest difference of logits between a `.tflite` file and `classifier`.
-
-    Measured as in `saved_model_difference`.
-
-    Args:
-        path: a file that `write_tflite` wrote.
-        classifier: the model that was exported, in float32 (see `float32_twin`).
-
-    Raises:
-        ExportError: if the interpreter cannot run the file.
-    """
-    with tf.device("/CPU:0"):
-        images = random_images(tuple(classifier.inputs[0].shape[1:]))
-        try:
-            answers = tflite_logits(path, images)
-        except (RuntimeError, ValueError) as error:
-            # The converter can succeed on an operation that the interpreter then cannot prepare.
-            raise ExportError(
-                f"The .tflite file must run ({error}). Received: classifier={classifier.name!r}"
-            ) from error
-        return _difference(answers, classifier, images)
-
-
-def check_difference(difference: float, tolerance: float, what: str) -> None:
-    """Checks that a measured difference is at most `tolerance`.
-
-    Args:
-        difference: as `saved_model_difference` or `tflite_difference` gives it.
-        tolerance: the largest that is accepted.
-        what: which file it was measured on.
-
-    Raises:
-        ExportError: if it is larger, or NaN.
-    """
-    if not difference <= tolerance:
+    # Random images can all lie at a boundary between classes.
+    if agreement.on == "representative" and agreement.same_class < LOWEST_AGREEMENT:
         raise ExportError(
-            f"The logits of the {what} must be within {tolerance:g} of those of Keras. "
-            f"Received: difference={difference:g}"
+            f"The form {form!r} must give at least {LOWEST_AGREEMENT:.0%} of the representative "
+            "images the class that Keras gives them; leave it out with `forms`. "
+            f"Received: same_class={agreement.same_class:.3f} of {agreement.num_images} images"
         )
 
 
-def _difference(answers: np.ndarray, classifier: keras.Model, images: np.ndarray) -> float:
-    expected = keras.ops.convert_to_numpy(classifier(images, training=False))
-    return float(np.abs(answers - expected).max() / max(1.0, np.abs(expected).max()))
-
-
-def _fingerprint(value: np.ndarray) -> tuple[Sequence[int], str, str]:
-    return value.shape, str(value.dtype), hashlib.sha256(value.tobytes()).hexdigest()
+def _answers(form: str, path: str | os.PathLike, loaded, images: np.ndarray) -> np.ndarray:
+    if form == SAVED_MODEL:
+        signature = loaded.signatures["serving_default"]
+        return signature(image=tf.constant(images))["logits"].numpy()
+    try:
+        return (onnx_logits if form == ONNX else tflite_logits)(path, images)
+    # A converter can succeed on an operation that its runtime then cannot prepare; onnxruntime's
+    # errors have no common base.
+    except Exception as error:
+        raise ExportError(
+            f"The form {form!r} must run ({str(error)[:300]}). Received: path={str(path)!r}"
+        ) from error

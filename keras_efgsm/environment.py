@@ -28,6 +28,19 @@ def versions(*extra: str) -> dict[str, str]:
     return found | {name: importlib.metadata.version(name) for name in (*_PACKAGES, *extra)}
 
 
+def allowed_cores() -> int:
+    """How many cores this process may use, which can be fewer than the machine has.
+
+    Example:
+
+    ```python
+    allowed_cores()  # 1 under `taskset -c 0`
+    ```
+    """
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
 def hardware() -> str:
     """The processor's model, the cores this process may use, and the GPUs if there are any.
 
@@ -37,8 +50,7 @@ def hardware() -> str:
     hardware()  # "AMD EPYC, 2 cores"
     ```
     """
-    allowed = getattr(os, "sched_getaffinity", None)
-    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    cores = allowed_cores()
     parts = [f"{_processor()}, {cores} core{'s' if cores > 1 else ''}"]
     for gpu in tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(gpu)

@@ -1,35 +1,30 @@
 """The folder of a training run: what lies in it, and who may write to it."""
 
+import contextlib
 import csv
 import io
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from keras_efgsm.atomic_file import atomic_file
 from keras_efgsm.config import TrainingConfig
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file under a temporary name and renames it, so that it is never half-written."""
-    partial = path.with_name(f".{path.name}.partial")
-    data = content.encode() if isinstance(content, str) else content
-    try:
-        with open(partial, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 class RunFolder:
     """The folder of a training run.
 
-    It holds `config.json`, `history.csv`, `metrics.json`, `classifier.keras`,
-    `reconstructor.keras` of a method that trains one, `checkpoint.npz`, `curves.png`, and
-    `evaluation.json` once it was evaluated.
+    It holds `config.json`, `history.csv`, `log.jsonl`, `metrics.json`, `classifier.keras`,
+    `reconstructor.keras` of a method that trains one, `checkpoint.npz` and the one before it,
+    `checkpoint.previous.npz`, `curves.png`, and `evaluation.json` once it was evaluated.
 
     Args:
         path: the folder.
@@ -45,10 +40,12 @@ class RunFolder:
         self.path = Path(path)
         self.config = self.path / "config.json"
         self.history = self.path / "history.csv"
+        self.log = self.path / "log.jsonl"
         self.metrics = self.path / "metrics.json"
         self.classifier = self.path / "classifier.keras"
         self.reconstructor = self.path / "reconstructor.keras"
         self.checkpoint = self.path / "checkpoint.npz"
+        self.previous_checkpoint = self.path / "checkpoint.previous.npz"
         self.curves = self.path / "curves.png"
         self.evaluation = self.path / "evaluation.json"
 
@@ -62,7 +59,7 @@ class RunFolder:
         received = f"Received: out={str(self.path)!r}"
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"`out` must be a folder, but a file is there. {received}")
-        occupied = self.path.exists() and any(self.path.iterdir())
+        occupied = self.path.exists() and any(set(self.path.iterdir()) - set(self._partial()))
         if resume:
             self._check_same_run(config)
         elif self.config.exists():
@@ -78,8 +75,14 @@ class RunFolder:
                 write_atomically(self.config, json.dumps(config.to_dict(), indent=2) + "\n")
             elif not os.access(self.path, os.W_OK):
                 raise PermissionError("no right to write")
+            # What a kill left half-written.
+            for partial in self._partial():
+                partial.unlink()
         except OSError as error:
             raise PermissionError(f"`out` must be writable ({error}). {received}") from error
+
+    def _partial(self) -> list[Path]:
+        return [*self.path.glob(".*.partial"), *self.path.glob(".partial.keras")]
 
     def _check_same_run(self, config: TrainingConfig) -> None:
         if not self.config.exists():
@@ -117,14 +120,33 @@ class RunFolder:
                 f"Received: path={str(self.path)!r}"
             ) from error
 
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Says of what cannot be written how to go on.
+
+        Raises:
+            OSError: of the same kind as the one raised in the block.
+        """
+        try:
+            yield
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"The run could not be written ({error}). What was written before is whole: make "
+                "room or put the disk right and continue with `--resume`. "
+                f"Received: out={str(self.path)!r}",
+            ) from error
+
     def write_history(self, rows: list[dict[str, Any]]) -> None:
         """Writes one line per epoch."""
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomically(self.history, text.getvalue())
+        write_atomically(self.history, _history_text(rows))
+
+    def update_history(self, rows: list[dict[str, Any]]) -> None:
+        """Writes these rows unless they are there; without rows there is no file."""
+        if not rows:
+            self.history.unlink(missing_ok=True)
+        elif not self.history.exists() or self.history.read_bytes() != _history_text(rows).encode():
+            self.write_history(rows)
 
     def read_history(self) -> list[dict[str, float]]:
         """What `write_history` wrote: a dict for each epoch, without what it did not have.
@@ -141,11 +163,33 @@ class RunFolder:
         """Writes how training ended."""
         write_atomically(self.metrics, json.dumps(metrics, indent=2) + "\n")
 
+    def read_metrics(self) -> dict[str, Any]:
+        """What `write_metrics` wrote."""
+        return json.loads(self.metrics.read_text())
+
+    def is_finished(self, has_reconstructor: bool) -> bool:
+        """Whether all that a run leaves at its end is there."""
+        files = [self.classifier, self.curves, self.metrics]
+        if has_reconstructor:
+            files.append(self.reconstructor)
+        return all(path.exists() for path in files)
+
     def save_model(self, model: Any, path: Path) -> None:
         """Saves a network in the folder, under a temporary name until it is whole."""
         partial = self.path / ".partial.keras"
         try:
             model.save(partial)
+            with open(partial, "rb") as file:
+                os.fsync(file.fileno())
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _history_text(rows: list[dict[str, Any]]) -> str:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,13 +1,16 @@
 import csv
 import dataclasses
+import errno
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 
 import keras
 import numpy as np
@@ -15,10 +18,13 @@ import pytest
 
 import keras_efgsm.callbacks.overfitting_stop
 import keras_efgsm.training
-from keras_efgsm.callbacks import RunRecorder
+from keras_efgsm.callbacks import OverfittingStop, RunRecorder, WeightAveraging
 from keras_efgsm.checkpoint import Checkpoint, save_checkpoint
+from keras_efgsm.checkpoint_pair import CheckpointPair
+from keras_efgsm.cli import main
 from keras_efgsm.config import TrainingConfig
-from keras_efgsm.data import ImageData, load_digits
+from keras_efgsm.data import ImageData, load_digits, training_dataset
+from keras_efgsm.interruption import Interruption
 from keras_efgsm.runs import RunFolder
 from keras_efgsm.training import train
 
@@ -38,6 +44,36 @@ def part(data, count):
     return ImageData(data.images[:count], data.labels[:count], data.class_names, data.name)
 
 
+class Listener(keras.callbacks.Callback):
+    """Writes down all it is told."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def on_train_begin(self, logs=None):
+        self.told.append(("begin", self.params["epochs"], self.params["steps"]))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.told.append(("epoch", epoch))
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.told.append(("batch", batch))
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.told.append(("batch end", batch, rounded(logs)))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.told.append(("epoch end", epoch, rounded(logs)))
+
+    def on_train_end(self, logs=None):
+        self.told.append(("end", rounded(logs)))
+
+
+def rounded(logs):
+    return {name: round(value, 3) for name, value in logs.items()}
+
+
 @pytest.fixture(scope="module")
 def data():
     return {
@@ -48,15 +84,43 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, data):
+def listener():
+    return Listener()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, data, listener):
     out = tmp_path_factory.mktemp("runs") / "finished"
-    return train(CONFIG, out, **data)
+    return train(CONFIG, out, callbacks=[listener], **data)
 
 
 @pytest.fixture
 def run(finished, tmp_path):
     """A copy of a finished run."""
     return shutil.copytree(finished.folder.path, tmp_path / "run")
+
+
+def pair_of(folder):
+    return CheckpointPair(folder / "checkpoint.npz", folder / "checkpoint.previous.npz")
+
+
+def as_schema(path, schema):
+    """Makes a checkpoint one of another version of keras_efgsm."""
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name != "sha256"}
+    header = json.loads(arrays["header"].tobytes())
+    header["schema"] = schema
+    if schema == 1:
+        arrays = {n: a for n, a in arrays.items() if not n.startswith("metric_")}
+        del header["callbacks"]["averaging"]["in_place"]
+        del header["meta"]["step"], header["meta"]["seconds"]
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype="uint8")
+    np.savez(path, **arrays)
+
+
+def disk_full(file, array, **options):
+    file.write(b"half of it")
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def contents(folder):
@@ -88,8 +152,7 @@ def rows_of(folder):
 
 SCRIPT = """
     import os, signal, sys
-    import tensorflow as tf
-    tf.config.experimental.enable_op_determinism()
+    import keras
     from keras_efgsm import training
     from keras_efgsm.config import TrainingConfig
     from keras_efgsm.data import ImageData, load_digits
@@ -100,18 +163,27 @@ SCRIPT = """
     )
     digits = load_digits("train")
     data = ImageData(digits.images[:450], digits.labels[:450], digits.class_names)
-    options = {"train_data": data, "test_data": data, "verbose": 0}
+    options = {"train_data": data, "test_data": data, "deterministic": True, "verbose": 0}
 
-    class Killed(training.RunRecorder):
+    class Killed(keras.callbacks.Callback):
+        def __init__(self, epoch, batch):
+            super().__init__()
+            self.epoch, self.batch = epoch, batch
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.here = epoch == self.epoch
+
         def on_train_batch_end(self, batch, logs=None):
-            if len(self.rows) == 2 and batch == 3:
+            if self.here and batch == self.batch:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     whole, parts = sys.argv[2:]
     if sys.argv[1] == "start":
         training.train(config, whole, **options)
-        training.RunRecorder = Killed
-        training.train(config, parts, **options)
+        training.train(config, parts, callbacks=[Killed(1, 2)], **options)
+    elif sys.argv[1] == "again":
+        options |= {"checkpoint_minutes": 0, "callbacks": [Killed(2, 3)]}
+        training.train(config, parts, resume=True, **options)
     else:
         training.train(config, parts, resume=True, **options)
 """
@@ -125,24 +197,28 @@ def test_a_killed_run_continues_bit_for_bit_in_a_fresh_process(tmp_path):
             [sys.executable, "-c", textwrap.dedent(SCRIPT), command, str(whole), str(parts)],
             capture_output=True,
             text=True,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"},
             check=False,
         )
 
     started = process("start")
     assert started.returncode == -signal.SIGKILL, started.stderr
+    assert len(rows_of(parts)) == 1
+    again = process("again")
+    assert again.returncode == -signal.SIGKILL, again.stderr
+    assert "resuming after epoch 1 of 4\n" in again.stdout
     assert len(rows_of(parts)) == 2
     assert not (parts / "classifier.keras").exists()
     resumed = process("resume")
     assert resumed.returncode == 0, resumed.stderr
-    assert "resuming after epoch 2 of 4" in resumed.stdout
+    assert "resuming after epoch 2 of 4, step 3 of 5 of the next\n" in resumed.stdout
     assert rows_of(parts) == rows_of(whole)
     assert len(rows_of(whole)) == 4
     with np.load(whole / "checkpoint.npz") as one, np.load(parts / "checkpoint.npz") as other:
         assert set(one.files) == set(other.files)
         assert "momentum" in one.files
         assert np.any(one["momentum"])
-        for name in set(one.files) - {"header"}:
+        for name in set(one.files) - {"header", "sha256"}:  # these tell of seconds
             np.testing.assert_array_equal(one[name], other[name], err_msg=name)
     first, second = (keras.models.load_model(p / "classifier.keras") for p in (whole, parts))
     for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
@@ -165,6 +241,8 @@ def test_a_run_folder_holds_all_that_a_run_gives(finished):
         "classifier.keras",
         "reconstructor.keras",
         "checkpoint.npz",
+        "checkpoint.previous.npz",
+        "log.jsonl",
         "curves.png",
     }
     assert folder.read_config() == CONFIG
@@ -174,8 +252,9 @@ def test_a_run_folder_holds_all_that_a_run_gives(finished):
 
 
 def test_resuming_a_finished_run_changes_nothing(finished, run, data, capsys):
-    before = RunFolder(run)
-    history = before.history.read_bytes()
+    before = contents(run)
+    for name in (".checkpoint.npz.partial", ".partial.keras"):
+        (run / name).write_text("what a kill leaves")
     result = train(CONFIG, run, resume=True, **data)
     assert "resuming after epoch 2 of 2" in capsys.readouterr().out
     for a, b in zip(finished.trainer.get_weights(), result.trainer.get_weights(), strict=True):
@@ -183,12 +262,13 @@ def test_resuming_a_finished_run_changes_nothing(finished, run, data, capsys):
     np.testing.assert_array_equal(
         finished.trainer.momentum.numpy(), result.trainer.momentum.numpy()
     )
-    assert before.history.read_bytes() == history
-    assert {p.name for p in run.iterdir()} == {p.name for p in finished.folder.path.iterdir()}
+    assert contents(run) == before
     assert result.metrics == finished.metrics
 
 
-def test_a_run_interrupted_before_its_first_checkpoint_starts_anew(data, tmp_path, monkeypatch):
+def test_a_run_killed_before_its_first_checkpoint_starts_anew_and_says_so(
+    data, tmp_path, monkeypatch, capsys
+):
     class Interrupted(RunRecorder):
         def on_train_batch_end(self, batch, logs=None):
             raise KeyboardInterrupt
@@ -199,6 +279,7 @@ def test_a_run_interrupted_before_its_first_checkpoint_starts_anew(data, tmp_pat
             train(CONFIG, tmp_path / "run", **data)
     assert {p.name for p in (tmp_path / "run").iterdir()} == {"config.json"}
     result = train(CONFIG, tmp_path / "run", resume=True, **data)
+    assert "no checkpoint was written yet; starting from the beginning" in capsys.readouterr().out
     assert result.metrics["epochs"] == 2
 
 
@@ -323,10 +404,32 @@ def half_precision(content):
         pytest.param(an_array, id="an array"),
     ],
 )
-def test_a_damaged_checkpoint_is_refused(refused, run, damage):
-    checkpoint = run / "checkpoint.npz"
-    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
-    refused(ValueError, "damaged or no checkpoint.*checkpoint.npz$", CONFIG, run)
+def test_a_damaged_checkpoint_is_known_and_the_one_before_it_is_read(run, damage, capsys):
+    pair = pair_of(run)
+    newest = pair.newest.read_bytes()
+    pair.newest.write_bytes(damage(newest))
+    with pytest.raises(ValueError, match="damaged or no checkpoint.*checkpoint.npz$"):
+        Checkpoint(pair.newest)
+    assert pair.read().meta["epoch"] == 1
+    line = r"checkpoint\.npz is damaged \(\w+: .*\); falling back to checkpoint\.previous\.npz\n"
+    assert re.fullmatch(line, capsys.readouterr().out)
+
+
+def test_two_damaged_checkpoints_are_refused_with_both_reasons(refused, run):
+    for path in run.glob("checkpoint*.npz"):
+        path.write_bytes(truncated(path.read_bytes()))
+    message = "No checkpoint .* used: checkpoint.npz is damaged .*; checkpoint.previous.npz is dam"
+    refused(ValueError, message, CONFIG, run)
+
+
+def test_a_checkpoint_whose_array_was_exchanged_is_damaged(run):
+    path = run / "checkpoint.npz"
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays["weight_0"] = arrays["weight_0"] + 1
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match="checksum is wrong"):
+        Checkpoint(path)
 
 
 def test_whatever_byte_is_damaged_it_is_refused_or_does_not_matter(run):
@@ -354,6 +457,23 @@ def test_a_checkpoint_of_another_network_is_refused(refused, run, new_trainer):
     refused(ValueError, "same network, optimizer and data set; .*npz$", CONFIG, run)
 
 
+def test_a_checkpoint_of_a_newer_version_is_refused(refused, run):
+    for path in run.glob("checkpoint*.npz"):
+        as_schema(path, 3)
+    refused(ValueError, r"schema 2 or 1; .* newer version .*Received: schema=3", CONFIG, run)
+
+
+def test_a_checkpoint_of_the_first_version_is_read(finished, run):
+    as_schema(run / "checkpoint.npz", 1)
+    checkpoint = Checkpoint(run / "checkpoint.npz")
+    assert checkpoint.meta["step"] == 0
+    averaging = WeightAveraging(0.9)
+    averaging.set_model(finished.trainer)
+    checkpoint.restore(finished.trainer, {"averaging": averaging, "stop": OverfittingStop()})
+    averaging.on_train_begin()
+    assert averaging.get_state()["in_place"]
+
+
 def test_a_checkpoint_of_other_callbacks_is_refused(finished):
     checkpoint = Checkpoint(finished.folder.checkpoint)
     before = finished.trainer.get_weights()
@@ -364,8 +484,10 @@ def test_a_checkpoint_of_other_callbacks_is_refused(finished):
 
 
 def test_a_checkpoint_of_more_data_is_refused(refused, run, data):
-    fewer = part(data["train_data"], 200)
+    fewer = part(data["train_data"], 290)
     refused(ValueError, r"differ: \['momentum'\]", CONFIG, run, train_data=fewer)
+    fewer = part(data["train_data"], 200)
+    refused(ValueError, "has 3 steps an epoch, these data have 2", CONFIG, run, train_data=fewer)
 
 
 def test_a_save_that_fails_midway_keeps_the_old_checkpoint(finished, run, monkeypatch):
@@ -373,14 +495,252 @@ def test_a_save_that_fails_midway_keeps_the_old_checkpoint(finished, run, monkey
     before = contents(run)
     assert path.exists()
 
-    def disk_full(file, **arrays):
-        file.write(b"half of it")
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(np, "savez", disk_full)
-    with pytest.raises(OSError, match="no space left"):
-        save_checkpoint(path, finished.trainer, meta={}, callbacks={})
+    monkeypatch.setattr(np.lib.format, "write_array", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        pair_of(run).write(finished.trainer, meta={}, callbacks={})
     assert contents(run) == before
+
+
+def test_a_full_disk_ends_a_run_with_a_way_on_and_leaves_the_older_checkpoint(
+    data, tmp_path, monkeypatch
+):
+    class FillsTheDisk(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                monkeypatch.setattr(np.lib.format, "write_array", disk_full)
+
+    out = tmp_path / "run"
+    with pytest.raises(OSError, match="make room .*continue with `--resume`") as caught:
+        train(CONFIG, out, callbacks=[FillsTheDisk()], **data)
+    assert caught.value.errno == errno.ENOSPC
+    written = {"config.json", "history.csv", "log.jsonl", "checkpoint.npz"}
+    assert {p.name for p in out.iterdir()} == written
+    monkeypatch.undo()
+    assert train(CONFIG, out, resume=True, **data).metrics["epochs"] == 2
+
+
+def test_a_kill_between_the_two_renames_leaves_a_whole_checkpoint(
+    finished, run, monkeypatch, capsys
+):
+    replace, calls = os.replace, []
+
+    def killed(old, new):
+        calls.append(new)
+        if len(calls) == 2:
+            raise SystemExit
+        replace(old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        with pytest.raises(SystemExit):
+            pair_of(run).write(finished.trainer, meta={"epoch": 7}, callbacks={})
+    assert pair_of(run).read().meta["epoch"] == 2
+    assert capsys.readouterr().out == (
+        "checkpoint.npz is missing; falling back to checkpoint.previous.npz\n"
+    )
+    # The one fallen back to stays until there are two again.
+    for epoch, previous in ((8, 2), (9, 8)):
+        pair_of(run).write(finished.trainer, meta={"epoch": epoch}, callbacks={})
+        assert Checkpoint(run / "checkpoint.npz").meta["epoch"] == epoch
+        assert Checkpoint(run / "checkpoint.previous.npz").meta["epoch"] == previous
+
+
+def test_a_damaged_checkpoint_never_takes_the_place_of_a_good_one(finished, run, capsys):
+    (run / "checkpoint.npz").write_text("damaged")
+    for pair, was_read in ((pair_of(run), False), (pair_of(run), True)):
+        if was_read:
+            pair.newest.write_text("damaged again")
+            pair.read()
+        pair.write(finished.trainer, meta={"epoch": 7}, callbacks={})
+        assert Checkpoint(pair.previous).meta["epoch"] == 1
+        assert Checkpoint(pair.newest).meta["epoch"] == 7
+
+
+def test_a_history_that_the_checkpoint_does_not_know_is_put_right(run, data):
+    history = run / "history.csv"
+    right = history.read_bytes()
+    for wrong in (right + b"3,0.1\n", right.splitlines()[0], None):
+        history.unlink()
+        if wrong is not None:
+            history.write_bytes(wrong)
+        train(CONFIG, run, resume=True, **data)
+        assert history.read_bytes() == right
+
+
+def test_a_log_that_a_kill_left_behind_is_put_right(run, data):
+    (run / "metrics.json").unlink()
+    log = (run / "log.jsonl").read_text().splitlines(keepends=True)
+    for wrong in ("", log[0], "".join([*log, log[1]])):
+        (run / "log.jsonl").write_text(wrong)
+        RunRecorder(RunFolder(run), {}, rows=[json.loads(line) for line in log]).update_files(2)
+        lines = (run / "log.jsonl").read_text().splitlines()
+        assert [json.loads(line)["epoch"] for line in lines] == [1, 2]
+
+
+def test_a_finished_run_without_checkpoints_is_not_begun_again(refused, run):
+    for path in run.glob("checkpoint*.npz"):
+        path.unlink()
+    refused(ValueError, "finished, but its checkpoints are gone", CONFIG, run)
+
+
+# Within an epoch.
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_callbacks_are_told_the_same_as_without_a_break(finished, listener, data, tmp_path, step):
+    """Step 3 is the last of an epoch."""
+
+    class GoesDown(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch
+
+        def on_train_batch_begin(self, batch, logs=None):
+            if self.epoch == 1 and batch == step:
+                raise RuntimeError("the machine goes down")
+
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                raise RuntimeError("the machine goes down")
+
+    rest, out = Listener(), tmp_path / "run"
+    with pytest.raises(RuntimeError):
+        train(CONFIG, out, callbacks=[GoesDown()], checkpoint_minutes=0, **data)
+    result = train(CONFIG, out, resume=True, callbacks=[rest], **data)
+    left = listener.told[listener.told.index(("epoch", 1)) + 1 + 2 * step :]
+    assert rest.told == [("begin", 2, 3), ("epoch", 1), *left]
+    for a, b in zip(result.trainer.get_weights(), finished.trainer.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+    assert result.trainer.history.epoch == [1]
+
+
+def test_the_data_begin_at_any_step(data):
+    batches = lambda **start: [  # noqa: E731
+        batch["id"].numpy().tolist()
+        for batch, _ in training_dataset(data["train_data"], 80, seed=3, **start).take(9)
+    ]
+    whole = batches()
+    for step in range(5):
+        skipped = 4 + step
+        assert batches(initial_epoch=1, initial_step=step)[: 9 - skipped] == whole[skipped:]
+    with pytest.raises(ValueError, match="at most 4, .*Received: initial_step=5"):
+        training_dataset(data["train_data"], 80, seed=3, initial_step=5)
+
+
+def test_what_a_dropout_draws_and_a_metric_counts_goes_on_within_an_epoch(
+    small, new_trainer, tmp_path
+):
+    def new():
+        network = keras.Sequential(
+            [
+                keras.Input((8, 8, 1)),
+                keras.layers.Flatten(),
+                keras.layers.Dropout(0.5, seed=1),
+                keras.layers.Dense(10),
+            ]
+        )
+        trainer = new_trainer(classifier=network, num_samples=100)
+        for variable in network.trainable_variables:
+            variable.assign(keras.ops.ones(variable.shape))
+        trainer.make_momentum(verbose=False)
+        return trainer
+
+    x, y = small
+    batch = {"image": x[:50], "id": np.arange(50, dtype="int32")}, y[:50]
+
+    def steps(trainer, count):
+        trainer.make_train_function()
+        for _ in range(count):
+            logs = trainer.train_function(iter([batch]))
+        return {name: float(value) for name, value in logs.items()}
+
+    whole, first, second = new(), new(), new()
+    whole_logs = steps(whole, 4)
+    steps(first, 2)
+    save_checkpoint(tmp_path / "c.npz", first, meta={"step": 2}, callbacks={})
+    checkpoint = Checkpoint(tmp_path / "c.npz")
+    checkpoint.restore(second, {})
+    assert steps(second, 2) == pytest.approx(whole_logs)
+    for a, b in zip(whole.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize("minutes", [-1, float("nan"), "ten", None])
+def test_minutes_that_are_none_are_refused_before_a_folder_is_made(data, tmp_path, minutes):
+    with pytest.raises(ValueError, match="checkpoint_minutes"):
+        train(CONFIG, tmp_path / "run", checkpoint_minutes=minutes, **data)
+    assert not (tmp_path / "run").exists()
+
+
+# Asked to stop.
+
+
+class Signals(keras.callbacks.Callback):
+    """Sends this process a signal within step 2 of epoch 1."""
+
+    def __init__(self, *numbers):
+        super().__init__()
+        self.numbers = numbers
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch == 1:
+            for number in self.numbers:
+                os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_writes_a_checkpoint_after_the_running_step(data, tmp_path, number):
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    message = "saved after step 2 of 3 of epoch 1; continue with `--resume`"
+    with pytest.raises(KeyboardInterrupt, match=message):
+        train(CONFIG, tmp_path / "run", callbacks=[Signals(number)], **data)
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == before
+    meta = Checkpoint(tmp_path / "run" / "checkpoint.npz").meta
+    assert (meta["epoch"], meta["step"]) == (0, 2)
+
+
+def test_a_second_signal_acts_at_once(data, tmp_path):
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(CONFIG, tmp_path / "run", callbacks=[Signals(signal.SIGINT, signal.SIGINT)], **data)
+    assert str(caught.value) == ""
+    assert not (tmp_path / "run" / "checkpoint.npz").exists()
+
+
+def test_signals_are_left_alone_where_they_cannot_be_handled():
+    def handlers():
+        return [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+
+    before, inside = handlers(), []
+
+    def run_block():
+        with Interruption():
+            inside.append(handlers())
+
+    thread = threading.Thread(target=run_block)
+    thread.start()
+    thread.join()
+    assert inside == [before]
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run_block()
+        assert inside[1][0] == signal.SIG_IGN
+        assert inside[1][1] != before[1]
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert handlers() == before
+
+
+def test_the_command_says_where_it_was_saved(monkeypatch, tmp_path, capsys):
+    def interrupted(config, out, **options):
+        assert options["checkpoint_minutes"] == 2.5
+        assert options["deterministic"]
+        raise KeyboardInterrupt("saved after epoch 1 of 60; continue with `--resume`")
+
+    monkeypatch.setattr(keras_efgsm.training, "train", interrupted)
+    words = ["train", "digits", "--checkpoint-minutes", "2.5", "--deterministic"]
+    assert main([*words, "--out", str(tmp_path / "run")]) == 130
+    assert capsys.readouterr().err == (
+        "\nkeras-efgsm train: interrupted; saved after epoch 1 of 60; continue with `--resume`\n"
+    )
 
 
 def test_files_of_a_run_are_whole_or_not_there(run, new_classifier, monkeypatch):

@@ -12,6 +12,7 @@ if keras.backend.backend() == "tensorflow":
         TrainStep,
         WeightAverager,
         compiled,
+        enable_determinism,
         input_gradient,
         rival_margins_and_gradients,
     )
@@ -26,6 +27,7 @@ __all__ = [
     "TrainStep",
     "WeightAverager",
     "compiled",
+    "enable_determinism",
     "input_gradient",
     "rival_margins_and_gradients",
 ]

@@ -83,6 +83,11 @@ def compiled(function: Callable) -> Callable:
     return tf.function(function, reduce_retracing=True)
 
 
+def enable_determinism() -> None:
+    """Makes all operations of this process give the same bits each time, from now on."""
+    tf.config.experimental.enable_op_determinism()
+
+
 class SampleTable:
     """Rows of a fixed shape, one for each training sample, gathered and written by sample id.
 
@@ -212,12 +217,12 @@ class WeightAverager:
             live.assign(raw)
 
     def values(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Averages and raw values, while the averages are in place."""
+        """Averages, and the raw values kept when these were last put in."""
         return [v.numpy() for v in self._average], [v.numpy() for v in self._raw]
 
     def set_values(self, averages: list[np.ndarray], raw: list[np.ndarray]) -> None:
-        """Takes back what `values()` gave."""
+        """Takes back what `values()` gave; no raw values where the averages are not in place."""
         for variable, value in zip(self._average, averages, strict=True):
             variable.assign(value)
-        for variable, value in zip(self._raw, raw, strict=True):
+        for variable, value in zip(self._raw if raw else [], raw, strict=True):
             variable.assign(value)

@@ -1,15 +1,20 @@
 """Writes a run's history and checkpoint as it goes."""
 
 import time
+from pathlib import Path
 
 import keras
 
-from keras_efgsm.checkpoint import save_checkpoint
+from keras_efgsm.checkpoint import Checkpoint
+from keras_efgsm.checkpoint_pair import CheckpointPair
+from keras_efgsm.checks import check_number
+from keras_efgsm.interruption import Interruption
+from keras_efgsm.run_log import RunLog
 from keras_efgsm.runs import RunFolder
 
 
 class RunRecorder(keras.callbacks.Callback):
-    """Writes `history.csv` and the checkpoint of a run after every epoch.
+    """Writes a run's checkpoint every few minutes, and with its history after every epoch.
 
     Place it last, so that the state it saves is the one after all other callbacks.
 
@@ -17,6 +22,13 @@ class RunRecorder(keras.callbacks.Callback):
         folder: the run's folder.
         callbacks: name to callback, for each whose `get_state()` belongs to the checkpoint.
         rows: history of a run that is resumed. Defaults to none.
+        checkpoint_minutes: minutes after which a checkpoint is written within an epoch; 0 for
+            after every step. Defaults to `10.0`.
+        checkpoints: the run's checkpoint files. Defaults to those of the folder.
+        interruption: asks to stop after the running step. Defaults to nothing.
+
+    Raises:
+        ValueError: if `checkpoint_minutes` is out of range.
 
     Example:
 
@@ -26,26 +38,109 @@ class RunRecorder(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, folder: RunFolder, callbacks: dict, rows: list[dict] | None = None):
+    def __init__(
+        self,
+        folder: RunFolder,
+        callbacks: dict,
+        rows: list[dict] | None = None,
+        *,
+        checkpoint_minutes: float = 10.0,
+        checkpoints: CheckpointPair | None = None,
+        interruption: Interruption | None = None,
+    ):
         super().__init__()
         self.folder = folder
         self.stateful = callbacks
         self.rows = list(rows or [])
-        self._begun = 0.0
+        self.checkpoint_minutes = check_number(
+            checkpoint_minutes, "checkpoint_minutes", minimum=0.0
+        )
+        self.checkpoints = checkpoints or CheckpointPair(
+            folder.checkpoint, folder.previous_checkpoint
+        )
+        self._interruption = interruption or Interruption()
+        self._metrics: list = []
+        self._seconds = 0.0
+        self._begun = self._written = time.perf_counter()
+
+    def resume_from(self, checkpoint: Checkpoint) -> None:
+        """Takes over the history, and what belongs to the epoch that was running."""
+        self.rows = list(checkpoint.meta["rows"])
+        if checkpoint.meta["step"]:
+            self._metrics = checkpoint.metrics
+            self._seconds = checkpoint.meta["seconds"]
+
+    def update_files(self, epochs: int) -> None:
+        """Brings history and log in line with the rows, as a kill may have come between them.
+
+        Args:
+            epochs: how many the run is to have.
+        """
+        with self.folder.writing():
+            self.folder.update_history(self.rows)
+            log = self.folder.log
+            # The log of a finished run stays as it is: its times are those of the training.
+            if not self.rows:
+                log.unlink(missing_ok=True)
+            elif not self.folder.metrics.exists() and _count_lines(log) != len(self.rows):
+                RunLog(log).write(self.rows, epochs)
 
     @property
     def seconds(self) -> float:
         """Seconds of all recorded epochs, those before a resume included."""
         return sum(row["seconds"] for row in self.rows)
 
+    def on_train_begin(self, logs=None):
+        self._written = time.perf_counter()
+
     def on_epoch_begin(self, epoch, logs=None):
-        self._begun = time.perf_counter()
+        self._begun = time.perf_counter() - self._seconds
+        # Keras resets the metrics right before.
+        for variable, value in zip(
+            self.model.metrics_variables if self._metrics else [], self._metrics, strict=True
+        ):
+            variable.assign(value)
+        self._metrics, self._seconds = [], 0.0
+
+    def on_train_batch_end(self, batch, logs=None):
+        minutes = (time.perf_counter() - self._written) / 60
+        if minutes >= self.checkpoint_minutes or self._interruption.requested:
+            # `rows` has one for each epoch before this one.
+            self._write(epoch=len(self.rows), step=batch + 1)
+            where = f"step {batch + 1} of {self.params['steps']} of epoch {len(self.rows) + 1}"
+            self._stop_if_asked(where)
 
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch + 1, "seconds": round(time.perf_counter() - self._begun, 3)}
         row["learning_rate"] = float(self.model.optimizer.learning_rate)
         row |= {name: float(value) for name, value in (logs or {}).items()}
         self.rows.append(row)
-        self.folder.write_history(self.rows)
-        meta = {"epoch": epoch + 1, "rows": self.rows, "stopped": bool(self.model.stop_training)}
-        save_checkpoint(self.folder.checkpoint, self.model, meta=meta, callbacks=self.stateful)
+        self._write(epoch=epoch + 1, step=0)
+        # After the checkpoint, which has the rows as well: so it never tells of an epoch too many.
+        with self.folder.writing():
+            self.folder.write_history(self.rows)
+            # An early stop leaves no epochs.
+            epochs = len(self.rows) if self.model.stop_training else self.params["epochs"]
+            RunLog(self.folder.log).write(self.rows, epochs)
+        self._stop_if_asked(f"epoch {epoch + 1} of {self.params['epochs']}")
+
+    def _write(self, epoch: int, step: int) -> None:
+        meta = {
+            "epoch": epoch,
+            "step": step,
+            "seconds": time.perf_counter() - self._begun if step else 0.0,
+            "rows": self.rows,
+            "steps": self.params["steps"],
+            "stopped": bool(self.model.stop_training) and step == 0,
+        }
+        with self.folder.writing():
+            self.checkpoints.write(self.model, meta=meta, callbacks=self.stateful)
+        self._written = time.perf_counter()
+
+    def _stop_if_asked(self, where: str) -> None:
+        if self._interruption.requested:
+            raise KeyboardInterrupt(f"saved after {where}; continue with `--resume`")
+
+
+def _count_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0

@@ -49,7 +49,8 @@ class WeightAveraging(keras.callbacks.Callback):
         if self._restored is not None:
             self._averager.set_values(self._restored["averages"], self._restored["raw"])
             self._steps = int(self._restored["steps"])
-            self._in_place = True
+            # Checkpoints of the first version were written at epoch ends alone.
+            self._in_place = bool(self._restored.get("in_place", True))
             self._restored = None
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -83,10 +84,16 @@ class WeightAveraging(keras.callbacks.Callback):
             self._averager.put_in()
             self._in_place = True
 
-    def get_state(self) -> dict[str, list[np.ndarray] | int]:
-        """What a resume needs: averages, raw weights and the step count, at an epoch end."""
+    def get_state(self) -> dict[str, list[np.ndarray] | int | bool]:
+        """What a resume needs: averages, step count and, where those are in place, raw weights."""
         averages, raw = self._averager.values()
-        return {"averages": averages, "raw": raw, "steps": self._steps}
+        return {
+            "averages": averages,
+            # Within an epoch the classifier itself holds them.
+            "raw": raw if self._in_place else [],
+            "steps": self._steps,
+            "in_place": self._in_place,
+        }
 
     def set_state(self, state: dict) -> None:
         """Takes back `get_state()` before the `fit` that resumes."""

@@ -2,7 +2,7 @@
 
 The momentum of eFGSM belongs to one training sample, so every element carries
 the sample's number, `"id"`. Order is a function of `(seed, epoch)` alone: a run
-that is resumed at epoch e sees what an uninterrupted one sees from there on.
+that is resumed at step k of epoch e sees what an uninterrupted one sees from there on.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,12 @@ def steps_per_epoch(data: ImageData, batch_size: int) -> int:
 
 
 def training_dataset(
-    data: ImageData, batch_size: int, *, seed: int, initial_epoch: int = 0
+    data: ImageData,
+    batch_size: int,
+    *,
+    seed: int,
+    initial_epoch: int = 0,
+    initial_step: int = 0,
 ) -> tf.data.Dataset:
     """Makes an endless dataset that walks through `data` in a new order each epoch.
 
@@ -41,11 +46,16 @@ def training_dataset(
         batch_size: images per batch; the last batch of an epoch may be smaller.
         seed: number from 0 that the orders are drawn from.
         initial_epoch: the epoch to start at. Defaults to 0.
+        initial_step: the batch to start at in that epoch; the number of batches of an epoch is the
+            start of the next. Defaults to 0.
 
     Returns:
         Dataset of `({"image": x, "id": i}, y)`: pixels `x` float32 in [0, 1]
         `(b, height, width, channels)`, sample numbers `i` int32 `(b,)`, labels
         `y` int32 `(b,)`.
+
+    Raises:
+        ValueError: if a number is out of range.
 
     Example:
 
@@ -61,6 +71,12 @@ def training_dataset(
     batch_size = int(batch_size)
     seed = check_count(seed, "seed", minimum=0)
     initial_epoch = check_count(initial_epoch, "initial_epoch", minimum=0)
+    initial_step = check_count(initial_step, "initial_step", minimum=0)
+    if initial_step > steps:
+        raise ValueError(
+            f"`initial_step` must be at most {steps}, the batches of an epoch. "
+            f"Received: initial_step={initial_step}"
+        )
     gather = _gather(data)
     size = len(data)
 
@@ -68,7 +84,8 @@ def training_dataset(
         order = tf.random.experimental.stateless_shuffle(
             tf.range(size), seed=tf.stack([tf.constant(seed, tf.int64), epoch]), alg="philox"
         )
-        return tf.data.Dataset.range(steps).map(
+        first = tf.where(epoch == initial_epoch, tf.constant(initial_step, tf.int64), 0)
+        return tf.data.Dataset.range(first, steps).map(
             lambda step: order[step * batch_size : (step + 1) * batch_size]
         )
 

@@ -1,0 +1,79 @@
+"""`fit` from within an epoch."""
+
+from typing import Any
+
+import keras
+
+
+class ResumedEpoch(keras.callbacks.CallbackList):
+    """Makes `fit` begin after the first steps of an epoch, which Keras has no argument for.
+
+    Given to `fit` in place of its list of callbacks, it lets those steps pass: nothing is computed,
+    no data is read and no callback hears of them. All else is as in a `fit` that was never
+    interrupted: the callbacks see the same numbers of epochs and batches, and the same logs.
+
+    Args:
+        steps: steps of the first epoch that were made already.
+        callbacks: the callbacks.
+        trainer: the model that is trained.
+        verbose: as in `keras.Model.fit`.
+        epochs: as in `keras.Model.fit`.
+        steps_per_epoch: as in `keras.Model.fit`.
+
+    Example:
+
+    ```python
+    callbacks = ResumedEpoch(
+        30, [stop], trainer=trainer, verbose=2, epochs=10, steps_per_epoch=100
+    )
+    trainer.fit(dataset, initial_epoch=4, epochs=10, steps_per_epoch=100, callbacks=callbacks)
+    ```
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        callbacks: list[keras.callbacks.Callback],
+        *,
+        trainer: keras.Model,
+        verbose: str | int,
+        epochs: int,
+        steps_per_epoch: int,
+    ):
+        super().__init__(
+            callbacks,
+            add_history=True,
+            add_progbar=verbose != 0,
+            model=trainer,
+            verbose=verbose,
+            epochs=epochs,
+            steps=steps_per_epoch,
+        )
+        self._left = steps
+        self._passing = False
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        if self._left == 0:
+            return
+        step = self.model.train_function
+
+        def pass_or_step(iterator: Any) -> dict:
+            if self._passing:
+                # Keras takes the epoch's logs from its last step.
+                return self.model.get_metrics_result() if self._left == 1 else {}
+            self.model.train_function = step
+            return step(iterator)
+
+        self.model.train_function = pass_or_step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._passing = self._left > 0
+        if not self._passing:
+            super().on_train_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self._passing:
+            super().on_train_batch_end(batch, logs)
+            return
+        self._left -= 1

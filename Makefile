@@ -12,7 +12,7 @@ STAMP = $(VENV)/.keras-efgsm-setup
 PINS = tensorflow==2.21.0 keras==3.15.1 tensorflow-datasets==4.9.10 cleverhans==4.0.0 \
        keras-tuner==1.4.8 adversarial-robustness-toolbox==1.20.1
 
-.PHONY: setup test quickstart lock wheel clean
+.PHONY: setup test quickstart tune-demo lock wheel clean
 
 setup: $(STAMP)
 
@@ -32,6 +32,10 @@ test: setup
 
 quickstart: setup
 	$(BIN)/keras-efgsm quickstart
+
+# Interrupted and called again, it goes on; remove searches/demo to begin anew.
+tune-demo: setup
+	$(BIN)/keras-efgsm tune digits --tuner random --trials 6 --out searches/demo
 
 # Resolves the extras afresh in an environment of its own and writes down what came out.
 lock:

@@ -1,0 +1,147 @@
+"""The folder of a search: what lies in it, which search it is, and who may write to it."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from keras_efgsm.runs import write_atomically
+from keras_efgsm.tuning.search_options import SearchOptions
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
+SCHEMA = 1
+
+# What may change from one call to the next: where the data lie, and how many trials there are.
+_MAY_CHANGE = ("config.data_dir", "trials")
+
+
+class SearchFolder:
+    """The folder of a search.
+
+    It holds `search.json` with everything the trials depend on, `trials/trial_N` of each trial,
+    `trials.json` and `search.png` with all of them, `finalists.json`, the run folder `best`, and
+    in `logs` what workers printed.
+
+    Args:
+        path: the folder.
+
+    Example:
+
+    ```python
+    options = SearchFolder("searches/mnist").read()
+    ```
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.search = self.path / "search.json"
+        self.trials = self.path / "trials.json"
+        self.picture = self.path / "search.png"
+        self.finalists = self.path / "finalists.json"
+        self.best = self.path / "best"
+        self.logs = self.path / "logs"
+
+    def prepare(self, options: SearchOptions) -> bool:
+        """Makes the folder, or checks that it holds the same search; tells whether it does.
+
+        Raises:
+            ValueError: if the folder holds something else or another search.
+            PermissionError: if it cannot be written.
+        """
+        received = f"Received: out={str(self.path)!r}"
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"`out` must be a folder, but a file is there. {received}")
+        there = self.search.exists()
+        if there:
+            stored, given = _flat(self.read().to_dict()), _flat(options.to_dict())
+            differing = [
+                f"{name}: {stored.get(name)!r} there, {given.get(name)!r} now"
+                for name in dict.fromkeys((*stored, *given))
+                if stored.get(name) != given.get(name) and name not in _MAY_CHANGE
+            ]
+            if differing:
+                raise ValueError(
+                    "`out` holds a search with other options; give another folder, or the same "
+                    f"options to continue it. They differ in {', '.join(differing)}. {received}"
+                )
+        elif self.path.exists() and any(p.name != ".lock" for p in self.path.iterdir()):
+            raise ValueError(f"`out` must be a new or empty folder, but holds files. {received}")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._write(options)
+        except OSError as error:
+            raise PermissionError(f"`out` must be writable ({error}). {received}") from error
+        return there
+
+    def _write(self, options: SearchOptions) -> None:
+        text = json.dumps({"schema": SCHEMA, **options.to_dict()}, indent=2) + "\n"
+        # Workers of other machines come to the same file.
+        if not self.search.exists() or self.search.read_text() != text:
+            write_atomically(self.search, text)
+
+    def read(self) -> SearchOptions:
+        """The search's options.
+
+        Raises:
+            ValueError: if `search.json` is missing, damaged or of something else.
+        """
+        try:
+            values = json.loads(self.search.read_text())
+            schema = values.pop("schema")
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise ValueError(
+                f"The folder of a search must hold a readable search.json ({error}). "
+                f"Received: path={str(self.path)!r}"
+            ) from error
+        if schema != SCHEMA:
+            raise ValueError(f"The search must be of schema {SCHEMA}. Received: schema={schema!r}")
+        return SearchOptions.from_dict(values)
+
+    def read_json(self, path: Path) -> Any:
+        """A file of the folder; None if it is not there.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
+        try:
+            return json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise ValueError(
+                f"The file must be readable JSON ({error}). Received: path={str(path)!r}"
+            ) from error
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps a second search out of the folder; a kill sets it free.
+
+        Raises:
+            ValueError: if one is at work in it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lock", "w") as file:
+            try:
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise ValueError(
+                    "Another process is at work in the folder of this search. "
+                    f"Received: out={str(self.path)!r}"
+                ) from error
+            yield
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

@@ -1,0 +1,236 @@
+"""All trials of a search: read from their folders, ranked, as JSON and as a table."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+from keras_efgsm.environment import hardware, versions
+from keras_efgsm.runs import write_atomically
+from keras_efgsm.tuning.search_folder import SCHEMA, SearchFolder
+from keras_efgsm.tuning.search_options import SearchOptions
+from keras_efgsm.tuning.search_space import values_of
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial as its folder tells of it.
+
+    Args:
+        number: its name, such as `"07"`.
+        status: keras-tuner's: `"COMPLETED"`, `"FAILED"`, or `"RUNNING"` if it was cut off.
+        values: value by name of the hyperparameters.
+        metrics: `robust_accuracy`, `natural_accuracy`, `training_seconds`, `attack_seconds`,
+            `epochs`; empty unless completed.
+        evaluation: the attack and its budget, see `RobustnessReport.to_dict`; None unless
+            completed.
+        stop: when and why the overfitting stop fired.
+        failure: what went wrong; None unless it failed.
+        goes_on_from: the trial of Hyperband whose weights it began with; None for a fresh one.
+    """
+
+    number: str
+    status: str
+    values: dict[str, float]
+    metrics: dict[str, float]
+    evaluation: dict[str, Any] | None = None
+    stop: dict[str, Any] | None = None
+    failure: str | None = None
+    goes_on_from: str | None = None
+
+    @property
+    def completed(self) -> bool:
+        """Whether it has a result."""
+        return self.status == "COMPLETED"
+
+    @property
+    def robust_accuracy(self) -> float:
+        """Share of the validation images that withstood, in [0, 1]."""
+        return self.metrics["robust_accuracy"]
+
+    @property
+    def natural_accuracy(self) -> float:
+        """Share of the clean validation images that are classified correctly, in [0, 1]."""
+        return self.metrics["natural_accuracy"]
+
+
+def read_trials(folder: SearchFolder, options: SearchOptions) -> list[TrialRecord]:
+    """The trials that lie in a search's folder, in their order.
+
+    Args:
+        folder: the search's folder.
+        options: the search.
+    """
+    records = []
+    for path in folder.path.glob("trials/trial_*/trial.json"):
+        trial = folder.read_json(path)
+        measured = folder.read_json(path.with_name("measured.json")) or {}
+        failure = path.with_name("failure.txt")
+        values = trial["hyperparameters"]["values"]
+        completed = trial["status"] == "COMPLETED"
+        metrics = {
+            name: metric["observations"][-1]["value"][0]
+            for name, metric in trial["metrics"]["metrics"].items()
+        }
+        reason = None
+        if trial["status"] == "FAILED":
+            reason = failure.read_text().strip() if failure.exists() else trial["message"]
+        records.append(
+            TrialRecord(
+                number=trial["trial_id"],
+                status=trial["status"],
+                values={name: values[name] for name in options.ranges},
+                metrics=metrics if completed else {},
+                evaluation=measured.get("evaluation") if completed else None,
+                stop=measured.get("stop") if completed else None,
+                failure=reason,
+                goes_on_from=values.get("tuner/trial_id"),
+            )
+        )
+    return sorted(records, key=lambda record: int(record.number))
+
+
+def best_first(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Completed trials by robust accuracy, then natural accuracy."""
+    completed = [trial for trial in trials if trial.completed]
+    return sorted(
+        completed, key=lambda trial: (-trial.robust_accuracy, -trial.natural_accuracy, trial.number)
+    )
+
+
+def pareto_front(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Completed trials that no other beats in one accuracy without losing in the other.
+
+    Returns:
+        The front, from the most robust to the most accurate.
+    """
+    front: list[TrialRecord] = []
+    for trial in best_first(trials):
+        if not front or trial.natural_accuracy > front[-1].natural_accuracy:
+            front.append(trial)
+    return front
+
+
+def is_preset(trial: TrialRecord, options: SearchOptions) -> bool:
+    """Whether a trial has the values of the run that the search began with."""
+    return trial.values == values_of(options.config, options.ranges)
+
+
+def write_trials(folder: SearchFolder, options: SearchOptions) -> list[TrialRecord]:
+    """Writes `trials.json`: every trial, the attack that measured it, versions and hardware.
+
+    Args:
+        folder: the search's folder.
+        options: the search.
+
+    Returns:
+        The trials.
+    """
+    trials = read_trials(folder, options)
+    front = {trial.number for trial in pareto_front(trials)}
+    ranked = best_first(trials)
+    evaluations = [trial.evaluation for trial in ranked if trial.evaluation]
+    content = {
+        "schema": SCHEMA,
+        "search": options.to_dict(),
+        "measured_by": _measurement(evaluations[0]) if evaluations else None,
+        "trials": [
+            {
+                "trial": trial.number,
+                "status": trial.status,
+                "values": trial.values,
+                **trial.metrics,
+                "attacks": {
+                    attack["name"]: attack["robust_accuracy"]
+                    for attack in (trial.evaluation or {}).get("attacks", [])
+                },
+                "on_pareto_front": trial.number in front,
+                "is_preset": is_preset(trial, options),
+                "goes_on_from": trial.goes_on_from,
+                "stop": trial.stop,
+                "failure": trial.failure,
+            }
+            for trial in trials
+        ],
+        "best": ranked[0].number if ranked else None,
+        "versions": versions("keras-tuner", "scikit-learn"),
+        "hardware": hardware(),
+    }
+    write_atomically(folder.trials, json.dumps(content, indent=2) + "\n")
+    return trials
+
+
+def _measurement(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """What was the same for all trials: the attacks, their budget, the images and the seed."""
+    per_trial = ("robust_accuracy", "num_attacked", "num_turned", "seconds")
+    return {
+        "dataset": evaluation["dataset"],
+        "split": evaluation["split"],
+        "num_images": evaluation["num_images"],
+        "cascade": evaluation["cascade"],
+        "attacks": [
+            {name: value for name, value in attack.items() if name not in per_trial}
+            for attack in evaluation["attacks"]
+        ],
+    }
+
+
+def attacks_in_words(evaluation: dict[str, Any]) -> str:
+    """The attacks, their budget, the images and the seed of an evaluation, in a line.
+
+    Args:
+        evaluation: as `RobustnessReport.to_dict` gives it.
+    """
+    parts = []
+    for attack in evaluation["attacks"]:
+        budget = [f"{attack['steps']} steps"] if attack["steps"] else []
+        budget += [f"{attack['queries']} queries"] if attack["queries"] else []
+        budget += [f"{attack['rounds']} targets"] if attack["rounds"] > 1 else []
+        parts.append(f"{attack['name']} ({', '.join(budget)})" if budget else attack["name"])
+    first = evaluation["attacks"][0]
+    return (
+        f"{', '.join(parts)}, epsilon {first['epsilon']:g}, {evaluation['num_images']:,} "
+        f"{evaluation['split']} images, attack seed {first['seed']}"
+    )
+
+
+def trials_table(trials: Sequence[TrialRecord], options: SearchOptions) -> Table:
+    """The trials as a `rich` table, best first.
+
+    Args:
+        trials: all of them.
+        options: the search.
+    """
+    front = {trial.number for trial in pareto_front(trials)}
+    ranked = best_first(trials)
+    others = [trial for trial in trials if not trial.completed]
+    measured = next((attacks_in_words(t.evaluation) for t in ranked if t.evaluation), "")
+    table = Table(
+        title=f"{len(ranked)} trials of {options.config.method} on {options.config.dataset}",
+        caption=f"robust: {measured}. * on the Pareto front of robust and natural accuracy.",
+    )
+    table.add_column("trial", justify="right")
+    for name in (*(n.replace("_", " ") for n in options.ranges), "robust", "natural", "seconds"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for trial in (*ranked, *others):
+        values = [f"{trial.values[name]:.4g}" for name in options.ranges]
+        marks = ["preset"] if is_preset(trial, options) else []
+        if trial.goes_on_from:
+            marks.append(f"from {trial.goes_on_from}")
+        if trial.stop and trial.stop["fired"]:
+            marks.append(f"stopped in epoch {trial.stop['epoch']}")
+        if trial.completed:
+            figures = [
+                f"{trial.robust_accuracy:.2%}{'*' if trial.number in front else ' '}",
+                f"{trial.natural_accuracy:.2%}",
+                f"{trial.metrics['training_seconds'] + trial.metrics['attack_seconds']:.0f}",
+            ]
+        else:
+            figures = ["", "", ""]
+            marks.append(f"{trial.status.lower()}: {trial.failure}"[:60] if trial.failure else
+                         "not finished")  # fmt: skip
+        table.add_row(trial.number, *values, *figures, "; ".join(marks))
+    return table

@@ -1,0 +1,203 @@
+"""Asks a served classifier through TF Serving's REST API; the standard library and numpy alone.
+
+    python scripts/serve/rest_client.py predict three.png four.jpg --model mnist
+    python scripts/serve/rest_client.py predict images.npy --model mnist --version 2
+    python scripts/serve/rest_client.py status|metadata --model mnist --url http://localhost:8501
+
+PNG and JPEG files go to `serving_bytes`, a float .npy to `serving_default`, a uint8 .npy to
+`serving_uint8`.
+"""
+
+import argparse
+import base64
+import http.client
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import numpy as np
+
+from answers import ServerError, answers_of, load_inputs, print_answers
+
+
+class RestClient:
+    """A connection to one model of a server. One for each thread.
+
+    Args:
+        model: the model's name.
+        url: the server. Defaults to `"http://localhost:8501"`.
+        version: the version to ask. Defaults to the server's latest.
+        label: the version label to ask, instead of a version. Defaults to none.
+        timeout: seconds to wait for the network. Defaults to 10.
+
+    Example:
+
+    ```python
+    client = RestClient("mnist")
+    client.predict({"image": np.zeros((1, 28, 28, 1), "float32")})["probabilities"]
+    ```
+    """
+
+    def __init__(
+        self,
+        model: str,
+        url: str = "http://localhost:8501",
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        timeout: float = 10.0,
+    ):
+        parts = urlsplit(url if "//" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"`url` must be as http://host:8501. Received: url={url!r}")
+        if version is not None and label is not None:
+            raise ValueError(
+                f"Give a version or a label. Received: version={version!r}, label={label!r}"
+            )
+        kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
+        self._connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=timeout)
+        self.path = f"{parts.path.rstrip('/')}/v1/models/{quote(model, safe='')}"
+        if version is not None:
+            self.path += f"/versions/{version}"
+        if label is not None:
+            self.path += f"/labels/{quote(label, safe='')}"
+
+    def predict(
+        self, inputs: Mapping[str, np.ndarray], signature: str = "serving_default"
+    ) -> dict[str, np.ndarray]:
+        """Returns the outputs of a signature, by name.
+
+        Args:
+            inputs: its inputs, by name; strings as bytes.
+            signature: its name. Defaults to `"serving_default"`.
+
+        Raises:
+            ServerError: if the server refuses, or cannot be reached.
+        """
+        columns = {name: _to_json(np.asarray(array)) for name, array in inputs.items()}
+        answer = self.post({"signature_name": signature, "inputs": columns})
+        outputs = answer["outputs"]
+        if not isinstance(outputs, dict):
+            # A signature with one output is answered without its name.
+            outputs = {"output": outputs}
+        return {name: np.asarray(value) for name, value in outputs.items()}
+
+    def post(self, body: Any) -> dict[str, Any]:
+        """Returns the answer to a predict request.
+
+        Args:
+            body: what becomes JSON; bytes are sent as they are.
+
+        Raises:
+            ServerError: if the server refuses, or cannot be reached.
+        """
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self.request("POST", f"{self.path}:predict", content)
+
+    def status(self) -> dict[int, str]:
+        """Returns version to state, `"AVAILABLE"` being the one that answers."""
+        found = self.request("GET", self.path)["model_version_status"]
+        return {int(entry["version"]): entry["state"] for entry in found}
+
+    def metadata(self) -> dict[str, Any]:
+        """Returns what the server says of the model, its signatures among it."""
+        return self.request("GET", f"{self.path}/metadata")
+
+    def input_shape(self, signature: str = "serving_default", name: str = "image") -> tuple:
+        """Returns the shape of an input, -1 where any size is taken.
+
+        Args:
+            signature: the name of its signature. Defaults to `"serving_default"`.
+            name: its name. Defaults to `"image"`.
+        """
+        signatures = self.metadata()["metadata"]["signature_def"]["signature_def"]
+        dims = signatures[signature]["inputs"][name]["tensor_shape"]["dim"]
+        return tuple(int(dim["size"]) for dim in dims)
+
+    def request(self, method: str, path: str, body: bytes | None = None) -> dict[str, Any]:
+        """Returns the JSON that the server answers to any request.
+
+        Args:
+            method: GET or POST.
+            path: of the URL; that of the model is `path`.
+            body: what is sent. Defaults to nothing.
+
+        Raises:
+            ServerError: if the server refuses, or cannot be reached.
+        """
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        reused = self._connection.sock is not None
+        try:
+            self._connection.request(method, path, body, headers)
+            response = self._connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            if reused and isinstance(error, ConnectionError):
+                # The server closed an idle connection; that says nothing about this request.
+                return self.request(method, path, body)
+            where = f"{self._connection.host}:{self._connection.port}"
+            raise ServerError("no answer", f"{where}: {error or type(error).__name__}") from error
+        return _read(response.status, content)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+
+def _read(status: int, content: bytes) -> dict[str, Any]:
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise ServerError(status, f"not JSON: {content[:100].decode('utf-8', 'replace')}")
+    if status != 200 or "error" in answer:
+        raise ServerError(status, answer.get("error", "no message"))
+    return answer
+
+
+def _to_json(array: np.ndarray) -> Any:
+    if array.dtype == object:
+        return [{"b64": base64.b64encode(value).decode()} for value in array]
+    return array.tolist()
+
+
+def main(words: list[str] | None = None) -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("action", choices=("predict", "status", "metadata"))
+    parser.add_argument("files", nargs="*", help="images, or one .npy")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--url", default="http://localhost:8501")
+    parser.add_argument("--version", type=int)
+    parser.add_argument("--label")
+    parser.add_argument("--labels", type=Path, help="labels.txt, for `serving_default`")
+    parser.add_argument("--timeout", type=float, default=10.0, help="seconds")
+    options = parser.parse_args(words)
+    try:
+        more = {"version": options.version, "label": options.label, "timeout": options.timeout}
+        client = RestClient(options.model, options.url, **more)
+        if options.action == "status":
+            for version, state in client.status().items():
+                print(f"{options.model} version {version}: {state}")
+        elif options.action == "metadata":
+            print(json.dumps(client.metadata(), indent=1))
+        else:
+            if not options.files:
+                raise ValueError("Name the images to send. Received: files=[]")
+            signature, inputs = load_inputs(options.files)
+            labels = options.labels.read_text().splitlines() if options.labels else None
+            print_answers(options.files, answers_of(client.predict(inputs, signature), labels))
+    except (ServerError, ValueError, OSError) as error:
+        print(f"rest_client: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

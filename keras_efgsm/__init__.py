@@ -27,12 +27,19 @@ from keras_efgsm.attacks import (
     TargetedFAB,
     TradesAttack,
 )
-from keras_efgsm.callbacks import OverfittingStop, WeightAveraging
+from keras_efgsm.callbacks import (
+    AdversarialTensorBoard,
+    MarginWarning,
+    OverfittingStop,
+    TimeLeft,
+    WeightAveraging,
+)
 from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import ImageData, load_data, with_sample_ids
 from keras_efgsm.diagnosis import diagnose
 from keras_efgsm.evaluation import (
     ATTACK_SETS,
+    StraightThrough,
     Transfer,
     evaluate_robustness,
     load_classifier,
@@ -73,6 +80,7 @@ __all__ = [
     "SPSA",
     "YOPO",
     "AdversarialCrossEntropy",
+    "AdversarialTensorBoard",
     "AdversarialTrainer",
     "Attack",
     "FreeReplay",
@@ -82,6 +90,7 @@ __all__ = [
     "JointReconstruction",
     "LogitConsistency",
     "LogitPairing",
+    "MarginWarning",
     "Method",
     "Objective",
     "OverfittingStop",
@@ -89,8 +98,10 @@ __all__ = [
     "RandomSampling",
     "SampleMomentum",
     "Square",
+    "StraightThrough",
     "TargetedAPGD",
     "TargetedFAB",
+    "TimeLeft",
     "Trades",
     "TradesAttack",
     "TrainingConfig",

@@ -9,6 +9,7 @@ from keras_efgsm.methods import find_method
 from keras_efgsm.momentum import STORAGE_DTYPES
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
 from keras_efgsm.objectives import Objective
+from keras_efgsm.precision import DTYPE_POLICIES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +42,9 @@ class TrainingConfig:
             `True`.
         probe_images: how many training images, at most a tenth, are held out for the PGD probe
             that confirms the stop; 0 to stop by the margins alone. Defaults to 256.
+        dtype_policy: what the networks compute in: `"float32"`, `"mixed_bfloat16"` or
+            `"mixed_float16"`; weights, margins, losses and momentum stay float32. Defaults to
+            `"float32"`.
         seed: of weights, order and noise. Defaults to 0.
 
     Raises:
@@ -70,6 +74,7 @@ class TrainingConfig:
     weight_averaging: float = 0.999
     overfitting_stop: bool = True
     probe_images: int = 256
+    dtype_policy: str = "float32"
     seed: int = 0
 
     def __post_init__(self):
@@ -93,6 +98,7 @@ class TrainingConfig:
         check_number(self.epsilon_warmup_epochs, "epsilon_warmup_epochs", minimum=0.0)
         check_number(self.weight_averaging, "weight_averaging", minimum=0.0, maximum=0.99999)
         check_count(self.probe_images, "probe_images", minimum=0)
+        check_choice(self.dtype_policy, "dtype_policy", DTYPE_POLICIES)
         check_count(self.seed, "seed", minimum=0)
         # Their own checks, before any data is read.
         self.attack()

@@ -1,6 +1,40 @@
-"""The classifier in float32, whatever precision it was trained in."""
+"""The precision a network computes in: half in training, float32 for whoever serves it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import keras
+
+from keras_efgsm.checks import check_choice
+
+# Those that train: plain float16 or bfloat16 would round small updates of the weights away.
+DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+@contextmanager
+def dtype_policy_scope(name: str) -> Iterator[None]:
+    """Gives every layer made inside it a dtype policy; the global policy is put back after it.
+
+    Args:
+        name: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
+
+    Raises:
+        ValueError: if it is none of these.
+
+    Example:
+
+    ```python
+    with dtype_policy_scope("mixed_bfloat16"):
+        classifier = digits_classifier()
+    ```
+    """
+    check_choice(name, "dtype_policy", DTYPE_POLICIES)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def float32_twin(classifier: keras.Model) -> keras.Model:
@@ -33,12 +67,8 @@ def float32_twin(classifier: keras.Model) -> keras.Model:
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
     # Layers that a custom layer makes for itself follow the global policy, not a config.
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
+    with dtype_policy_scope("float32"):
         twin = keras.models.clone_model(classifier, clone_function=again, recursive=True)
-    finally:
-        keras.config.set_dtype_policy(policy)
     left = _other_layers(twin)
     if left:
         raise ValueError(

@@ -128,6 +128,9 @@ class AdversarialTrainer(TrainStep, keras.Model):
             self._split = lambda: parts
         self.momentum: SampleMomentum | None = None
         self._gradient_scale = _FLOAT16_GRADIENT_SCALE if uses_float16(classifier) else 1.0
+        if any(uses_float16(network) for network in (classifier, reconstructor) if network):
+            # So that `compile` has the loss scaled, also of networks loaded from a file.
+            self.dtype_policy = "mixed_float16"
         self._loss_metric = keras.metrics.Mean(name="loss")
         self._part_metrics = [keras.metrics.Mean(name=name) for name in objective.part_names]
         self._accuracy_metric = keras.metrics.Mean(name="accuracy")

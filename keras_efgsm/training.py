@@ -1,12 +1,24 @@
 """A whole training run from a configuration to a run folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
-from keras_efgsm.callbacks import OverfittingStop, RunRecorder, WeightAveraging
-from keras_efgsm.checkpoint import Checkpoint
+from keras_efgsm.backend import enable_determinism
+from keras_efgsm.callbacks import (
+    AdversarialTensorBoard,
+    MarginWarning,
+    OverfittingStop,
+    RunRecorder,
+    TimeLeft,
+    WeightAveraging,
+    require_tensorboard,
+)
+from keras_efgsm.callbacks.resumed_epoch import ResumedEpoch
+from keras_efgsm.checks import check_number
 from keras_efgsm.config import TrainingConfig
 from keras_efgsm.curves import draw_curves
 from keras_efgsm.data import (
@@ -17,10 +29,15 @@ from keras_efgsm.data import (
     training_dataset,
 )
 from keras_efgsm.environment import hardware, versions
+from keras_efgsm.interruption import Interruption
 from keras_efgsm.methods import find_method
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
+from keras_efgsm.precision import dtype_policy_scope
 from keras_efgsm.runs import RunFolder
 from keras_efgsm.trainer import AdversarialTrainer
+
+# Whose margins TensorBoard shows where no images are held out.
+_SHOWN_IMAGES = 256
 
 
 class TrainingResult(NamedTuple):
@@ -47,16 +64,17 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
     Raises:
         ValueError: if the images do not have the size that the classifier takes.
     """
-    classifier = CLASSIFIERS[config.classifier](data.num_classes)
+    with dtype_policy_scope(config.dtype_policy):
+        classifier = CLASSIFIERS[config.classifier](data.num_classes)
+        reconstructor = None
+        if find_method(config.method).has_reconstructor:
+            reconstructor = RECONSTRUCTORS[config.reconstructor](data.num_classes)
     if tuple(data.image_shape) != tuple(classifier.input_shape[1:]):
         raise ValueError(
             f"The images must have shape {tuple(classifier.input_shape[1:])}, as the classifier "
             f"{config.classifier!r} takes them. "
             f"Received: dataset={data.name!r} with images of shape {tuple(data.image_shape)}"
         )
-    reconstructor = None
-    if find_method(config.method).has_reconstructor:
-        reconstructor = RECONSTRUCTORS[config.reconstructor](data.num_classes)
     attack = config.attack()
     updates = steps_per_epoch(data, config.batch_size) * attack.replays
     trainer = AdversarialTrainer(
@@ -91,22 +109,46 @@ def train(
     resume: bool = False,
     train_data: ImageData | None = None,
     test_data: ImageData | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    tensorboard: str | Path | None = None,
+    checkpoint_minutes: float = 10.0,
+    deterministic: bool = False,
     verbose: str | int = "auto",
 ) -> TrainingResult:
     """Trains a classifier and writes a run folder that `resume=True` continues exactly.
 
+    Checkpoints are written after every epoch and every `checkpoint_minutes`. A run that ended in
+    any way, killed even, is continued from the last of them and gives what it would have given
+    without a break: the same bits, if the machine is the same and both are `deterministic`.
+
+    Ctrl-C and SIGTERM write a checkpoint after the running step and raise `KeyboardInterrupt`; a
+    second one does at once.
+
     Args:
         config: the run's options, such as `PRESETS["mnist"]`.
         out: the run's folder; new or empty unless resumed.
-        resume: whether to continue the run in `out` from its last whole epoch. Defaults to
+        resume: whether to continue the run in `out` from its last checkpoint. Defaults to
             `False`.
         train_data: training images. Defaults to the train split of `config.dataset`.
         test_data: images for the natural accuracy. Defaults to its test split.
+        callbacks: more Keras callbacks, called after the run's own and before the checkpoint is
+            written. Their own state is not part of it. In a run that is resumed within an epoch
+            they hear `on_epoch_begin` of that epoch, and then of the batches that are left.
+            Defaults to none.
+        tensorboard: folder for TensorBoard's logs, see `AdversarialTensorBoard`; the images shown
+            are those of the probe, else some of the training. Defaults to none.
+        checkpoint_minutes: minutes after which a checkpoint is written within an epoch; 0 for
+            after every step. Defaults to `10.0`.
+        deterministic: whether all operations give the same bits each time, for this process from
+            now on; some are slower. Defaults to `False`.
         verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
 
     Raises:
         ValueError: if the data, the folder or the checkpoint are not as they must be.
         PermissionError: if the folder cannot be written.
+        OSError: if the disk is full; the run can be resumed when there is room.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM.
+        ImportError: if `tensorboard` is asked for and its package is missing.
 
     Example:
 
@@ -115,34 +157,128 @@ def train(
     ```
     """
     folder = RunFolder(out)
+    check_number(checkpoint_minutes, "checkpoint_minutes", minimum=0.0)
+    if tensorboard is not None:
+        require_tensorboard()
     if train_data is None:
         train_data = load_data(config.dataset, "train", config.data_dir)
     if test_data is None:
         test_data = load_data(config.dataset, "test", config.data_dir)
+    if deterministic:
+        enable_determinism()
     keras.utils.set_random_seed(config.seed)
     train_data, probe = _hold_out_probe(config, train_data)
     trainer = build_trainer(config, train_data)
-    callbacks = _stateful_callbacks(config, probe)
+    stateful = _stateful_callbacks(config, probe)
     folder.prepare(config, resume)
-    epoch, rows, stopped = 0, [], False
-    if resume and folder.checkpoint.exists():
-        checkpoint = Checkpoint(folder.checkpoint)
-        trainer.make_momentum(verbose=False)
-        checkpoint.restore(trainer, callbacks)
-        epoch, rows = checkpoint.meta["epoch"], checkpoint.meta["rows"]
-        stopped = checkpoint.meta["stopped"]
-        print(f"resuming after epoch {epoch} of {config.epochs}")
-    recorder = RunRecorder(folder, callbacks, rows)
-    trainer.fit(
-        training_dataset(train_data, config.batch_size, seed=config.seed, initial_epoch=epoch),
-        # A run that was stopped has no epochs left; its callbacks still put their weights back.
-        epochs=epoch if stopped else config.epochs,
-        initial_epoch=epoch,
-        steps_per_epoch=steps_per_epoch(train_data, config.batch_size),
-        callbacks=[*callbacks.values(), recorder],
-        shuffle=False,
-        verbose=verbose,
+    interruption = Interruption()
+    recorder = RunRecorder(
+        folder,
+        stateful,
+        checkpoint_minutes=checkpoint_minutes,
+        interruption=interruption,
     )
+    steps = steps_per_epoch(train_data, config.batch_size)
+    start = _Start()
+    if resume:
+        start = _restore(folder, trainer, stateful, recorder, config.epochs, steps)
+    # A run that was stopped has no epochs left; its callbacks still put their weights back.
+    epochs = start.epoch if start.stopped else config.epochs
+    watching = [
+        TimeLeft([row["seconds"] for row in recorder.rows], may_end_sooner=config.overfitting_stop),
+        MarginWarning(history=recorder.rows),
+    ]
+    if tensorboard is not None:
+        # Evenly spaced, as a folder's images are sorted by class.
+        some = np.linspace(0, len(train_data) - 1, min(_SHOWN_IMAGES, len(train_data)), dtype=int)
+        images = probe or (train_data.pixels(some), train_data.labels[some])
+        watching.append(AdversarialTensorBoard(tensorboard, images=images))
+    called = [*stateful.values(), *watching, *callbacks, recorder]
+    if start.step:
+        called = ResumedEpoch(
+            start.step,
+            called,
+            trainer=trainer,
+            verbose=verbose,
+            epochs=epochs,
+            steps_per_epoch=steps,
+        )
+    with interruption:
+        trainer.fit(
+            training_dataset(
+                train_data,
+                config.batch_size,
+                seed=config.seed,
+                initial_epoch=start.epoch,
+                initial_step=start.step,
+            ),
+            epochs=epochs,
+            initial_epoch=start.epoch,
+            steps_per_epoch=steps,
+            callbacks=called,
+            shuffle=False,
+            verbose=verbose,
+        )
+    if interruption.requested:
+        raise KeyboardInterrupt("saved after the last epoch; continue with `--resume`")
+    if start.epoch == epochs and folder.is_finished(trainer.reconstructor is not None):
+        return TrainingResult(trainer, folder.read_metrics(), folder)
+    with folder.writing():
+        metrics = _finish(config, folder, trainer, recorder, stateful, train_data, test_data)
+    return TrainingResult(trainer, metrics, folder)
+
+
+class _Start(NamedTuple):
+    """Where a run begins: after `step` steps of the epoch numbered `epoch` from 0."""
+
+    epoch: int = 0
+    step: int = 0
+    stopped: bool = False
+
+
+def _restore(
+    folder: RunFolder,
+    trainer: AdversarialTrainer,
+    callbacks: dict,
+    recorder: RunRecorder,
+    epochs: int,
+    steps: int,
+) -> _Start:
+    """Puts the newest good checkpoint in place."""
+    checkpoint = recorder.checkpoints.read()
+    if checkpoint is None:
+        if folder.metrics.exists():
+            raise ValueError(
+                "The run is finished, but its checkpoints are gone, so that there is nothing to "
+                f"resume; train anew in another folder. Received: out={str(folder.path)!r}"
+            )
+        print("no checkpoint was written yet; starting from the beginning")
+        return _Start()
+    trainer.make_momentum(verbose=False)
+    if checkpoint.meta.get("steps", steps) != steps:
+        raise ValueError(
+            f"The checkpoint must be of the same data set: it has {checkpoint.meta['steps']} steps "
+            f"an epoch, these data have {steps}. Received: checkpoint={checkpoint.path.name}"
+        )
+    checkpoint.restore(trainer, callbacks)
+    recorder.resume_from(checkpoint)
+    start = _Start(*(checkpoint.meta[name] for name in _Start._fields))
+    within = f", step {start.step} of {steps} of the next" if start.step else ""
+    print(f"resuming after epoch {start.epoch} of {epochs}{within}")
+    recorder.update_files(epochs)
+    return start
+
+
+def _finish(
+    config: TrainingConfig,
+    folder: RunFolder,
+    trainer: AdversarialTrainer,
+    recorder: RunRecorder,
+    callbacks: dict,
+    train_data: ImageData,
+    test_data: ImageData,
+) -> dict[str, Any]:
+    """Saves the networks, curves and metrics of a trained run; the metrics last."""
     folder.save_model(trainer.classifier, folder.classifier)
     if trainer.reconstructor is not None:
         folder.save_model(trainer.reconstructor, folder.reconstructor)
@@ -166,7 +302,7 @@ def train(
         "seed": config.seed,
     }
     folder.write_metrics(metrics)
-    return TrainingResult(trainer, metrics, folder)
+    return metrics
 
 
 def _hold_out_probe(

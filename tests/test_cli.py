@@ -31,7 +31,9 @@ def run(tmp_path_factory):
 def exported(run, tmp_path_factory):
     models = tmp_path_factory.mktemp("exported_models") / "digits"
     for _ in range(2):
-        assert main(["export", str(run.path), "--to", str(models)]) == 0
+        # Other forms have tests of their own.
+        words = ["export", str(run.path), "--to", str(models), "--forms", "saved-model", "tflite"]
+        assert main(words) == 0
     return models
 
 

@@ -1,7 +1,21 @@
 """Callbacks for `AdversarialTrainer.fit`."""
 
+from keras_efgsm.callbacks.adversarial_tensorboard import (
+    AdversarialTensorBoard,
+    require_tensorboard,
+)
+from keras_efgsm.callbacks.margin_warning import MarginWarning
 from keras_efgsm.callbacks.overfitting_stop import OverfittingStop
 from keras_efgsm.callbacks.run_recorder import RunRecorder
+from keras_efgsm.callbacks.time_left import TimeLeft
 from keras_efgsm.callbacks.weight_averaging import WeightAveraging
 
-__all__ = ["OverfittingStop", "RunRecorder", "WeightAveraging"]
+__all__ = [
+    "AdversarialTensorBoard",
+    "MarginWarning",
+    "OverfittingStop",
+    "RunRecorder",
+    "TimeLeft",
+    "WeightAveraging",
+    "require_tensorboard",
+]

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_efgsm.attacks import PGD
 from keras_efgsm.attacks.attack import Attack
+from keras_efgsm.callbacks.margin_signal import MarginSignal
 from keras_efgsm.callbacks.probe import Probe
 from keras_efgsm.checks import check_number
 
@@ -80,10 +81,11 @@ class OverfittingStop(keras.callbacks.Callback):
         verbose: bool = True,
     ):
         super().__init__()
-        bounds = {"minimum": 0.0, "maximum": 1.0, "strict": True}
-        self.max_shortfall = check_number(max_shortfall, "max_shortfall", **bounds)
-        self.max_drop = check_number(max_drop, "max_drop", **bounds)
-        self.probe_drop = check_number(probe_drop, "probe_drop", **bounds)
+        self._signal = MarginSignal(max_shortfall, max_drop)
+        self.max_shortfall, self.max_drop = self._signal.max_shortfall, self._signal.max_drop
+        self.probe_drop = check_number(
+            probe_drop, "probe_drop", minimum=0.0, maximum=1.0, strict=True
+        )
         self.probe_images = probe
         self.probe_attack = probe_attack
         self.verbose = verbose
@@ -92,9 +94,7 @@ class OverfittingStop(keras.callbacks.Callback):
         self._reset()
 
     def _reset(self) -> None:
-        self._lowest_shortfall = 1.0
-        self._previous_robust = 0.0
-        self._sustained = 0.0
+        self._signal.reset()
         self._best_score = 0.0  # of the probe
         self._latest: tuple[list[np.ndarray], int] | None = None
         self._good_weights: list[np.ndarray] | None = None
@@ -111,9 +111,7 @@ class OverfittingStop(keras.callbacks.Callback):
             self._probe = Probe(self.model.classifier, attack, *self.probe_images)
         if self._restored is not None:
             state, self._restored = self._restored, None
-            self._lowest_shortfall = state["lowest_shortfall"]
-            self._previous_robust = state["previous_robust"]
-            self._sustained = state["sustained"]
+            self._signal.set_state(state)
             self._best_score = state["best_score"]
             self._good_weights = state["good_weights"] or None
             self._good_epoch = state["good_epoch"]
@@ -137,7 +135,7 @@ class OverfittingStop(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs if logs is not None else {}
-        turned, accuracy = self._margin_signal(logs), None
+        turned, accuracy = self._signal.close_epoch(logs), None
         if self._probe is None:
             reason = turned
         else:
@@ -154,20 +152,6 @@ class OverfittingStop(keras.callbacks.Callback):
             self._fire(epoch, reason)
             return
         self._keep(epoch + 1, accuracy)
-
-    def _margin_signal(self, logs: dict) -> str | None:
-        robust, shortfall = logs.get("margin_robust_accuracy"), logs.get("attack_shortfall")
-        if robust is None:
-            return None
-        self._sustained = max(self._sustained, min(robust, self._previous_robust))
-        self._previous_robust = robust
-        if shortfall is not None:
-            self._lowest_shortfall = min(self._lowest_shortfall, shortfall)
-            if shortfall >= self._lowest_shortfall + self.max_shortfall:
-                return f"the attack falls short of its gradient on {shortfall:.1%} of the samples"
-        if robust <= self._sustained - self.max_drop:
-            return f"the margin-robust accuracy fell to {robust:.3f} from {self._sustained:.3f}"
-        return None
 
     def _fire(self, epoch: int, reason: str) -> None:
         self._report = {
@@ -195,9 +179,7 @@ class OverfittingStop(keras.callbacks.Callback):
     def get_state(self) -> dict[str, Any]:
         """What a resume needs."""
         return {
-            "lowest_shortfall": float(self._lowest_shortfall),
-            "previous_robust": float(self._previous_robust),
-            "sustained": float(self._sustained),
+            **self._signal.get_state(),
             "best_score": float(self._best_score),
             "good_weights": list(self._good_weights or []),
             "good_epoch": self._good_epoch,

@@ -14,14 +14,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 on success, 2 on bad input, 130 when interrupted.
     """
-    from keras_efgsm.cli import diagnose, evaluate, export, methods, quickstart, report, train
+    from keras_efgsm.cli import (
+        diagnose,
+        evaluate,
+        export,
+        measure,
+        methods,
+        quickstart,
+        report,
+        train,
+        tune,
+    )
 
     parser = argparse.ArgumentParser(
         prog="keras-efgsm",
         description="Robust training of Keras image classifiers with eFGSM and a re-constructor.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (train, methods, evaluate, diagnose, report, export, quickstart):
+    for module in (train, methods, tune, evaluate, diagnose, report, export, measure, quickstart):
         module.add_command(commands)
     options = parser.parse_args(arguments)
     try:
@@ -29,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, MemoryError, ImportError) as error:
         print(f"keras-efgsm {options.command}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"\nkeras-efgsm {options.command}: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        where = f"; {interrupt}" if str(interrupt) else ""
+        print(f"\nkeras-efgsm {options.command}: interrupted{where}", file=sys.stderr)
         return 130
     return 0

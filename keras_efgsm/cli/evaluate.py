@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from keras_efgsm.cli.subject import add_subject, read_subject, target_file
+from keras_efgsm.cli.subject import Subject, add_subject, read_subject, target_file
 from keras_efgsm.runs import RunFolder
 
 _DEFAULT_ATTACKS = {"native": "adp", "cleverhans": "pgd-ce,pgd-cw"}
@@ -18,8 +18,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure natural and robust accuracy",
-        description="Measure a run folder, a .keras file, an exported SavedModel version folder "
-        "or a .tflite file. Interrupted and called again, it goes on after the last batch.",
+        description="Measure a run folder, a .keras file, an exported SavedModel version folder, "
+        "or a .tflite or .onnx file. Interrupted and called again, it goes on after the last "
+        "batch.",
     )
     add_subject(parser)
     parser.add_argument(
@@ -41,10 +42,18 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         help="attack only what withstood the attacks before; default for the named sets",
     )
     parser.add_argument(
+        "--twin",
+        metavar="PATH",
+        help="of a .tflite or .onnx file: what it was made from, a run folder, .keras file or "
+        "SavedModel. Every attack is run on the file, with the gradients of the twin if it needs "
+        "some (straight-through), and on the twin to be transferred. Default: the version folder "
+        "N beside a file NAME-N*.tflite or NAME-N.onnx; none switches it off",
+    )
+    parser.add_argument(
         "--transfer-from",
         metavar="PATH",
-        help="also try images made on this classifier's gradients; of a .tflite file, in place of "
-        "its own",
+        help="also try images made on this classifier alone; of a .tflite or .onnx file, in place "
+        "of its own gradients",
     )
     parser.add_argument("--num-images", type=int, help="default: all of the split")
     parser.add_argument("--batch-size", type=int, default=250)
@@ -65,7 +74,7 @@ def run(options: argparse.Namespace) -> None:
 
     subject = read_subject(options)
     names = _names(options)
-    attacks = _attacks(options, names, subject.epsilon, subject.model)
+    model, attacks = _attacks(options, names, subject)
     cascade = names in ATTACK_SETS if options.cascade is None else options.cascade
     default = RunFolder(options.path).evaluation if subject.config else None
     target = target_file("json", options.json, default)
@@ -74,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
         state = target.with_suffix(".partial.npz")
     try:
         report = evaluate_robustness(
-            subject.model,
+            model,
             subject.load_data(),
             attacks,
             cascade=cascade,
@@ -111,19 +120,45 @@ def _names(options: argparse.Namespace) -> str:
     return ",".join(f"pgd-{loss}" for loss in losses)
 
 
-def _attacks(options: argparse.Namespace, names: str, epsilon: float, model: Any) -> list:
-    from keras_efgsm.evaluation import Transfer, load_classifier, make_attacks
+def _attacks(options: argparse.Namespace, names: str, subject: Subject) -> tuple[Any, list]:
+    """The classifier as it is attacked, and the attacks."""
+    from keras_efgsm.evaluation import Transfer, load_classifier, make_attacks, with_twin
 
     attacks = make_attacks(
         names,
-        epsilon,
+        subject.epsilon,
         steps=options.steps,
         step_size=options.step_size,
         targets=options.targets,
         queries=options.queries,
     )
-    if options.transfer_from is None:
-        return attacks
-    source = load_classifier(options.transfer_from)
-    own = [a for a in attacks if model.differentiable or not a.needs_gradient]
-    return own + [Transfer(attack, source) for attack in attacks if attack.needs_gradient]
+    model, transfers = subject.model, []
+    if options.transfer_from:
+        source = load_classifier(options.transfer_from)
+        transfers = [Transfer(attack, source) for attack in attacks if attack.needs_gradient]
+    twin = _twin(options, model)
+    if twin is not None:
+        model, attacks = with_twin(model, twin, attacks)
+    elif options.transfer_from:
+        attacks = [a for a in attacks if model.differentiable or not a.needs_gradient]
+    return model, attacks + transfers
+
+
+def _twin(options: argparse.Namespace, model: Any) -> Path | None:
+    from keras_efgsm.artifacts import find_twin
+
+    if options.twin not in (None, "none"):
+        if model.differentiable:
+            raise ValueError(
+                "`--twin` is for a classifier without gradients, a .tflite or .onnx file; this "
+                "one is attacked by its own. Images of another classifier are tried with "
+                f"`--transfer-from`. Received: twin={options.twin!r}, path={options.path!r}"
+            )
+        return Path(options.twin)
+    # A source that was named takes the place of a twin that was not.
+    if options.twin == "none" or options.transfer_from or model.differentiable:
+        return None
+    found = find_twin(options.path)
+    if found is not None:
+        print(f"twin: {found}, found beside the file (--twin none switches it off)")
+    return found

@@ -28,6 +28,7 @@ _OPTIONS = (
     ("--probe-images", "probe_images", int, "held-out images that confirm the stop, 0: none"),
     ("--classifier", "classifier", str, "network, see the documentation"),
     ("--reconstructor", "reconstructor", str, "network, see the documentation"),
+    ("--dtype-policy", "dtype_policy", str, "float32, mixed_bfloat16 or mixed_float16"),
     ("--seed", "seed", int, "of weights, order and noise"),
 )
 
@@ -53,6 +54,25 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--out", help="run folder; default runs/PRESET")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument(
+        "--checkpoint-minutes",
+        type=float,
+        default=10.0,
+        metavar="MINUTES",
+        help="between checkpoints within an epoch; 0: after every step; default: 10",
+    )
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="the same bits in each run, also when it is resumed (on a GPU slower)",
+    )
+    parser.add_argument(
+        "--tensorboard",
+        nargs="?",
+        const="",
+        metavar="DIR",
+        help="write TensorBoard logs with adversarial images; default DIR: tensorboard in --out",
+    )
     parser.add_argument("--quiet", action="store_true", help="one line per epoch, no bar")
     parser.set_defaults(run=run)
 
@@ -136,7 +156,15 @@ def run(options: argparse.Namespace) -> None:
 
     config = read_config(options)
     out = options.out or f"runs/{options.preset}"
-    result = train(config, out, resume=options.resume, verbose=2 if options.quiet else "auto")
+    result = train(
+        config,
+        out,
+        resume=options.resume,
+        tensorboard=f"{out}/tensorboard" if options.tensorboard == "" else options.tensorboard,
+        checkpoint_minutes=options.checkpoint_minutes,
+        deterministic=options.deterministic,
+        verbose=2 if options.quiet else "auto",
+    )
     metrics = result.metrics
     table = Table(
         title=f"{config.method} on {config.dataset}, epsilon {config.epsilon:g}, seed {config.seed}"

@@ -33,6 +33,19 @@ def attack_name(attack: Attack) -> str:
     return f"{attack.name}-{loss}" if loss and attack.rounds == 1 else attack.name
 
 
+def reported_name(attack: Attack, twin: str | None) -> str:
+    """The attack, and whose gradients it went by if they were not those of the evaluated model.
+
+    Args:
+        attack: any attack.
+        twin: what the classifier is whose gradients stand in, see `StraightThrough`; or None.
+    """
+    name = attack_name(attack)
+    if twin is None or not attack.needs_gradient:
+        return name
+    return f"{name}, gradients of {twin} (straight-through)"
+
+
 def chosen_loss(attack: Attack) -> str | None:
     """The loss if it is an option of this attack; every attack has one it is described by.
 

@@ -1,4 +1,4 @@
-"""What is evaluated: a Keras model, a run folder, a `.keras` file, a SavedModel or a `.tflite`."""
+"""What is evaluated: a Keras model, a run folder, a SavedModel, or a file of one of three kinds."""
 
 import os
 import zipfile
@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras_efgsm.attacks.attack import evaluation_logits
 from keras_efgsm.classifiers import are_probabilities, check_classifier, random_images
 from keras_efgsm.evaluation.digests import digest_of_arrays, digest_of_files, digest_of_model
+from keras_efgsm.evaluation.onnx_model import ONNXClassifier
 from keras_efgsm.evaluation.tflite_model import TFLiteClassifier
 from keras_efgsm.precision import float32_twin
 from keras_efgsm.trainer import AdversarialTrainer
@@ -25,8 +26,9 @@ CONFIG_FILE = "config.json"
 SAVED_MODEL_FILE = "saved_model.pb"
 _WHAT_IT_CAN_BE = (
     f"a run folder ({CLASSIFIER_FILE} and {CONFIG_FILE}), a `.keras` file, the version folder "
-    f"of an exported SavedModel ({SAVED_MODEL_FILE}) or a `.tflite` file"
+    f"of an exported SavedModel ({SAVED_MODEL_FILE}), a `.tflite` or an `.onnx` file"
 )
+_WITHOUT_GRADIENTS = {".tflite": TFLiteClassifier, ".onnx": ONNXClassifier}
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class EvaluatedModel:
             otherwise. Defaults to `True`.
         digest: returns a text that is another one for another classifier, by which a state to
             resume from is known. Defaults to one of its logits on fixed random images.
+        twin: the classifier whose gradients stand in for its own, see `StraightThrough`. Defaults
+            to none.
 
     Example:
 
@@ -59,6 +63,7 @@ class EvaluatedModel:
     description: str
     differentiable: bool = True
     digest: Callable[[], str] | None = None
+    twin: "EvaluatedModel | None" = None
 
     def identity(self) -> str:
         """The digest of this classifier."""
@@ -71,18 +76,20 @@ class EvaluatedModel:
 def load_classifier(path: str | os.PathLike | keras.Model | EvaluatedModel) -> EvaluatedModel:
     """Loads the classifier that is to be evaluated.
 
-    A SavedModel is attacked white-box through the graph it serves, without Keras. A TFLite file
-    answers without gradients: attacks that need none, and `Transfer`, are for it. Of a training
+    A SavedModel is attacked white-box through the graph it serves, without Keras. A TFLite or ONNX
+    file answers without gradients: attacks that need none, `Transfer`, and all attacks through
+    `StraightThrough`, are for it. Of a training
     wrapper (`AdversarialTrainer`) only its classifier is taken. A classifier trained in mixed
     precision is evaluated in float32, as it is exported: half-precision gradients that underflow
     would pass for robustness.
 
     Args:
         path: a run folder (`classifier.keras` and `config.json`), a `.keras` file, the version
-            folder of an exported SavedModel (`saved_model.pb`), a `.tflite` file, or a
-            `keras.Model` itself.
+            folder of an exported SavedModel (`saved_model.pb`), a `.tflite` or `.onnx` file, or
+            a `keras.Model` itself.
 
     Raises:
+        ImportError: if it is an `.onnx` file and ONNX Runtime is not installed.
         FileNotFoundError: if nothing is at `path`.
         ValueError: if it is none of these, cannot be read, does not take images or does not
             return logits.
@@ -116,8 +123,8 @@ def load_classifier(path: str | os.PathLike | keras.Model | EvaluatedModel) -> E
             model = _read_keras_file(path / CLASSIFIER_FILE)
             return _from_keras(model, path.resolve().name)
         raise ValueError(f"`path` must be {_WHAT_IT_CAN_BE}{_what_is_there(path)}. {received}")
-    if path.suffix == ".tflite":
-        return _from_tflite(path)
+    if path.suffix in _WITHOUT_GRADIENTS:
+        return _from_file(path)
     if path.suffix != ".keras":
         raise ValueError(f"`path` must be {_WHAT_IT_CAN_BE}. {received}")
     return _from_keras(_read_keras_file(path), path.name)
@@ -166,14 +173,14 @@ def _from_keras(model: keras.Model, description: str) -> EvaluatedModel:
     )
 
 
-def _from_tflite(path: Path) -> EvaluatedModel:
+def _from_file(path: Path) -> EvaluatedModel:
     received = f"Received: path={str(path)!r}"
-    classifier = TFLiteClassifier(path)
+    classifier = _WITHOUT_GRADIENTS[path.suffix](path)
     return EvaluatedModel(
         logits_fn=classifier.logits_fn,
         image_shape=classifier.image_shape,
         num_classes=_check_logits(
-            classifier.logits_fn, classifier.image_shape, "`.tflite` file", received
+            classifier.logits_fn, classifier.image_shape, f"`{path.suffix}` file", received
         ),
         description=path.name,
         differentiable=False,

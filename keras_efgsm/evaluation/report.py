@@ -112,6 +112,9 @@ class RobustnessReport:
         seconds: wall-clock time of the whole evaluation, before an interruption as well.
         state: the file by which it could be continued, which `write_json` removes. Defaults to
             none.
+        twin: the classifier whose gradients stood in, see `StraightThrough`. Defaults to none.
+        twin_agreement: the share of clean images that it and the model class alike. Defaults to
+            none.
 
     Example:
 
@@ -131,6 +134,8 @@ class RobustnessReport:
     hardware: str
     seconds: float
     state: Path | None = None
+    twin: str | None = None
+    twin_agreement: float | None = None
 
     @property
     def robust(self) -> np.ndarray:
@@ -149,9 +154,11 @@ class RobustnessReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report without the per-image outcome, ready for JSON (schema 2)."""
+        twin = {"twin": self.twin, "twin_agreement": self.twin_agreement} if self.twin else {}
         return {
             "schema": SCHEMA,
             "model": self.model,
+            **twin,
             "dataset": self.dataset,
             "split": self.split,
             "num_images": len(self.correct),
@@ -189,6 +196,12 @@ class RobustnessReport:
             if self.cascade and count > 1
             else ""
         )
+        twin = (
+            f"Straight-through gradients are those of {self.twin}, which gives "
+            f"{_percent(self.twin_agreement)} of the clean images the same class. "
+            if self.twin
+            else ""
+        )
         table = Table(
             title=(
                 f"Robust accuracy {_percent(self.worst_case_accuracy)}: the worst case over "
@@ -196,7 +209,7 @@ class RobustnessReport:
             ),
             caption=(
                 f"{self.model} on {self.dataset} ({self.split}), {len(self.correct)} images. "
-                f"{order}An upper bound: a stronger attack can only lower it."
+                f"{order}{twin}An upper bound: a stronger attack can only lower it."
             ),
         )
         table.add_column("attack")

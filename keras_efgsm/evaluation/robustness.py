@@ -20,6 +20,7 @@ from keras_efgsm.evaluation.attack_names import (
     chosen_loss,
     gains_by_restarts,
     has_random_start,
+    reported_name,
 )
 from keras_efgsm.evaluation.cleverhans_engine import compile_cleverhans
 from keras_efgsm.evaluation.image_set import check_data
@@ -27,6 +28,7 @@ from keras_efgsm.evaluation.models import EvaluatedModel, load_classifier
 from keras_efgsm.evaluation.native_engine import compile_native
 from keras_efgsm.evaluation.progress import progress_bar
 from keras_efgsm.evaluation.report import AttackResult, RobustnessReport
+from keras_efgsm.evaluation.straight_through import twin_agreement
 from keras_efgsm.evaluation.tally import Tally
 from keras_efgsm.evaluation.transfer import Transfer
 from keras_efgsm.evaluation.verdict import classify_clean, compile_judge, withstand
@@ -61,7 +63,8 @@ def evaluate_robustness(
     before it, which gives the same worst case for less work.
 
     Args:
-        model: a classifier or where one lies, see `load_classifier`.
+        model: a classifier or where one lies, see `load_classifier`. Of a `StraightThrough` the
+            artefact's own answers are counted.
         data: an `ImageData`, or `(x, y)`: float images `(n, H, W, C)` in [0, 1] and labels `(n,)`
             or one-hot `(n, K)`.
         attacks: an attack or several of the same epsilon; `make_attacks` makes those of a set.
@@ -87,8 +90,8 @@ def evaluate_robustness(
         ImportError: if the engine's package is not installed.
         OSError: if the state cannot be written.
         ValueError: if the model, the data or an option is not as above, if no clean image is
-            classified correctly, if an attack needs gradients that the model has not, or if the
-            state is of another evaluation.
+            classified correctly, if an attack needs gradients that the model has not, if a twin
+            gives most clean images another class, or if the state is of another evaluation.
         RuntimeError: if an attack leaves the ball or [0, 1]: its figure would mean nothing.
 
     Example:
@@ -118,6 +121,8 @@ def evaluate_robustness(
     model = load_classifier(model)
     _check_gradients(attacks, model)
     images = check_data(data, model, num_images)
+    twin = model.twin.description if model.twin else None
+    agreement = twin_agreement(model, images, batch_size) if model.twin else None
     # Before the first attack takes minutes, so that the last one's options are checked too.
     compiled = [ENGINES[engine](attack, model.logits_fn, seed) for attack in attacks]
     package_versions = versions(*(("cleverhans",) if engine == "cleverhans" else ()))
@@ -151,7 +156,7 @@ def evaluate_robustness(
             robust = tally.robust[number]
             results.append(
                 AttackResult(
-                    name=attack_name(attack),
+                    name=reported_name(attack, twin),
                     engine=engine,
                     loss=chosen_loss(attack),
                     epsilon=attack.epsilon,
@@ -172,6 +177,8 @@ def evaluate_robustness(
         model=model.description,
         dataset=dataset or images.name,
         split=split,
+        twin=twin,
+        twin_agreement=agreement,
         correct=tally.correct,
         cascade=bool(cascade),
         attacks=tuple(results),
@@ -212,7 +219,8 @@ def _check_gradients(attacks: Sequence[Attack], model: EvaluatedModel) -> None:
     if needing and not model.differentiable:
         raise ValueError(
             f"{model.description} has no gradients, which {', '.join(needing)} needs. Use attacks "
-            "that need none (`--attacks black-box`), or make the images on the gradients of its "
-            "twin, the Keras model or SavedModel it was converted from (`--transfer-from TWIN`, "
-            f"in Python `Transfer`). Received: attacks={', '.join(map(attack_name, attacks))}"
+            "that need none (`--attacks black-box`), or the gradients of its twin, the Keras model "
+            "or SavedModel it was converted from: `--twin TWIN` (in Python `StraightThrough`) or "
+            "`--transfer-from TWIN` (`Transfer`). "
+            f"Received: attacks={', '.join(map(attack_name, attacks))}"
         )

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_efgsm.environment import allowed_cores
+
 Tensor = Any
 
 
@@ -131,6 +133,4 @@ def _interpreter(path: Path) -> Any:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         Interpreter = tf.lite.Interpreter
-    allowed = getattr(os, "sched_getaffinity", None)
-    threads = len(allowed(0)) if allowed else os.cpu_count() or 1
-    return Interpreter(model_path=str(path), num_threads=threads)
+    return Interpreter(model_path=str(path), num_threads=allowed_cores())

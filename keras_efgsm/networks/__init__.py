@@ -1,4 +1,8 @@
-"""Classifiers and re-constructors; any functional or sequential model of one's own works too."""
+"""Classifiers and re-constructors; any functional or sequential model of one's own works too.
+
+The last layer of each classifier is float32 whatever the dtype policy: margins are differences of
+its logits, and in bfloat16 a small one would round to nothing.
+"""
 
 from keras_efgsm.networks.cifar10 import cifar10_conv4, cifar10_small_reconstructor
 from keras_efgsm.networks.digits import digits_classifier, digits_reconstructor

@@ -32,7 +32,8 @@ def cifar10_conv4(num_classes: int = 10, name: str = "cifar10_conv4") -> keras.M
         x = layers.Conv2D(channels, 3, strides=2, padding="same", **options)(x)
     x = layers.Flatten()(x)
     x = layers.Dense(256, **options)(x)
-    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=name)
+    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    return keras.Model(inputs, logits, name=name)
 
 
 def cifar10_small_reconstructor(

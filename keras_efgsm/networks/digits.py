@@ -26,7 +26,8 @@ def digits_classifier(num_classes: int = 10, name: str = "digits_classifier") ->
     x = layers.Conv2D(32, 3, strides=2, padding="same", **options)(x)
     x = layers.Flatten()(x)
     x = layers.Dense(128, **options)(x)
-    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=name)
+    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    return keras.Model(inputs, logits, name=name)
 
 
 def digits_reconstructor(num_classes: int = 10, name: str = "digits_reconstructor") -> keras.Model:

@@ -33,7 +33,8 @@ def mnist_classifier(num_classes: int = 10, name: str = "mnist_classifier") -> k
     x = layers.Conv2D(32, 4, strides=2, padding="same", **options)(x)
     x = layers.Flatten()(x)
     x = layers.Dense(112, **options)(x)
-    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=name)
+    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    return keras.Model(inputs, logits, name=name)
 
 
 def mnist_paper_classifier(
@@ -65,7 +66,8 @@ def mnist_paper_classifier(
         x = layers.MaxPooling2D()(x)
     x = layers.Flatten()(x)
     x = layers.Dense(256, **options)(x)
-    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=name)
+    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    return keras.Model(inputs, logits, name=name)
 
 
 def mnist_madry_classifier(
@@ -94,7 +96,8 @@ def mnist_madry_classifier(
         x = layers.Conv2D(channels, 5, padding="same", activation="relu")(x)
         x = layers.MaxPooling2D()(x)
     x = layers.Dense(1024, activation="relu")(layers.Flatten()(x))
-    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=name)
+    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    return keras.Model(inputs, logits, name=name)
 
 
 def mnist_trades_classifier(
@@ -127,7 +130,8 @@ def mnist_trades_classifier(
     x = layers.Flatten()(x)
     for _ in range(2):
         x = layers.Dense(200, activation="relu")(x)
-    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=name)
+    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    return keras.Model(inputs, logits, name=name)
 
 
 def mnist_reconstructor(num_classes: int = 10, name: str = "mnist_reconstructor") -> keras.Model:

@@ -43,7 +43,8 @@ def resnet(
         for block in range((depth - 2) // 6):
             x = _block(x, channels, 2 if group and not block else 1)
     x = layers.GlobalAveragePooling2D()(x)
-    return keras.Model(inputs, layers.Dense(num_classes, name="logits")(x), name=name)
+    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    return keras.Model(inputs, logits, name=name)
 
 
 def _normalised(x: Tensor) -> Tensor:

@@ -35,7 +35,8 @@ quickstart: setup
 
 # Interrupted and called again, it goes on; remove searches/demo to begin anew.
 tune-demo: setup
-	$(BIN)/keras-efgsm tune digits --tuner random --trials 6 --out searches/demo
+	$(BIN)/keras-efgsm tune digits --tuner random --trials 6 --epochs 12 \
+	  --finalists 2 --seeds 2 --quiet --out searches/demo
 
 # Resolves the extras afresh in an environment of its own and writes down what came out.
 lock:

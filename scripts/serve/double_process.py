@@ -69,7 +69,7 @@ class DoubleProcess:
         """Ends it and returns its exit status."""
         self._process.terminate()
         try:
-            status = self._process.wait(10)
+            status = self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             status = self._process.wait()

@@ -26,6 +26,7 @@ from keras_efgsm.tuning import (
     workers,
 )
 from keras_efgsm.tuning.driver import run_trials
+from keras_efgsm.tuning.finalists import against_preset
 from keras_efgsm.tuning.oracles import make_oracle
 from keras_efgsm.tuning.picture import draw_trials
 from keras_efgsm.tuning.search_folder import SearchFolder
@@ -523,3 +524,23 @@ def test_images_of_another_source_can_be_searched_with():
     part = ImageData(data.images[:100], data.labels[:100], data.class_names)
     model = RobustHyperModel(small_search(), train=part, validation=part)
     assert len(model.train) == 100
+
+
+def row(robust, deviation, preset=False):
+    return {
+        "is_preset": preset,
+        "robust_accuracy": robust,
+        "robust_accuracy_deviation": deviation,
+        "runs": 3,
+    }
+
+
+def test_a_winner_is_told_apart_from_the_preset_only_beyond_chance():
+    # sqrt(0.03^2 / 3 + 0.04^2 / 3) = 0.05 / sqrt(3) = 0.0289
+    close = against_preset({"finalists": [row(0.85, 0.03), row(0.80, 0.04, preset=True)]})
+    assert close is not None and "5.00 points" in close and "2.89: not more than" in close
+    far = against_preset({"finalists": [row(0.86, 0.03), row(0.80, 0.04, preset=True)]})
+    assert far is not None and "2.89: more than" in far
+    once = against_preset({"finalists": [row(0.86, None), row(0.80, None, preset=True)]})
+    assert once is not None and "nothing about its error" in once
+    assert against_preset({"finalists": [row(0.86, 0.03, preset=True), row(0.80, 0.04)]}) is None

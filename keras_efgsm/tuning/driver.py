@@ -17,7 +17,7 @@ from keras_efgsm.evaluation import ATTACK_SETS, evaluate_robustness, make_attack
 from keras_efgsm.evaluation.attack_names import attack_name, budget
 from keras_efgsm.runs import RunFolder
 from keras_efgsm.training import train
-from keras_efgsm.tuning.finalists import finalists_table, run_finalists
+from keras_efgsm.tuning.finalists import against_preset, finalists_table, run_finalists
 from keras_efgsm.tuning.hypermodel import RobustHyperModel
 from keras_efgsm.tuning.picture import draw_trials
 from keras_efgsm.tuning.search_failed import SearchFailed
@@ -146,6 +146,9 @@ def tune(
             verbose=verbose,
         )
         console.print(finalists_table(outcome))
+        verdict = against_preset(outcome)
+        if verdict is not None:
+            console.print(verdict)
         config = replace(
             with_values(options.config, outcome["finalists"][0]["values"]),
             epochs=final_epochs or options.config.epochs,

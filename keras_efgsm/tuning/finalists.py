@@ -1,6 +1,7 @@
 """The best trials again with other seeds, as the best of many noisy trials is lucky too."""
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -154,6 +155,31 @@ def _find(runs: list[dict], trial: TrialRecord, seed: int, epochs: int) -> dict 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.3g}") for name, value in values.items()}
+
+
+def against_preset(content: dict[str, Any]) -> str | None:
+    """One sentence on whether the winner can be told apart from the preset; None if it is it.
+
+    Two means are told apart if they differ by more than twice the standard error of their
+    difference.
+
+    Args:
+        content: as `run_finalists` gives it.
+    """
+    rows = content["finalists"]
+    preset = next((row for row in rows if row["is_preset"]), None)
+    if preset is None or preset is rows[0]:
+        return None
+    gain = rows[0]["robust_accuracy"] - preset["robust_accuracy"]
+    text = f"The winner is {100 * gain:.2f} points above the preset"
+    deviations = [row["robust_accuracy_deviation"] for row in (rows[0], preset)]
+    if None in deviations:
+        return f"{text}; one training of each says nothing about its error."
+    error = math.sqrt(
+        sum(d**2 / row["runs"] for d, row in zip(deviations, (rows[0], preset), strict=True))
+    )
+    verdict = "more" if gain > 2 * error else "not more"
+    return f"{text}, with a standard error of {100 * error:.2f}: {verdict} than chance explains."
 
 
 def finalists_table(content: dict[str, Any]) -> Table:

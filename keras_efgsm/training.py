@@ -11,10 +11,8 @@ from keras_efgsm.backend import enable_determinism
 from keras_efgsm.callbacks import (
     AdversarialTensorBoard,
     MarginWarning,
-    OverfittingStop,
     RunRecorder,
     TimeLeft,
-    WeightAveraging,
     require_tensorboard,
 )
 from keras_efgsm.callbacks.resumed_epoch import ResumedEpoch
@@ -30,9 +28,7 @@ from keras_efgsm.data import (
 )
 from keras_efgsm.environment import hardware, versions
 from keras_efgsm.interruption import Interruption
-from keras_efgsm.methods import find_method
-from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
-from keras_efgsm.precision import dtype_policy_scope
+from keras_efgsm.run_parts import build_trainer, hold_out_probe, stateful_callbacks
 from keras_efgsm.runs import RunFolder
 from keras_efgsm.trainer import AdversarialTrainer
 
@@ -52,54 +48,6 @@ class TrainingResult(NamedTuple):
     trainer: AdversarialTrainer
     metrics: dict[str, Any]
     folder: RunFolder
-
-
-def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer:
-    """Networks, attack, objective and optimizer of a run, compiled and with room for its momentum.
-
-    Args:
-        config: the run's options.
-        data: the training data, for its image size, classes and number of samples.
-
-    Raises:
-        ValueError: if the images do not have the size that the classifier takes.
-    """
-    with dtype_policy_scope(config.dtype_policy):
-        classifier = CLASSIFIERS[config.classifier](data.num_classes)
-        reconstructor = None
-        if find_method(config.method).has_reconstructor:
-            reconstructor = RECONSTRUCTORS[config.reconstructor](data.num_classes)
-    if tuple(data.image_shape) != tuple(classifier.input_shape[1:]):
-        raise ValueError(
-            f"The images must have shape {tuple(classifier.input_shape[1:])}, as the classifier "
-            f"{config.classifier!r} takes them. "
-            f"Received: dataset={data.name!r} with images of shape {tuple(data.image_shape)}"
-        )
-    attack = config.attack()
-    updates = steps_per_epoch(data, config.batch_size) * attack.replays
-    trainer = AdversarialTrainer(
-        classifier,
-        attack,
-        reconstructor,
-        config.objective(),
-        num_samples=len(data),
-        momentum_dtype=config.momentum_dtype,
-        seed=config.seed,
-        epsilon_warmup_steps=round(config.epsilon_warmup_epochs * updates),
-    )
-    trainer.compile(keras.optimizers.Adam(_learning_rate(config, updates)))
-    return trainer
-
-
-def _learning_rate(config: TrainingConfig, updates: int) -> Any:
-    """A linear warm-up and a cosine over all updates, `updates` an epoch."""
-    warmup = round(min(config.warmup_epochs, config.epochs / 2) * updates)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else config.learning_rate,
-        config.epochs * updates - warmup,
-        warmup_target=config.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
 
 
 def train(
@@ -167,9 +115,9 @@ def train(
     if deterministic:
         enable_determinism()
     keras.utils.set_random_seed(config.seed)
-    train_data, probe = _hold_out_probe(config, train_data)
+    train_data, probe = hold_out_probe(config, train_data)
     trainer = build_trainer(config, train_data)
-    stateful = _stateful_callbacks(config, probe)
+    stateful = stateful_callbacks(config, probe)
     folder.prepare(config, resume)
     interruption = Interruption()
     recorder = RunRecorder(
@@ -303,23 +251,3 @@ def _finish(
     }
     folder.write_metrics(metrics)
     return metrics
-
-
-def _hold_out_probe(
-    config: TrainingConfig, data: ImageData
-) -> tuple[ImageData, tuple[Any, Any] | None]:
-    """Training data without the images of the probe, and these; no images of the test split."""
-    count = min(config.probe_images, len(data) // 10)
-    if not config.overfitting_stop or count == 0:
-        return data, None
-    rest, held_out = data.split(count / len(data), seed=config.seed)
-    return rest, (held_out.pixels(), held_out.labels)
-
-
-def _stateful_callbacks(config: TrainingConfig, probe: tuple[Any, Any] | None) -> dict:
-    callbacks = {}
-    if config.weight_averaging:
-        callbacks["averaging"] = WeightAveraging(config.weight_averaging)
-    if config.overfitting_stop:
-        callbacks["stop"] = OverfittingStop(probe=probe)
-    return callbacks

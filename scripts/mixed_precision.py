@@ -22,7 +22,7 @@ from keras_efgsm.data import load_data, steps_per_epoch, training_dataset
 from keras_efgsm.evaluation import evaluate_robustness, make_attacks
 from keras_efgsm.methods import METHODS
 from keras_efgsm.precision import DTYPE_POLICIES
-from keras_efgsm.training import build_trainer
+from keras_efgsm.run_parts import build_trainer
 
 # PGD's steps at the size of the digits; its start needs a rising epsilon.
 OPTIONS = {name: {"steps": 10} for name in ("pgd", "trades", "alp")}

@@ -33,8 +33,8 @@ from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.evaluation.attack_sets import make_attacks
 from keras_efgsm.methods import METHODS
 from keras_efgsm.networks import CLASSIFIERS
+from keras_efgsm.run_parts import build_trainer
 from keras_efgsm.runs import write_atomically
-from keras_efgsm.training import build_trainer
 
 # Options of the published recipes on MNIST where they are not the method's defaults.
 PUBLISHED = {

@@ -19,8 +19,8 @@ from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.networks import CLASSIFIERS, digits_classifier
 from keras_efgsm.noise import Noise
 from keras_efgsm.precision import dtype_policy_scope, float32_twin
+from keras_efgsm.run_parts import build_trainer
 from keras_efgsm.runs import RunFolder
-from keras_efgsm.training import build_trainer
 
 HALF = ("mixed_bfloat16", "mixed_float16")
 

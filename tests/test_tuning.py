@@ -14,6 +14,7 @@ import pytest
 from keras_efgsm.cli import main
 from keras_efgsm.config import PRESETS
 from keras_efgsm.data import ImageData, load_data
+from keras_efgsm.run_parts import hold_out_probe
 from keras_efgsm.tuning import (
     OBJECTIVE,
     Range,
@@ -102,7 +103,7 @@ def test_validation_images_are_of_the_train_split_and_in_no_training_and_no_prob
     config = dataclasses.replace(options.config, overfitting_stop=True)
     options = dataclasses.replace(options, config=config)
     model = RobustHyperModel(options)
-    trained, probe = model._parts(options.config)
+    trained, probe = hold_out_probe(options.config, model.train)
     everything = {image.tobytes() for image in load_data("digits", "train").images}
     held_out = {image.tobytes() for image in model.validation.images}
     trained = {image.tobytes() for image in trained.images}

@@ -10,12 +10,11 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_efgsm.callbacks import OverfittingStop, WeightAveraging
 from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData, steps_per_epoch, training_dataset
 from keras_efgsm.evaluation import RobustnessReport, evaluate_robustness
+from keras_efgsm.run_parts import build_trainer, hold_out_probe, stateful_callbacks
 from keras_efgsm.trainer import AdversarialTrainer
-from keras_efgsm.training import build_trainer
 from keras_efgsm.tuning.search_options import SearchOptions
 from keras_efgsm.tuning.search_space import values_of, with_values
 
@@ -119,7 +118,7 @@ class RobustHyperModel(keras_tuner.HyperModel):
             config: the run.
         """
         keras.utils.set_random_seed(config.seed)
-        return build_trainer(config, self._parts(config)[0])
+        return build_trainer(config, hold_out_probe(config, self.train)[0])
 
     def fit(
         self,
@@ -159,10 +158,8 @@ class RobustHyperModel(keras_tuner.HyperModel):
         Raises:
             keras_tuner.errors.FailedTrialError: if training ends in numbers that are not finite.
         """
-        train, probe = self._parts(config)
-        averaging = [WeightAveraging(config.weight_averaging)] if config.weight_averaging else []
-        stop = OverfittingStop(probe=probe, verbose=verbose != 0)
-        stopping = [stop] if config.overfitting_stop else []
+        train, probe = hold_out_probe(config, self.train)
+        own = stateful_callbacks(config, probe, verbose=verbose != 0)
         begun = time.perf_counter()
         history = trainer.fit(
             training_dataset(
@@ -172,8 +169,7 @@ class RobustHyperModel(keras_tuner.HyperModel):
             initial_epoch=initial_epoch,
             steps_per_epoch=steps_per_epoch(train, config.batch_size),
             callbacks=[
-                *averaging,
-                *stopping,
+                *own.values(),
                 keras.callbacks.TerminateOnNaN(),
                 *(callbacks or []),
             ],
@@ -201,15 +197,7 @@ class RobustHyperModel(keras_tuner.HyperModel):
             "attack_seconds": round(report.seconds, 2),
             "epochs": float(len(history.epoch)),
         }
-        return Measured(metrics, report, stop.report() if stopping else None)
-
-    def _parts(self, config: TrainingConfig) -> tuple[ImageData, tuple[Any, Any] | None]:
-        """What is trained on, and the images of the stop's probe, which are not."""
-        count = min(config.probe_images, len(self.train) // 10)
-        if not config.overfitting_stop or count == 0:
-            return self.train, None
-        rest, held_out = self.train.split(count / len(self.train), seed=config.seed)
-        return rest, (held_out.pixels(), held_out.labels)
+        return Measured(metrics, report, own["stop"].report() if "stop" in own else None)
 
 
 def _is_finite(trainer: AdversarialTrainer, losses: list[float]) -> bool:

@@ -8,15 +8,13 @@ PNG and JPEG files go to `serving_bytes`, a float .npy to `serving_default`, a u
 `serving_uint8`.
 """
 
-import argparse
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from answers import ServerError, answers_of, load_inputs, print_answers
+from answers import ServerError
+from client_command import run_client
 
 
 class GrpcClient:
@@ -140,35 +138,7 @@ class GrpcClient:
 
 def main(words: list[str] | None = None) -> None:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("action", choices=("predict", "status", "metadata"))
-    parser.add_argument("files", nargs="*", help="images, or one .npy")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--address", default="localhost:8500")
-    parser.add_argument("--version", type=int)
-    parser.add_argument("--label")
-    parser.add_argument("--labels", type=Path, help="labels.txt, for `serving_default`")
-    parser.add_argument("--timeout", type=float, default=10.0, help="seconds")
-    options = parser.parse_args(words)
-    try:
-        more = {"version": options.version, "label": options.label, "timeout": options.timeout}
-        client = GrpcClient(options.model, options.address, **more)
-        if options.action == "status":
-            for version, state in client.status().items():
-                print(f"{options.model} version {version}: {state}")
-        elif options.action == "metadata":
-            print(client.metadata())
-        else:
-            if not options.files:
-                raise ValueError("Name the images to send. Received: files=[]")
-            signature, inputs = load_inputs(options.files)
-            labels = options.labels.read_text().splitlines() if options.labels else None
-            print_answers(options.files, answers_of(client.predict(inputs, signature), labels))
-    except (ServerError, ValueError, OSError) as error:
-        print(f"grpc_client: {error}", file=sys.stderr)
-        sys.exit(1)
+    run_client("grpc_client", GrpcClient, __doc__, ("--address", "localhost:8500"), words)
 
 
 if __name__ == "__main__":

@@ -8,19 +8,17 @@ PNG and JPEG files go to `serving_bytes`, a float .npy to `serving_default`, a u
 `serving_uint8`.
 """
 
-import argparse
 import base64
 import http.client
 import json
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import numpy as np
 
-from answers import ServerError, answers_of, load_inputs, print_answers
+from answers import ServerError
+from client_command import run_client
 
 
 class RestClient:
@@ -168,35 +166,7 @@ def _to_json(array: np.ndarray) -> Any:
 
 def main(words: list[str] | None = None) -> None:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("action", choices=("predict", "status", "metadata"))
-    parser.add_argument("files", nargs="*", help="images, or one .npy")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--url", default="http://localhost:8501")
-    parser.add_argument("--version", type=int)
-    parser.add_argument("--label")
-    parser.add_argument("--labels", type=Path, help="labels.txt, for `serving_default`")
-    parser.add_argument("--timeout", type=float, default=10.0, help="seconds")
-    options = parser.parse_args(words)
-    try:
-        more = {"version": options.version, "label": options.label, "timeout": options.timeout}
-        client = RestClient(options.model, options.url, **more)
-        if options.action == "status":
-            for version, state in client.status().items():
-                print(f"{options.model} version {version}: {state}")
-        elif options.action == "metadata":
-            print(json.dumps(client.metadata(), indent=1))
-        else:
-            if not options.files:
-                raise ValueError("Name the images to send. Received: files=[]")
-            signature, inputs = load_inputs(options.files)
-            labels = options.labels.read_text().splitlines() if options.labels else None
-            print_answers(options.files, answers_of(client.predict(inputs, signature), labels))
-    except (ServerError, ValueError, OSError) as error:
-        print(f"rest_client: {error}", file=sys.stderr)
-        sys.exit(1)
+    run_client("rest_client", RestClient, __doc__, ("--url", "http://localhost:8501"), words)
 
 
 if __name__ == "__main__":

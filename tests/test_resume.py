@@ -687,6 +687,15 @@ class Signals(keras.callbacks.Callback):
                 os.kill(os.getpid(), number)
 
 
+@pytest.fixture
+def heeds_interrupts():
+    """A process started in the background of a shell ignores SIGINT, and so would `train`."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_interrupts")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_writes_a_checkpoint_after_the_running_step(data, tmp_path, number):
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
@@ -698,6 +707,7 @@ def test_a_signal_writes_a_checkpoint_after_the_running_step(data, tmp_path, num
     assert (meta["epoch"], meta["step"]) == (0, 2)
 
 
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_a_second_signal_acts_at_once(data, tmp_path):
     with pytest.raises(KeyboardInterrupt) as caught:
         train(CONFIG, tmp_path / "run", callbacks=[Signals(signal.SIGINT, signal.SIGINT)], **data)

@@ -9,7 +9,7 @@ import pytest
 
 import keras_efgsm.training
 from keras_efgsm.callbacks import RunRecorder
-from keras_efgsm.cli import main
+from keras_efgsm.cli import evaluate, main
 from keras_efgsm.cli import train as train_command
 from keras_efgsm.cli.train import command_line, read_config
 from keras_efgsm.config import PRESETS
@@ -318,3 +318,26 @@ def test_methods_lists_every_method_and_trains_those_asked_for(capsys):
 
 def test_methods_refuses_an_unknown_one(refused):
     refused("`only` must be one of 'combined'", "methods", "--only", "magic")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "--attacks quick --num-images 20",
+        "--attacks standard --steps 2 --targets 2 --queries 5 --num-images 20 --seed 3",
+        "--attacks pgd-ce,apgd-ce --steps 3 --restarts 2 --num-images 20",
+        "--attacks apgd-ce,square --cascade --queries 5 --num-images 20",
+    ],
+)
+def test_the_card_names_the_command_that_measured_its_figures(run, tmp_path, words):
+    target = tmp_path / "figures.json"
+    assert main(["evaluate", str(run.path), *words.split(), "--json", str(target)]) == 0
+    told = evaluate.command_line(json.loads(target.read_text()), test_images=360).split()
+    assert told[:3] == ["keras-efgsm", "evaluate", "RUN"]
+    given = words.split()
+    pairs = {given[i]: given[i + 1 : i + 2] for i in range(len(given)) if given[i][:2] == "--"}
+    found = {told[i]: told[i + 1 : i + 2] for i in range(len(told)) if told[i][:2] == "--"}
+    pairs, found = ({k: v for k, v in d.items() if k != "--cascade"} for d in (pairs, found))
+    assert found == pairs
+    assert ("--cascade" in told) == ("--cascade" in given)

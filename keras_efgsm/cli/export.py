@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from keras_efgsm.cli import evaluate
 from keras_efgsm.cli.train import command_line
 from keras_efgsm.config import TrainingConfig
 from keras_efgsm.runs import RunFolder
@@ -152,8 +153,13 @@ def export_run(
         representative_source=source,
         figures=figures,
         config={**config.to_dict(), **_outcome(metrics)},
-        command=f"{command_line(config)} --out RUN && keras-efgsm evaluate RUN && "
-        f"keras-efgsm export RUN --to {to}{options}",
+        command=" && ".join(
+            [
+                f"{command_line(config)} --out RUN",
+                *([evaluate.command_line(figures, metrics.get("test_images"))] if figures else []),
+                f"keras-efgsm export RUN --to {to}{options}",
+            ]
+        ),
         warm_up_batch_sizes=warm_up_batch_sizes,
         onnx_opset=onnx_opset,
     )

@@ -5,9 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_efgsm import equations
 from keras_efgsm.attacks import Attack
 from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.augmentation import Augmentation
 from keras_efgsm.backend import TrainStep
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.classifiers import (
@@ -25,18 +25,21 @@ from keras_efgsm.objectives import (
     Objective,
     ObjectiveResult,
 )
-from keras_efgsm.recent_mean import RecentMean
 from keras_efgsm.training_batch import TrainingBatch, read_batch, read_labels
 from keras_efgsm.training_data import inspect_training_data
+from keras_efgsm.training_progress import TrainingProgress
 
 Tensor = Any
+
+# What a configuration holds as objects.
+_PARTS = {"classifier", "attack", "reconstructor", "objective", "augmentation"}
 
 # Keeps the input gradients of a float16 network, often below 1e-5, out of its subnormal range.
 _FLOAT16_GRADIENT_SCALE = 1024.0
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
-class AdversarialTrainer(TrainStep, keras.Model):
+class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
     """Trains a classifier to withstand adversarial examples, through `compile` and `fit`.
 
     A training method is an attack times an objective: each step perturbs the batch with the
@@ -61,6 +64,10 @@ class AdversarialTrainer(TrainStep, keras.Model):
         seed: seed of the attack's noise, which is keyed by (seed, step, sample id). Defaults to 0.
         epsilon_warmup_steps: updates over which the ball of the attack grows linearly from nothing
             to epsilon; FGSM needs it for a large epsilon. Defaults to 0.
+        augmentation: random views of the training images, such as `Augmentation(padding=4,
+            flip=True)`. Defaults to none.
+        attack_in_training_mode: whether the examples are made with batch norm in training mode,
+            which moves its statistics as well; for comparison. Defaults to `False`.
 
     Raises:
         ValueError: if the classifier does not return logits, or the parts do not fit together.
@@ -86,6 +93,8 @@ class AdversarialTrainer(TrainStep, keras.Model):
         momentum_dtype: str = "int8",
         seed: int = 0,
         epsilon_warmup_steps: int = 0,
+        augmentation: Augmentation | None = None,
+        attack_in_training_mode: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -122,6 +131,13 @@ class AdversarialTrainer(TrainStep, keras.Model):
         self.epsilon_warmup_steps = check_count(
             epsilon_warmup_steps, "epsilon_warmup_steps", minimum=0
         )
+        if augmentation is not None and not isinstance(augmentation, Augmentation):
+            raise ValueError(
+                "`augmentation` must be an `Augmentation` or None. "
+                f"Received: augmentation={augmentation!r}"
+            )
+        self.augmentation = augmentation
+        self.attack_in_training_mode = bool(attack_in_training_mode)
         if attack.splits_classifier:
             parts = split_after_first_layer(classifier)
             # Hidden from Keras, which would count these layers twice.
@@ -131,12 +147,7 @@ class AdversarialTrainer(TrainStep, keras.Model):
         if any(uses_float16(network) for network in (classifier, reconstructor) if network):
             # So that `compile` has the loss scaled, also of networks loaded from a file.
             self.dtype_policy = "mixed_float16"
-        self._loss_metric = keras.metrics.Mean(name="loss")
-        self._part_metrics = [keras.metrics.Mean(name=name) for name in objective.part_names]
-        self._accuracy_metric = keras.metrics.Mean(name="accuracy")
-        self._robust_metric = RecentMean(name="margin_robust_accuracy")
-        if attack.has_shortfall:
-            self._shortfall_metric = RecentMean(name="attack_shortfall")
+        self.make_progress_metrics()
         self.built = True
 
     def fit(self, x: Any = None, y: Any = None, *args, **kwargs) -> keras.callbacks.History:
@@ -197,7 +208,11 @@ class AdversarialTrainer(TrainStep, keras.Model):
 
     def unpack_training_batch(self, data: Any) -> TrainingBatch:
         """Splits what `fit` hands over into images, ids, labels and weights."""
-        return read_batch(data, self.num_classes, needs_ids=self.needs_ids)
+        batch = read_batch(data, self.num_classes, needs_ids=self.needs_ids)
+        if self.augmentation is None:
+            return batch
+        view = self.augmentation.draw(self.noise(batch), tuple(batch.x.shape[1:]))
+        return batch._replace(x=view.of_images(batch.x), view=view)
 
     @property
     def needs_ids(self) -> bool:
@@ -241,16 +256,23 @@ class AdversarialTrainer(TrainStep, keras.Model):
 
     def perturb(self, batch: TrainingBatch) -> Any:
         """Adversarial examples of a batch; writes its momentum back."""
+        momentum = stored = self.read_momentum(batch)
+        aligned = stored is not None and batch.view is not None and self.augmentation.aligned
+        if aligned:
+            momentum = batch.view.of_momentum(stored)
         perturbed = self.attack_now().perturb(
-            evaluation_logits(self.classifier),
+            self.classify_in_training
+            if self.attack_in_training_mode
+            else evaluation_logits(self.classifier),
             batch.x,
             batch.labels,
             self.noise(batch),
-            self.read_momentum(batch),
+            momentum,
             self._gradient_scale,
         )
         if perturbed.momentum is not None:
-            self.write_momentum(batch, perturbed.momentum)
+            updated = perturbed.momentum
+            self.write_momentum(batch, batch.view.put_back(stored, updated) if aligned else updated)
         return perturbed
 
     def classify_in_training(self, images: Tensor) -> Tensor:
@@ -285,39 +307,6 @@ class AdversarialTrainer(TrainStep, keras.Model):
             result = result._replace(loss=result.loss + sum(self.losses))
         return result
 
-    def update_training_metrics(
-        self, batch: TrainingBatch, perturbed: Any, result: ObjectiveResult
-    ) -> dict:
-        """Progress of the step: losses, and accuracy and margins on the adversarial images."""
-        count = ops.shape(batch.x)[0]
-        self._loss_metric.update_state(result.loss, sample_weight=count)
-        for metric in self._part_metrics:
-            metric.update_state(result.parts[metric.name], sample_weight=count)
-        self._update_accuracy(batch.labels, result.logits)
-        self._update_margin_signals(batch, perturbed, result)
-        if self._compile_metrics is not None:
-            self._compile_metrics.update_state(batch.y, result.logits, batch.sample_weight)
-        return self.get_metrics_result()
-
-    def _update_margin_signals(
-        self, batch: TrainingBatch, perturbed: Any, result: ObjectiveResult
-    ) -> None:
-        """The free signals of catastrophic overfitting; `OverfittingStop` says how to read them."""
-        if perturbed.robust is not None:
-            self._robust_metric.update_state(perturbed.robust)
-            return
-        robust = equations.margin(result.logits, batch.labels) > 0.0
-        if self.attack.has_shortfall:
-            gain = self.attack.loss_of(result.logits, batch.labels) - perturbed.start_loss
-            fell_short = gain < 0.5 * perturbed.predicted_gain
-            self._shortfall_metric.update_state(fell_short)
-            robust = ops.logical_and(robust, ops.logical_not(fell_short))
-        self._robust_metric.update_state(robust)
-
-    def _update_accuracy(self, labels: Tensor, logits: Tensor) -> None:
-        correct = ops.equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32"))
-        self._accuracy_metric.update_state(ops.cast(correct, "float32"))
-
     def test_step(self, data: Any) -> dict:
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         logits = ops.cast(self(x, training=False), "float32")
@@ -338,20 +327,21 @@ class AdversarialTrainer(TrainStep, keras.Model):
 
     def get_config(self) -> dict:
         config = super().get_config()
-        parts = ("classifier", "attack", "reconstructor", "objective")
         return {
             **config,
-            **{part: keras.saving.serialize_keras_object(getattr(self, part)) for part in parts},
+            **{part: keras.saving.serialize_keras_object(getattr(self, part)) for part in _PARTS},
             "num_samples": self.num_samples,
             "momentum_dtype": self.momentum_dtype,
             "seed": self.seed,
             "epsilon_warmup_steps": self.epsilon_warmup_steps,
+            "attack_in_training_mode": self.attack_in_training_mode,
         }
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> "AdversarialTrainer":
         config = dict(config)
-        for part in ("classifier", "attack", "reconstructor", "objective"):
+        # Trainers saved by an earlier version have no augmentation.
+        for part in _PARTS & config.keys():
             config[part] = keras.saving.deserialize_keras_object(
                 config[part], custom_objects=custom_objects
             )

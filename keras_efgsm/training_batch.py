@@ -18,6 +18,7 @@ class TrainingBatch(NamedTuple):
         labels: true classes `(B,)`, int32.
         probabilities: class probabilities `(B, K)`, not smoothed.
         sample_weight: weights `(B,)` or None.
+        view: the `View` of the stored images that `x` is, None where it is the images themselves.
     """
 
     x: Tensor
@@ -26,6 +27,7 @@ class TrainingBatch(NamedTuple):
     labels: Tensor
     probabilities: Tensor
     sample_weight: Tensor | None
+    view: Any = None
 
 
 def read_batch(data: Any, num_classes: int, *, needs_ids: bool) -> TrainingBatch:

@@ -3,12 +3,17 @@
 import keras
 from keras import layers
 
+from keras_efgsm.networks.blocks import logits_model
 
-def digits_classifier(num_classes: int = 10, name: str = "digits_classifier") -> keras.Model:
+
+def digits_classifier(
+    num_classes: int = 10, activation: str = "relu", name: str = "digits_classifier"
+) -> keras.Model:
     """Small CNN for 8x8 grey images.
 
     Args:
         num_classes: number of logits K. Defaults to 10.
+        activation: any Keras activation. Defaults to `"relu"`.
         name: name of the model.
 
     Returns:
@@ -20,14 +25,13 @@ def digits_classifier(num_classes: int = 10, name: str = "digits_classifier") ->
     logits = digits_classifier()(images)
     ```
     """
-    options = {"activation": "relu", "kernel_initializer": "he_normal"}
+    options = {"activation": activation, "kernel_initializer": "he_normal"}
     inputs = keras.Input((8, 8, 1), name="image")
     x = layers.Conv2D(32, 3, padding="same", **options)(inputs)
     x = layers.Conv2D(32, 3, strides=2, padding="same", **options)(x)
     x = layers.Flatten()(x)
     x = layers.Dense(128, **options)(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    return keras.Model(inputs, logits, name=name)
+    return logits_model(inputs, x, num_classes, name)
 
 
 def digits_reconstructor(num_classes: int = 10, name: str = "digits_reconstructor") -> keras.Model:

@@ -3,10 +3,14 @@
 import keras
 from keras import layers
 
-from keras_efgsm.networks.subpixel import depth_to_space, space_to_depth
+from keras_efgsm.networks.blocks import logits_model
+from keras_efgsm.networks.residual import resnet
+from keras_efgsm.networks.subpixel import space_to_depth, subpixel_reconstructor
 
 
-def mnist_classifier(num_classes: int = 10, name: str = "mnist_classifier") -> keras.Model:
+def mnist_classifier(
+    num_classes: int = 10, activation: str = "relu", name: str = "mnist_classifier"
+) -> keras.Model:
     """Stride-2 classifier with as many parameters as the paper's at a fifth of its cost.
 
     4x4/2 convolutions of 16 and 32 channels, dense 112, logits: 185,354 parameters and 0.63
@@ -15,6 +19,7 @@ def mnist_classifier(num_classes: int = 10, name: str = "mnist_classifier") -> k
 
     Args:
         num_classes: number of logits K. Defaults to 10.
+        activation: any Keras activation. Defaults to `"relu"`.
         name: name of the model.
 
     Returns:
@@ -26,19 +31,18 @@ def mnist_classifier(num_classes: int = 10, name: str = "mnist_classifier") -> k
     logits = mnist_classifier()(images)
     ```
     """
-    options = {"activation": "relu", "kernel_initializer": "he_normal"}
+    options = {"activation": activation, "kernel_initializer": "he_normal"}
     inputs = keras.Input((28, 28, 1), name="image")
     x = space_to_depth(layers.ZeroPadding2D(1)(inputs))
     x = layers.Conv2D(16, 2, **options)(x)
     x = layers.Conv2D(32, 4, strides=2, padding="same", **options)(x)
     x = layers.Flatten()(x)
     x = layers.Dense(112, **options)(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    return keras.Model(inputs, logits, name=name)
+    return logits_model(inputs, x, num_classes, name)
 
 
 def mnist_paper_classifier(
-    num_classes: int = 10, name: str = "mnist_paper_classifier"
+    num_classes: int = 10, activation: str = "relu", name: str = "mnist_paper_classifier"
 ) -> keras.Model:
     """The paper's MNIST classifier as we read it: a plain CNN of 0.2 million parameters.
 
@@ -46,6 +50,7 @@ def mnist_paper_classifier(
 
     Args:
         num_classes: number of logits K. Defaults to 10.
+        activation: any Keras activation. Defaults to `"relu"`.
         name: name of the model.
 
     Returns:
@@ -57,7 +62,7 @@ def mnist_paper_classifier(
     logits = mnist_paper_classifier()(images)
     ```
     """
-    options = {"activation": "relu", "kernel_initializer": "he_normal"}
+    options = {"activation": activation, "kernel_initializer": "he_normal"}
     inputs = keras.Input((28, 28, 1), name="image")
     x = inputs
     for _ in range(2):
@@ -66,12 +71,11 @@ def mnist_paper_classifier(
         x = layers.MaxPooling2D()(x)
     x = layers.Flatten()(x)
     x = layers.Dense(256, **options)(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    return keras.Model(inputs, logits, name=name)
+    return logits_model(inputs, x, num_classes, name)
 
 
 def mnist_madry_classifier(
-    num_classes: int = 10, name: str = "mnist_madry_classifier"
+    num_classes: int = 10, activation: str = "relu", name: str = "mnist_madry_classifier"
 ) -> keras.Model:
     """The MNIST classifier of Madry et al., 2018: 3,274,634 parameters.
 
@@ -79,6 +83,7 @@ def mnist_madry_classifier(
 
     Args:
         num_classes: number of logits K. Defaults to 10.
+        activation: any Keras activation. Defaults to `"relu"`.
         name: name of the model.
 
     Returns:
@@ -93,15 +98,14 @@ def mnist_madry_classifier(
     inputs = keras.Input((28, 28, 1), name="image")
     x = inputs
     for channels in (32, 64):
-        x = layers.Conv2D(channels, 5, padding="same", activation="relu")(x)
+        x = layers.Conv2D(channels, 5, padding="same", activation=activation)(x)
         x = layers.MaxPooling2D()(x)
-    x = layers.Dense(1024, activation="relu")(layers.Flatten()(x))
-    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    return keras.Model(inputs, logits, name=name)
+    x = layers.Dense(1024, activation=activation)(layers.Flatten()(x))
+    return logits_model(inputs, x, num_classes, name)
 
 
 def mnist_trades_classifier(
-    num_classes: int = 10, name: str = "mnist_trades_classifier"
+    num_classes: int = 10, activation: str = "relu", name: str = "mnist_trades_classifier"
 ) -> keras.Model:
     """The MNIST classifier of TRADES (Zhang et al., 2019): 312,202 parameters.
 
@@ -110,6 +114,7 @@ def mnist_trades_classifier(
 
     Args:
         num_classes: number of logits K. Defaults to 10.
+        activation: any Keras activation. Defaults to `"relu"`.
         name: name of the model.
 
     Returns:
@@ -124,14 +129,35 @@ def mnist_trades_classifier(
     inputs = keras.Input((28, 28, 1), name="image")
     x = inputs
     for channels in (32, 64):
-        x = layers.Conv2D(channels, 3, activation="relu")(x)
-        x = layers.Conv2D(channels, 3, activation="relu")(x)
+        x = layers.Conv2D(channels, 3, activation=activation)(x)
+        x = layers.Conv2D(channels, 3, activation=activation)(x)
         x = layers.MaxPooling2D()(x)
     x = layers.Flatten()(x)
     for _ in range(2):
-        x = layers.Dense(200, activation="relu")(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    return keras.Model(inputs, logits, name=name)
+        x = layers.Dense(200, activation=activation)(x)
+    return logits_model(inputs, x, num_classes, name)
+
+
+def mnist_resnet(
+    num_classes: int = 10, activation: str = "relu", name: str = "mnist_resnet"
+) -> keras.Model:
+    """ResNet-8 for 28x28 grey images: as small as a residual network of this kind gets.
+
+    Args:
+        num_classes: number of logits K. Defaults to 10.
+        activation: any Keras activation. Defaults to `"relu"`.
+        name: name of the model.
+
+    Returns:
+        A model from images `(B, 28, 28, 1)` in [0, 1] to logits `(B, K)`.
+
+    Example:
+
+    ```python
+    logits = mnist_resnet()(images)
+    ```
+    """
+    return resnet((28, 28, 1), num_classes, depth=8, activation=activation, name=name)
 
 
 def mnist_reconstructor(num_classes: int = 10, name: str = "mnist_reconstructor") -> keras.Model:
@@ -155,11 +181,4 @@ def mnist_reconstructor(num_classes: int = 10, name: str = "mnist_reconstructor"
     images = mnist_reconstructor()(probabilities)
     ```
     """
-    inputs = keras.Input((num_classes,), name="probabilities")
-    x = layers.Dense(256, activation="relu")(inputs)
-    x = layers.Dense(7 * 7 * 20, activation="relu")(x)
-    x = layers.Reshape((7, 7, 20))(x)
-    x = layers.Conv2DTranspose(16, 3, padding="same", activation="relu")(x)
-    x = depth_to_space(layers.Conv2D(4 * 8, 1, activation="relu")(x))
-    x = depth_to_space(layers.Conv2D(4 * 1, 1, activation="sigmoid")(x))
-    return keras.Model(inputs, x, name=name)
+    return subpixel_reconstructor((28, 28, 1), num_classes, (20, 16, 8), name)

@@ -1,15 +1,32 @@
-"""Residual networks: sources of transferred attacks."""
+"""Residual networks of He et al., 2016: ResNet-18, and the deep and narrow sources of transfer."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers
 
-Tensor = keras.KerasTensor
+from keras_efgsm.networks.blocks import (
+    PixelStatistics,
+    Tensor,
+    activate,
+    batch_norm,
+    convolution,
+    image_input,
+    logits_model,
+)
+
+# What the sources of the committed transfer results were trained with: Keras' own defaults.
+_KERAS_DEFAULTS = {"momentum": 0.99, "epsilon": 1e-3}
 
 
 def resnet(
     image_shape: tuple[int, int, int],
     num_classes: int = 10,
     depth: int = 56,
+    *,
+    activation: str = "relu",
+    pixels: PixelStatistics | None = None,
     name: str = "resnet",
 ) -> keras.Model:
     """The residual network of He et al., 2016, for small images: ResNet-56 of the paper's Table 5.
@@ -21,6 +38,9 @@ def resnet(
         image_shape: `(H, W, C)`.
         num_classes: number of logits K. Defaults to 10.
         depth: 6 n + 2 layers for n blocks a group. Defaults to 56.
+        activation: any Keras activation. Defaults to `"relu"`.
+        pixels: mean and standard deviation of each channel, by which the network normalizes its
+            input; None for none. Defaults to `None`.
         name: name of the model.
 
     Raises:
@@ -37,64 +57,63 @@ def resnet(
     """
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"`depth` must be 6 n + 2 with n >= 1. Received: depth={depth}")
-    inputs = keras.Input(image_shape, name="image")
-    x = _normalised(layers.Conv2D(16, 3, padding="same", use_bias=False)(inputs))
-    for group, channels in enumerate((16, 32, 64)):
-        for block in range((depth - 2) // 6):
-            x = _block(x, channels, 2 if group and not block else 1)
-    x = layers.GlobalAveragePooling2D()(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    return keras.Model(inputs, logits, name=name)
+    blocks, channels = (depth - 2) // 6, (16, 32, 64)
+    inputs, x = image_input(image_shape, pixels)
+    x = _features(x, channels, blocks, activation, _KERAS_DEFAULTS)
+    return logits_model(inputs, x, num_classes, name)
 
 
-def _normalised(x: Tensor) -> Tensor:
-    return layers.ReLU()(layers.BatchNormalization()(x))
+def resnet18(
+    image_shape: tuple[int, int, int],
+    num_classes: int = 10,
+    *,
+    activation: str = "relu",
+    pixels: PixelStatistics | None = None,
+    name: str = "resnet18",
+) -> keras.Model:
+    """ResNet-18 for small images: a 3x3 convolution first and no pooling.
+
+    Four groups of two blocks with 64, 128, 256 and 512 channels, each but the first at half the
+    size of the one before.
+
+    Args:
+        image_shape: `(H, W, C)`.
+        num_classes: number of logits K. Defaults to 10.
+        activation: any Keras activation. Defaults to `"relu"`.
+        pixels: mean and standard deviation of each channel, by which the network normalizes its
+            input; None for none. Defaults to `None`.
+        name: name of the model.
+
+    Returns:
+        A model from images `(B, H, W, C)` in [0, 1] to logits `(B, K)`.
+
+    Example:
+
+    ```python
+    logits = resnet18((32, 32, 3))(images)
+    ```
+    """
+    inputs, x = image_input(image_shape, pixels)
+    x = _features(x, (64, 128, 256, 512), 2, activation, {})
+    return logits_model(inputs, x, num_classes, name)
 
 
-def _block(x: Tensor, channels: int, strides: int) -> Tensor:
+def _features(
+    x: Tensor, channels: Sequence[int], blocks: int, activation: str, norm: dict[str, Any]
+) -> Tensor:
+    x = layers.Conv2D(channels[0], 3, padding="same", use_bias=False)(x)
+    x = activate(batch_norm(x, **norm), activation)
+    for group, width in enumerate(channels):
+        for block in range(blocks):
+            x = _block(x, width, 2 if group and not block else 1, activation, norm)
+    return layers.GlobalAveragePooling2D()(x)
+
+
+def _block(x: Tensor, channels: int, strides: int, activation: str, norm: dict[str, Any]) -> Tensor:
     shortcut = x
     if strides > 1 or x.shape[-1] != channels:
         shortcut = layers.Conv2D(channels, 1, strides=strides, use_bias=False)(x)
-        shortcut = layers.BatchNormalization()(shortcut)
-    options = {"padding": "same", "use_bias": False, "kernel_initializer": "he_normal"}
-    x = _normalised(layers.Conv2D(channels, 3, strides=strides, **options)(x))
-    x = layers.BatchNormalization()(layers.Conv2D(channels, 3, **options)(x))
-    return layers.ReLU()(layers.Add()([x, shortcut]))
-
-
-def mnist_resnet(num_classes: int = 10, name: str = "mnist_resnet") -> keras.Model:
-    """ResNet-8 for 28x28 grey images: as small as a residual network of this kind gets.
-
-    Args:
-        num_classes: number of logits K. Defaults to 10.
-        name: name of the model.
-
-    Returns:
-        A model from images `(B, 28, 28, 1)` in [0, 1] to logits `(B, K)`.
-
-    Example:
-
-    ```python
-    logits = mnist_resnet()(images)
-    ```
-    """
-    return resnet((28, 28, 1), num_classes, depth=8, name=name)
-
-
-def cifar10_resnet(num_classes: int = 10, name: str = "cifar10_resnet") -> keras.Model:
-    """ResNet-56 for 32x32 colour images, a source of transferred attacks in the paper's Table 5.
-
-    Args:
-        num_classes: number of logits K. Defaults to 10.
-        name: name of the model.
-
-    Returns:
-        A model from images `(B, 32, 32, 3)` in [0, 1] to logits `(B, K)`.
-
-    Example:
-
-    ```python
-    logits = cifar10_resnet()(images)
-    ```
-    """
-    return resnet((32, 32, 3), num_classes, depth=56, name=name)
+        shortcut = batch_norm(shortcut, **norm)
+    x = activate(batch_norm(convolution(x, channels, strides=strides), **norm), activation)
+    x = batch_norm(convolution(x, channels), **norm)
+    return activate(layers.Add()([x, shortcut]), activation)

@@ -10,7 +10,8 @@ STAMP = $(VENV)/.keras-efgsm-setup
 
 # `make lock` takes the newest of everything except these, whose versions decide results.
 PINS = tensorflow==2.21.0 keras==3.15.1 tensorflow-datasets==4.9.10 cleverhans==4.0.0 \
-       keras-tuner==1.4.8 adversarial-robustness-toolbox==1.20.1
+       keras-tuner==1.4.8 adversarial-robustness-toolbox==1.20.1 \
+       jax==0.10.2
 
 .PHONY: setup test quickstart tune-demo lock wheel clean
 

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from keras_efgsm.backend import batch_positions, without_empty_batch
+
 Tensor = Any
 
 
@@ -19,6 +21,7 @@ class TrainingBatch(NamedTuple):
         probabilities: class probabilities `(B, K)`, not smoothed.
         sample_weight: weights `(B,)` or None.
         view: the `View` of the stored images that `x` is, None where it is the images themselves.
+        present: how many images the replica really has, see `without_empty_batch`; None for B.
     """
 
     x: Tensor
@@ -28,9 +31,23 @@ class TrainingBatch(NamedTuple):
     probabilities: Tensor
     sample_weight: Tensor | None
     view: Any = None
+    present: Tensor | None = None
+
+    @property
+    def count(self) -> Tensor:
+        """How many images there are."""
+        return ops.shape(self.x)[0] if self.present is None else self.present
+
+    def real(self, values: Any) -> Any:
+        """Of values of all images, in any structure, those of the images that are really there."""
+        if self.present is None:
+            return values
+        return keras.tree.map_structure(
+            lambda v: v[: self.present] if v is not None and len(v.shape) else v, values
+        )
 
 
-def read_batch(data: Any, num_classes: int, *, needs_ids: bool) -> TrainingBatch:
+def read_batch(data: Any, num_classes: int, *, needs_ids: bool, kept: Any = None) -> TrainingBatch:
     """Splits what `fit` hands to a training step into images, ids, labels and weights.
 
     Args:
@@ -38,12 +55,13 @@ def read_batch(data: Any, num_classes: int, *, needs_ids: bool) -> TrainingBatch
         num_classes: the number K of classes.
         needs_ids: whether sample ids are asked for; otherwise those of a batch without are the
             positions in it.
+        kept: table of the training images as uint8, for batches that have ids alone. Defaults to
+            none.
 
     Raises:
-        ValueError: if ids are asked for and missing.
+        ValueError: if ids are asked for and missing, or images are.
     """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-    images = x["image"] if isinstance(x, dict) else x
     if isinstance(x, dict):
         ids = ops.cast(x["id"], "int32")
     elif needs_ids:
@@ -52,9 +70,26 @@ def read_batch(data: Any, num_classes: int, *, needs_ids: bool) -> TrainingBatch
             f"with `with_sample_ids`. Received: a batch of type {type(x).__name__} without ids"
         )
     else:
-        ids = ops.arange(ops.shape(images)[0], dtype="int32")
+        ids = batch_positions(ops.shape(x)[0])
+    images = x["image"] if isinstance(x, dict) and "image" in x else x
+    if isinstance(images, dict):
+        if kept is None:
+            raise ValueError(
+                "A batch must hold images, or the trainer keep them: call `keep_images`. "
+                f"Received: a batch with {sorted(x)}"
+            )
+        images = ops.cast(kept.gather(ids), "float32") / 255.0
+    (images, ids, y, sample_weight), present = without_empty_batch((images, ids, y, sample_weight))
     labels, probabilities = read_labels(y, num_classes)
-    return TrainingBatch(ops.cast(images, "float32"), ids, y, labels, probabilities, sample_weight)
+    return TrainingBatch(
+        ops.cast(images, "float32"),
+        ids,
+        y,
+        labels,
+        probabilities,
+        sample_weight,
+        present=present,
+    )
 
 
 def read_labels(y: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:

@@ -1,12 +1,19 @@
 """Looks at the data given to `fit` before any training time is spent."""
 
-from typing import Any
+import sys
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_efgsm.checks import check_images, check_labels, check_sample_ids
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# `tf.data.INFINITE_CARDINALITY`
+_ENDLESS = -1
 
 
 def inspect_training_data(x: Any, y: Any, trainer: Any) -> tuple[Any, int | None]:
@@ -25,9 +32,11 @@ def inspect_training_data(x: Any, y: Any, trainer: Any) -> tuple[Any, int | None
     Raises:
         ValueError: if images, labels or ids are wrong, or an endless dataset needs `num_samples`.
     """
-    if isinstance(x, tf.data.Dataset):
+    if _is_tensorflow(x, "data.Dataset"):
         return x, _inspect_dataset(x, trainer)
-    if y is None and isinstance(x, (np.ndarray, tf.Tensor, dict)):
+    if y is None and (
+        isinstance(x, (np.ndarray, dict)) or keras.ops.is_tensor(x) or _is_tensorflow(x, "Tensor")
+    ):
         raise ValueError("`y` must hold the labels of the images in `x`. Received: y=None")
     if x is None or y is None:
         # A PyDataset or a generator: nothing to look at without using it up.
@@ -40,7 +49,13 @@ def inspect_training_data(x: Any, y: Any, trainer: Any) -> tuple[Any, int | None
     return {"image": images, "id": ids.astype("int32")}, num_samples
 
 
-def _inspect_dataset(dataset: tf.data.Dataset, trainer: Any) -> int | None:
+def _is_tensorflow(value: Any, kind: str) -> bool:
+    """Whether it is of a class of TensorFlow, which need not be there."""
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(value, attrgetter(kind)(tensorflow))
+
+
+def _inspect_dataset(dataset: "tf.data.Dataset", trainer: Any) -> int | None:
     element = next(iter(dataset.take(1)), None)
     if element is None:
         raise ValueError("The training dataset must hold at least one batch. Received: x with none")
@@ -67,7 +82,7 @@ def _inspect_dataset(dataset: tf.data.Dataset, trainer: Any) -> int | None:
     _check_batch(images.numpy(), element[1].numpy(), trainer)
     if not trainer.needs_ids:
         return None
-    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY or trainer.num_samples is not None:
+    if int(dataset.cardinality()) == _ENDLESS or trainer.num_samples is not None:
         num_samples = _given_num_samples(trainer, dataset)
         _check_room(inputs["id"].numpy(), num_samples, trainer)
         return num_samples

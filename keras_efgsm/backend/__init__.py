@@ -1,33 +1,52 @@
-"""The one place that knows a framework: gradients and per-sample storage.
+"""The one place that knows a framework: gradients, the training step and per-sample storage.
 
-`keras.ops` has no gradients and no scatter into a variable in place; another Keras backend is one
-more module here with the same names.
+`keras.ops` has no gradients and no scatter into a variable in place; each Keras backend is one
+module here with the same names.
 """
 
 import keras
 
-if keras.backend.backend() == "tensorflow":
-    from keras_efgsm.backend.tensorflow import (
-        SampleTable,
-        TrainStep,
-        WeightAverager,
-        compiled,
-        enable_determinism,
-        input_gradient,
-        rival_margins_and_gradients,
-    )
+BACKEND = keras.backend.backend()
+
+if BACKEND == "tensorflow":
+    from keras_efgsm.backend import tensorflow as _backend
+elif BACKEND == "jax":
+    from keras_efgsm.backend import jax as _backend
 else:
     raise ImportError(
-        "keras_efgsm runs on the TensorFlow backend of Keras; set KERAS_BACKEND=tensorflow before "
-        f"importing keras. Received: keras.backend.backend()={keras.backend.backend()!r}"
+        "keras_efgsm runs on the TensorFlow and JAX backends of Keras; set KERAS_BACKEND to one of "
+        f"them before importing keras. Received: keras.backend.backend()={BACKEND!r}"
     )
 
+HostTable = _backend.HostTable
+SampleTable = _backend.SampleTable
+TrainStep = _backend.TrainStep
+WeightAverager = _backend.WeightAverager
+batch_positions = _backend.batch_positions
+accelerators = _backend.accelerators
+call_on_host = _backend.call_on_host
+compiled = _backend.compiled
+compiled_once = _backend.compiled_once
+enable_determinism = _backend.enable_determinism
+input_gradient = _backend.input_gradient
+replica_count = _backend.replica_count
+without_empty_batch = _backend.without_empty_batch
+rival_margins_and_gradients = _backend.rival_margins_and_gradients
+
 __all__ = [
+    "BACKEND",
+    "HostTable",
     "SampleTable",
     "TrainStep",
     "WeightAverager",
+    "accelerators",
+    "batch_positions",
+    "call_on_host",
     "compiled",
+    "compiled_once",
     "enable_determinism",
     "input_gradient",
+    "replica_count",
     "rival_margins_and_gradients",
+    "without_empty_batch",
 ]

@@ -137,7 +137,7 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):
                 seen["reconstruction"] = trainer.reconstructor(probabilities, training=False)
             return {name: ops.cast(value, "float32") for name, value in seen.items()}
 
-        return compiled(look)
+        return compiled(look, trainer.variables)
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)

@@ -41,7 +41,7 @@ class Probe:
             robust = keras.ops.argmax(logits_fn(x_adv), axis=-1) == y
             return keras.ops.logical_and(natural, robust)
 
-        self._correct = compiled(correct)
+        self._correct = compiled(correct, classifier.variables)
 
     def accuracy(self) -> float:
         """Share of the images classified correctly both clean and attacked."""

@@ -56,16 +56,22 @@ class ResumedEpoch(keras.callbacks.CallbackList):
         super().on_train_begin(logs)
         if self._left == 0:
             return
-        step = self.model.train_function
+        # Asked for once: on JAX `self.model` puts the running state into the variables, and within
+        # a step that is the one whose memory it takes.
+        trainer = self.model
+        step = trainer.train_function
+        # Keras takes the epoch's logs from its last step, or from the metrics of these names.
+        names = trainer.get_metrics_result()
 
-        def pass_or_step(iterator: Any) -> dict:
+        def pass_or_step(*state_and_iterator: Any) -> Any:
             if self._passing:
-                # Keras takes the epoch's logs from its last step.
-                return self.model.get_metrics_result() if self._left == 1 else {}
-            self.model.train_function = step
-            return step(iterator)
+                # A stateless backend hands the state in and wants it back.
+                state = state_and_iterator[:-1]
+                return (names, *state) if state else names
+            trainer.train_function = step
+            return step(*state_and_iterator)
 
-        self.model.train_function = pass_or_step
+        trainer.train_function = pass_or_step
 
     def on_train_batch_begin(self, batch, logs=None):
         self._passing = self._left > 0

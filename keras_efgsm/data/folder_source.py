@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from keras_efgsm.checks import check_choice
 from keras_efgsm.data.image_data import ImageData
@@ -111,6 +110,8 @@ def _image_files(folder: Path) -> list[Path]:
 
 
 def _decode(file: Path, channels: int | None) -> np.ndarray:
+    import tensorflow as tf
+
     # The BMP decoder only checks `channels`, it does not convert.
     wanted = 0 if channels is None or file.suffix.lower() == ".bmp" else channels
     try:

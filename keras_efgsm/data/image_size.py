@@ -1,7 +1,6 @@
 """Bringing images of any size to one size, the same way for every source of data."""
 
 import numpy as np
-import tensorflow as tf
 
 from keras_efgsm.checks import check_count
 
@@ -41,5 +40,7 @@ def resize_image(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     """
     if size is None or image.shape[-3:-1] == size:
         return image
+    import tensorflow as tf
+
     resized = tf.image.resize(image, size, antialias=True)
     return np.clip(np.rint(resized.numpy()), 0, 255).astype("uint8")

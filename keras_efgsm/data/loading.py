@@ -8,6 +8,7 @@ from keras_efgsm.data.digits_source import load_digits
 from keras_efgsm.data.folder_source import class_folders, load_folder
 from keras_efgsm.data.image_data import ImageData
 from keras_efgsm.data.image_size import check_image_size, resize_image
+from keras_efgsm.data.npz_source import load_npz
 from keras_efgsm.data.tfds_source import load_tfds
 
 
@@ -22,8 +23,8 @@ def load_data(
     Args:
         name_or_path: `"digits"` for the digits of scikit-learn; the path of an
             existing folder with one sub-folder of images per class, or with
-            sub-folders `train` and `test` of that form; any other name is one
-            of tensorflow-datasets, such as `"mnist"`.
+            sub-folders `train` and `test` of that form; the path of an `.npz` file, see
+            `load_npz`; any other name is one of tensorflow-datasets, such as `"mnist"`.
         split: `"train"` or `"test"`, and for tensorflow-datasets any of its
             splits. A folder without `train` and `test` is one set, which
             `"train"` names. Defaults to `"train"`.
@@ -52,6 +53,9 @@ def load_data(
     # A folder of prepared tensorflow-datasets may lie right here under the name of a data set.
     if path.is_dir() and not any(path.glob("*/features.json")):
         return _load_split_of_folder(path, split, size)
+    if path.suffix == ".npz":
+        data = load_npz(path, split)
+        return ImageData(resize_image(data.images, size), data.labels, data.class_names, data.name)
     if path.is_absolute() or str(name_or_path).startswith((".", "~")):
         raise ValueError(
             "a path must be that of an existing folder with one sub-folder of images per class. "

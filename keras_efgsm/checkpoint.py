@@ -3,9 +3,9 @@
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from keras_efgsm.atomic_file import atomic_file
 _SCHEMA = 2
 # Without checksum and only from epoch ends; written by the first version.
 _OLD_SCHEMA = 1
+# The one array that may be larger than memory.
+_MOMENTUM = "momentum"
+# Bytes of it that are read at a time.
+_CHUNK = 64 << 20
 
 
 def save_checkpoint(
@@ -26,7 +30,8 @@ def save_checkpoint(
 ) -> None:
     """Writes weights, optimizer, metrics, momentum and callback state to one file, atomically.
 
-    It is an uncompressed `.npz` with a SHA-256 over names, types, shapes and contents.
+    It is an uncompressed `.npz` with a SHA-256 over names, types, shapes and contents. The momentum
+    goes there in pieces where it is on disk, and gives the same file as one in memory.
 
     Args:
         path: the `.npz` file; what it holds is replaced only once the new state is complete.
@@ -42,12 +47,26 @@ def save_checkpoint(
     with atomic_file(path, keep_old_as) as file, zipfile.ZipFile(file, "w") as archive:
         # One array at a time: together they are as large as the training itself.
         for name, array in _entries(trainer, meta, callbacks):
+            if isinstance(array, _Pieces):
+                digest.begin(name, array)
+                _write_pieces(archive, name, array, digest)
+                continue
             digest.add(name, array)
             _write_array(archive, name, array)
         _write_array(archive, "sha256", digest.value())
 
 
-def _entries(trainer: Any, meta: dict, callbacks: dict) -> Iterator[tuple[str, np.ndarray]]:
+class _Pieces(NamedTuple):
+    """An array that comes in pieces along its first axis."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    pieces: Iterable[np.ndarray]
+
+
+def _entries(
+    trainer: Any, meta: dict, callbacks: dict
+) -> Iterator[tuple[str, np.ndarray | _Pieces]]:
     states, arrays = {}, {}
     for name, callback in callbacks.items():
         states[name] = _flatten(name, callback.get_state(), arrays)
@@ -56,7 +75,8 @@ def _entries(trainer: Any, meta: dict, callbacks: dict) -> Iterator[tuple[str, n
     for name, variable in _targets(trainer).items():
         yield name, np.asarray(variable)
     if trainer.momentum is not None:
-        yield "momentum", trainer.momentum.numpy()
+        momentum = trainer.momentum
+        yield _MOMENTUM, _Pieces(momentum.shape, np.dtype(momentum.dtype), momentum.chunks())
     yield from arrays.items()
 
 
@@ -65,15 +85,56 @@ def _write_array(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None
         np.lib.format.write_array(member, array, allow_pickle=False)
 
 
+def _write_pieces(archive: zipfile.ZipFile, name: str, array: _Pieces, digest: "_Digest") -> None:
+    header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array_header_1_0(member, header)
+        for piece in array.pieces:
+            content = _bytes_of(piece)
+            digest.update(content)
+            member.write(content)
+
+
+def _read_pieces(member: BinaryIO) -> _Pieces:
+    """The array in a member of the archive; its pieces are read while the member is open."""
+    np.lib.format.read_magic(member)
+    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(member)
+    if fortran_order or dtype.hasobject or not shape:
+        raise ValueError("its momentum is in another form")
+    row_bytes = int(np.prod(shape[1:], dtype="int64")) * dtype.itemsize
+    rows = max(1, _CHUNK // row_bytes)
+
+    def pieces():
+        for first in range(0, shape[0], rows):
+            count = min(rows, shape[0] - first)
+            content = member.read(count * row_bytes)
+            yield np.frombuffer(content, dtype).reshape(count, *shape[1:])
+        # The end is where the CRC is checked.
+        if member.read(1):
+            raise ValueError("its momentum is longer than it says")
+
+    return _Pieces(shape, dtype, pieces())
+
+
+def _bytes_of(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array).reshape(-1).view("uint8")
+
+
 class _Digest:
     """SHA-256 over arrays and what they are."""
 
     def __init__(self):
         self._hash = hashlib.sha256()
 
-    def add(self, name: str, array: np.ndarray) -> None:
+    def begin(self, name: str, array: np.ndarray | _Pieces) -> None:
         self._hash.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        self._hash.update(np.ascontiguousarray(array).reshape(-1).view("uint8"))
+
+    def update(self, content: np.ndarray) -> None:
+        self._hash.update(content)
+
+    def add(self, name: str, array: np.ndarray) -> None:
+        self.begin(name, array)
+        self.update(_bytes_of(array))
 
     def value(self) -> np.ndarray:
         return np.frombuffer(self._hash.digest(), dtype="uint8")
@@ -107,6 +168,8 @@ def _flatten(name: str, state: dict, arrays: dict) -> dict:
 class Checkpoint:
     """A checkpoint read back and verified; nothing is changed until `restore`.
 
+    The momentum, which may be larger than memory, is verified now and read again by `restore`.
+
     Args:
         path: the file that `save_checkpoint` wrote.
 
@@ -124,13 +187,13 @@ class Checkpoint:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         try:
-            # Reading every member checks its CRC.
-            with np.load(self.path, allow_pickle=False) as file:
-                self._arrays = {name: file[name] for name in file.files}
+            self._arrays: dict[str, np.ndarray] = {}
+            self._momentum_shape: tuple[int, ...] | None = None
+            digest = self._read()
             header = json.loads(self._arrays["header"].tobytes())
             schema = header["schema"]
-            if schema == _SCHEMA:
-                self._verify()
+            if schema == _SCHEMA and not np.array_equal(self._arrays.pop("sha256"), digest):
+                raise ValueError("its checksum is wrong")
             del self._arrays["header"]
             self.meta, self._callbacks = header["meta"], header["callbacks"]
         except PermissionError:
@@ -148,12 +211,25 @@ class Checkpoint:
         if schema == _OLD_SCHEMA:
             self.meta |= {"step": 0, "seconds": 0.0}
 
-    def _verify(self) -> None:
-        stored, digest = self._arrays.pop("sha256"), _Digest()
-        for name, array in self._arrays.items():
-            digest.add(name, array)
-        if not np.array_equal(stored, digest.value()):
-            raise ValueError("its checksum is wrong")
+    def _read(self) -> np.ndarray:
+        """Reads all but the momentum, and the digest of everything; each CRC is checked."""
+        digest = _Digest()
+        with zipfile.ZipFile(self.path) as archive:
+            for entry in archive.namelist():
+                name = entry.removesuffix(".npy")
+                with archive.open(entry) as member:
+                    if name == _MOMENTUM:
+                        momentum = _read_pieces(member)
+                        digest.begin(name, momentum)
+                        for piece in momentum.pieces:
+                            digest.update(_bytes_of(piece))
+                        self._momentum_shape = momentum.shape
+                        continue
+                    array = np.lib.format.read_array(member, allow_pickle=False)
+                self._arrays[name] = array
+                if name != "sha256":
+                    digest.add(name, array)
+        return digest.value()
 
     @property
     def metrics(self) -> list[np.ndarray]:
@@ -179,8 +255,10 @@ class Checkpoint:
             targets = {n: v for n, v in targets.items() if not n.startswith("metric_")}
         shapes = {name: tuple(v.shape) for name, v in targets.items()}
         if trainer.momentum is not None:
-            shapes["momentum"] = trainer.momentum.shape
+            shapes[_MOMENTUM] = trainer.momentum.shape
         stored = {n: a.shape for n, a in self._arrays.items() if not n.startswith("callback_")}
+        if self._momentum_shape is not None:
+            stored[_MOMENTUM] = self._momentum_shape
         if shapes != stored or set(callbacks) != set(self._callbacks):
             differing = sorted(
                 n for n in shapes.keys() | stored.keys() if shapes.get(n) != stored.get(n)
@@ -193,7 +271,7 @@ class Checkpoint:
         for name, variable in targets.items():
             variable.assign(self._arrays[name])
         if trainer.momentum is not None:
-            trainer.momentum.assign(self._arrays["momentum"])
+            self._restore_momentum(trainer.momentum)
         for name, callback in callbacks.items():
             state = {
                 key: [self._arrays[f"callback_{name}_{key}_{i}"] for i in range(value["arrays"])]
@@ -202,6 +280,16 @@ class Checkpoint:
                 for key, value in self._callbacks[name].items()
             }
             callback.set_state(state)
+
+    def _restore_momentum(self, momentum: Any) -> None:
+        with zipfile.ZipFile(self.path) as archive, archive.open(f"{_MOMENTUM}.npy") as member:
+            stored = _read_pieces(member)
+            if stored.dtype.name != momentum.dtype:
+                raise ValueError(
+                    f"The stored momentum must have dtype {momentum.dtype}. "
+                    f"Received: checkpoint={self.path.name} with {stored.dtype}"
+                )
+            momentum.assign_chunks(stored.pieces)
 
 
 def _number(name: str) -> int:

@@ -91,8 +91,9 @@ class RunFolder:
                 f"Received: out={str(self.path)!r}"
             )
         stored, given = self.read_config().to_dict(), config.to_dict()
-        # Where the data lie may change between machines; what they are may not.
-        differing = [k for k in given if given[k] != stored[k] and k != "data_dir"]
+        # Where things lie may change between machines; what they are may not.
+        places = ("data_dir", "momentum_storage", "momentum_directory")
+        differing = [k for k in given if given[k] != stored[k] and k not in places]
         if differing:
             listed = ", ".join(f"{k}: {stored[k]!r} there, {given[k]!r} now" for k in differing)
             raise ValueError(

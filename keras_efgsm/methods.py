@@ -85,6 +85,17 @@ def _cross_entropy(label_smoothing: float, options: Options) -> Objective:
     return AdversarialCrossEntropy(label_smoothing)
 
 
+def _consistent_cross_entropy(label_smoothing: float, options: Options) -> Objective:
+    weight = options["consistency_weight"]
+    if weight == 0:
+        return AdversarialCrossEntropy(label_smoothing)
+    return LogitConsistency(weight, label_smoothing)
+
+
+def _joint(label_smoothing: float, options: Options) -> Objective:
+    return JointReconstruction(options["lambda"], label_smoothing, options["consistency_weight"])
+
+
 def _pick(options: Options, *names: str) -> dict[str, Any]:
     return {name: options[name] for name in names}
 
@@ -125,8 +136,8 @@ METHODS: dict[str, Method] = {
         "eFGSM with re-constructor",
         "Chen & Lee",
         _efgsm,
-        lambda smoothing, options: JointReconstruction(options["lambda"], smoothing),
-        {"lambda": 0.1, **_EFGSM_OPTIONS},
+        _joint,
+        {"lambda": 0.1, **_EFGSM_OPTIONS, "consistency_weight": 0.0},
         _efgsm_passes,
         label_smoothing=0.1,
         has_reconstructor=True,
@@ -135,8 +146,8 @@ METHODS: dict[str, Method] = {
         "eFGSM alone (AdvTrain)",
         "Chen & Lee",
         _efgsm,
-        _cross_entropy,
-        _EFGSM_OPTIONS,
+        _consistent_cross_entropy,
+        {**_EFGSM_OPTIONS, "consistency_weight": 0.0},
         _efgsm_passes,
         label_smoothing=0.1,
     ),

@@ -4,12 +4,15 @@ from typing import Any
 
 import keras
 
-from keras_efgsm.callbacks import OverfittingStop, WeightAveraging
+from keras_efgsm.backend import BACKEND
+from keras_efgsm.callbacks import MomentumReset, OverfittingStop, WeightAveraging
 from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData, steps_per_epoch
 from keras_efgsm.methods import find_method
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
+from keras_efgsm.optimizers import L2SGD
 from keras_efgsm.precision import dtype_policy_scope
+from keras_efgsm.schedules import OneCycle
 from keras_efgsm.trainer import AdversarialTrainer
 
 
@@ -24,7 +27,7 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
         ValueError: if the images do not have the size that the classifier takes.
     """
     with dtype_policy_scope(config.dtype_policy):
-        classifier = CLASSIFIERS[config.classifier](data.num_classes)
+        classifier = CLASSIFIERS[config.classifier](data.num_classes, activation=config.activation)
         reconstructor = None
         if find_method(config.method).has_reconstructor:
             reconstructor = RECONSTRUCTORS[config.reconstructor](data.num_classes)
@@ -43,19 +46,42 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
         config.objective(),
         num_samples=len(data),
         momentum_dtype=config.momentum_dtype,
+        momentum_storage=config.momentum_storage,
+        momentum_directory=config.momentum_directory,
         seed=config.seed,
         epsilon_warmup_steps=round(config.epsilon_warmup_epochs * updates),
+        augmentation=config.augmentation(),
+        attack_in_training_mode=config.attack_in_training_mode,
     )
-    trainer.compile(keras.optimizers.Adam(_learning_rate(config, updates)))
+    trainer.compile(_optimizer(config, _learning_rate(config, updates)))
+    if BACKEND != "tensorflow":
+        # Its batches are numbers of samples alone.
+        trainer.keep_images(data.images)
     return trainer
 
 
+def _optimizer(config: TrainingConfig, learning_rate: Any) -> keras.optimizers.Optimizer:
+    if config.optimizer == "sgd":
+        return L2SGD(learning_rate, config.optimizer_momentum, l2=config.weight_decay)
+    return keras.optimizers.Adam(learning_rate, weight_decay=config.weight_decay or None)
+
+
 def _learning_rate(config: TrainingConfig, updates: int) -> Any:
-    """A linear warm-up and a cosine over all updates, `updates` an epoch."""
+    """The schedule over all updates, `updates` an epoch."""
+    total = config.epochs * updates
+    if config.schedule == "one-cycle":
+        return OneCycle(
+            config.learning_rate, total, min(round(config.peak_share * total), total - 1)
+        )
+    if config.schedule == "piecewise":
+        rates = [config.learning_rate / factor for factor in (1, 10, 100)]
+        return keras.optimizers.schedules.PiecewiseConstantDecay(
+            [total // 2, total * 3 // 4], rates
+        )
     warmup = round(min(config.warmup_epochs, config.epochs / 2) * updates)
     return keras.optimizers.schedules.CosineDecay(
         0.0 if warmup else config.learning_rate,
-        config.epochs * updates - warmup,
+        total - warmup,
         warmup_target=config.learning_rate if warmup else None,
         warmup_steps=warmup,
     )
@@ -68,16 +94,32 @@ def hold_out_probe(
 
     Args:
         config: the run.
-        data: the images of the train split.
+        data: the images of the train split, of which `config.train_images` are used.
 
     Returns:
         The rest, and `(pixels, labels)` of the probe or None without one.
+
+    Raises:
+        ValueError: if there are fewer than `config.train_images`.
     """
+    data = _part_to_train_on(config, data)
     count = min(config.probe_images, len(data) // 10)
     if not config.overfitting_stop or count == 0:
         return data, None
     rest, held_out = data.split(count / len(data), seed=config.seed)
     return rest, (held_out.pixels(), held_out.labels)
+
+
+def _part_to_train_on(config: TrainingConfig, data: ImageData) -> ImageData:
+    wanted = config.train_images
+    if wanted is None or wanted == len(data):
+        return data
+    if wanted > len(data):
+        raise ValueError(
+            f"`train_images` must be at most {len(data)}, the number of training images of "
+            f"{data.name!r}. Received: train_images={wanted}"
+        )
+    return data.split(wanted / len(data), seed=config.seed)[1]
 
 
 def stateful_callbacks(
@@ -96,3 +138,13 @@ def stateful_callbacks(
     if config.overfitting_stop:
         callbacks["stop"] = OverfittingStop(probe=probe, verbose=verbose)
     return callbacks
+
+
+def momentum_callbacks(config: TrainingConfig) -> list[keras.callbacks.Callback]:
+    """What acts on the per-sample momentum of a run, and needs no state of its own.
+
+    Args:
+        config: the run.
+    """
+    every = config.momentum_reset_epochs
+    return [MomentumReset(every)] if every else []

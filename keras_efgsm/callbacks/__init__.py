@@ -5,6 +5,7 @@ from keras_efgsm.callbacks.adversarial_tensorboard import (
     require_tensorboard,
 )
 from keras_efgsm.callbacks.margin_warning import MarginWarning
+from keras_efgsm.callbacks.momentum_reset import MomentumReset
 from keras_efgsm.callbacks.overfitting_stop import OverfittingStop
 from keras_efgsm.callbacks.run_recorder import RunRecorder
 from keras_efgsm.callbacks.time_left import TimeLeft
@@ -13,6 +14,7 @@ from keras_efgsm.callbacks.weight_averaging import WeightAveraging
 __all__ = [
     "AdversarialTensorBoard",
     "MarginWarning",
+    "MomentumReset",
     "OverfittingStop",
     "RunRecorder",
     "TimeLeft",

@@ -10,6 +10,7 @@ from keras_efgsm.attacks.attack import Attack
 from keras_efgsm.callbacks.margin_signal import MarginSignal
 from keras_efgsm.callbacks.probe import Probe
 from keras_efgsm.checks import check_number
+from keras_efgsm.distribution.agreement import Agreement
 
 
 class OverfittingStop(keras.callbacks.Callback):
@@ -120,7 +121,12 @@ class OverfittingStop(keras.callbacks.Callback):
             self._report = state["report"]
         else:
             # A network that is trained on may lose its robustness in the first epoch already.
-            self._keep(epoch=0, accuracy=None if self._probe is None else self._probe.accuracy())
+            self._keep(epoch=0, accuracy=None if self._probe is None else self._measure())
+
+    def _measure(self) -> float:
+        """The probe's accuracy, the same on all workers, so that all of them stop or none."""
+        strategy = getattr(self.model, "distribute_strategy", None)
+        return Agreement(strategy).mean(self._probe.accuracy())
 
     def _keep(self, epoch: int, accuracy: float | None) -> None:
         """Keeps the weights to go back to: the best of the probe, or those of an epoch ago."""
@@ -139,7 +145,7 @@ class OverfittingStop(keras.callbacks.Callback):
         if self._probe is None:
             reason = turned
         else:
-            accuracy = self._probe.accuracy()
+            accuracy = self._measure()
             logs["probe_accuracy"] = accuracy
             reason = None
             if accuracy <= self._best_score - self.probe_drop:

@@ -8,9 +8,13 @@ import keras
 from keras_efgsm.checkpoint import Checkpoint
 from keras_efgsm.checkpoint_pair import CheckpointPair
 from keras_efgsm.checks import check_number
+from keras_efgsm.distribution.agreement import Agreement
 from keras_efgsm.interruption import Interruption
 from keras_efgsm.run_log import RunLog
 from keras_efgsm.runs import RunFolder
+
+# Several workers ask each other after so many steps whether one of them wants a checkpoint.
+_STEPS_TO_AGREEMENT = 10
 
 
 class RunRecorder(keras.callbacks.Callback):
@@ -26,6 +30,8 @@ class RunRecorder(keras.callbacks.Callback):
             after every step. Defaults to `10.0`.
         checkpoints: the run's checkpoint files. Defaults to those of the folder.
         interruption: asks to stop after the running step. Defaults to nothing.
+        agreement: with other workers, each of which has a recorder. Defaults to there being none.
+        facts: plain values kept in each checkpoint. Defaults to none.
 
     Raises:
         ValueError: if `checkpoint_minutes` is out of range.
@@ -47,6 +53,8 @@ class RunRecorder(keras.callbacks.Callback):
         checkpoint_minutes: float = 10.0,
         checkpoints: CheckpointPair | None = None,
         interruption: Interruption | None = None,
+        agreement: Agreement | None = None,
+        facts: dict | None = None,
     ):
         super().__init__()
         self.folder = folder
@@ -59,6 +67,8 @@ class RunRecorder(keras.callbacks.Callback):
             folder.checkpoint, folder.previous_checkpoint
         )
         self._interruption = interruption or Interruption()
+        self._agreement = agreement or Agreement()
+        self.facts = dict(facts or {})
         self._metrics: list = []
         self._seconds = 0.0
         self._begun = self._written = time.perf_counter()
@@ -104,7 +114,7 @@ class RunRecorder(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         minutes = (time.perf_counter() - self._written) / 60
-        if minutes >= self.checkpoint_minutes or self._interruption.requested:
+        if self._agree(batch, minutes >= self.checkpoint_minutes):
             # `rows` has one for each epoch before this one.
             self._write(epoch=len(self.rows), step=batch + 1)
             where = f"step {batch + 1} of {self.params['steps']} of epoch {len(self.rows) + 1}"
@@ -112,7 +122,7 @@ class RunRecorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch + 1, "seconds": round(time.perf_counter() - self._begun, 3)}
-        row["learning_rate"] = float(self.model.optimizer.learning_rate)
+        row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         row |= {name: float(value) for name, value in (logs or {}).items()}
         self.rows.append(row)
         self._write(epoch=epoch + 1, step=0)
@@ -122,20 +132,35 @@ class RunRecorder(keras.callbacks.Callback):
             # An early stop leaves no epochs.
             epochs = len(self.rows) if self.model.stop_training else self.params["epochs"]
             RunLog(self.folder.log).write(self.rows, epochs)
+        self._agree(None, due=False)
         self._stop_if_asked(f"epoch {epoch + 1} of {self.params['epochs']}")
 
     def _write(self, epoch: int, step: int) -> None:
         meta = {
+            **self.facts,
             "epoch": epoch,
             "step": step,
             "seconds": time.perf_counter() - self._begun if step else 0.0,
             "rows": self.rows,
             "steps": self.params["steps"],
+            "backend": keras.backend.backend(),
             "stopped": bool(self.model.stop_training) and step == 0,
         }
         with self.folder.writing():
             self.checkpoints.write(self.model, meta=meta, callbacks=self.stateful)
         self._written = time.perf_counter()
+
+    def _agree(self, batch: int | None, due: bool) -> bool:
+        """Whether a checkpoint is written now, as it is by all workers or none."""
+        agreement = self._agreement
+        if agreement.workers == 1:
+            return due or self._interruption.requested
+        # To ask waits for the slowest worker.
+        if batch is not None and self.checkpoint_minutes and (batch + 1) % _STEPS_TO_AGREEMENT:
+            return False
+        due, interrupted = agreement.any([due, self._interruption.requested])
+        self._interruption.requested = interrupted
+        return due or interrupted
 
     def _stop_if_asked(self, where: str) -> None:
         if self._interruption.requested:

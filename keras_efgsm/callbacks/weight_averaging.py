@@ -54,7 +54,7 @@ class WeightAveraging(keras.callbacks.Callback):
             self._restored = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._last_iteration = int(self.model.optimizer.iterations)
+        self._last_iteration = int(self.model.optimizer.iterations.numpy())
         if self._in_place:
             self._averager.take_out()
             self._in_place = False
@@ -64,7 +64,7 @@ class WeightAveraging(keras.callbacks.Callback):
         if self.model.steps_per_execution > 1:
             # Called once for n steps, or for those that are left; Keras's `batch` does not tell
             # which. Reading the counter waits for the device, so not for single steps.
-            iteration = int(self.model.optimizer.iterations)
+            iteration = int(self.model.optimizer.iterations.numpy())
             steps, self._last_iteration = iteration - self._last_iteration, iteration
         self._steps += steps
         momentum = min(self.momentum, (1 + self._steps) / (10 + self._steps))

@@ -4,6 +4,8 @@ import argparse
 import dataclasses
 import json
 import shlex
+import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -19,10 +21,30 @@ _OPTIONS = (
     ("--epsilon", "epsilon", float, "L-infinity radius in pixels of [0, 1]"),
     ("--label-smoothing", "label_smoothing", float, "share of each label spread evenly"),
     ("--momentum-dtype", "momentum_dtype", str, "'int8', 'float16' or 'float32'"),
+    ("--momentum-storage", "momentum_storage", str, "'memory', or 'disk' if it does not fit"),
+    ("--momentum-directory", "momentum_directory", str, "folder of the momentum on disk"),
     ("--epochs", "epochs", int, "passes over the training data"),
+    ("--train-images", "train_images", int, "train on so many images; default: all"),
     ("--batch-size", "batch_size", int, "images per step"),
-    ("--learning-rate", "learning_rate", float, "peak of the cosine schedule"),
-    ("--warmup-epochs", "warmup_epochs", float, "linear rise of the learning rate"),
+    ("--activation", "activation", str, "of the classifier: relu, silu, softplus, ..."),
+    ("--optimizer", "optimizer", str, "adam or sgd"),
+    ("--optimizer-momentum", "optimizer_momentum", float, "of sgd"),
+    ("--weight-decay", "weight_decay", float, "L2 with sgd, decoupled with adam"),
+    ("--learning-rate", "learning_rate", float, "peak of the schedule"),
+    ("--schedule", "schedule", str, "of the learning rate: cosine, one-cycle or piecewise"),
+    ("--warmup-epochs", "warmup_epochs", float, "linear rise of the learning rate before cosine"),
+    ("--peak-share", "peak_share", float, "share of the training before the peak of one-cycle"),
+    ("--crop-padding", "crop_padding", int, "random crops of images padded by so many pixels"),
+    ("--flip", "flip", bool, "mirror images at random"),
+    ("--cutout", "cutout", int, "side of a grey square in each image, 0: none"),
+    ("--align-momentum", "align_momentum", bool, "crop and flip the momentum with its image"),
+    ("--momentum-reset-epochs", "momentum_reset_epochs", int, "zero the momentum every so often"),
+    (
+        "--attack-in-training-mode",
+        "attack_in_training_mode",
+        bool,
+        "make examples with batch norm in training mode",
+    ),
     ("--epsilon-warmup-epochs", "epsilon_warmup_epochs", float, "linear rise of epsilon"),
     ("--weight-averaging", "weight_averaging", float, "momentum of the averaged weights, 0: none"),
     ("--probe-images", "probe_images", int, "held-out images that confirm the stop, 0: none"),
@@ -43,7 +65,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("preset", choices=sorted(PRESETS))
     parser.add_argument("--method", choices=tuple(METHODS), help="default: that of the preset")
     for flag, field, kind, text in _OPTIONS:
-        parser.add_argument(flag, dest=field, type=kind, help=text)
+        reading = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
+        parser.add_argument(flag, dest=field, default=None, help=text, **reading)
     of_methods = parser.add_argument_group("options of some methods")
     for name, methods in _method_options().items():
         of_methods.add_argument(
@@ -72,6 +95,30 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         const="",
         metavar="DIR",
         help="write TensorBoard logs with adversarial images; default DIR: tensorboard in --out",
+    )
+    parser.add_argument(
+        "--replicas",
+        type=int,
+        default=1,
+        help="devices that share each batch; without GPUs, parts of the processor; default: 1",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="processes on this machine that share each batch and the momentum; default: 1, or "
+        "those of TF_CONFIG",
+    )
+    parser.add_argument(
+        "--restarts",
+        type=int,
+        default=0,
+        help="how often all --workers go on from the last checkpoint when one died; default: 0",
+    )
+    parser.add_argument(
+        "--shards",
+        type=int,
+        help="shuffle the data in as many parts as so many workers would; default: the workers",
     )
     parser.add_argument("--quiet", action="store_true", help="one line per epoch, no bar")
     parser.set_defaults(run=run)
@@ -142,8 +189,12 @@ def command_line(config: TrainingConfig) -> str:
     for name, value in config.method_options.items():
         if value != base.method_options[name]:
             words += [_flag(name), json.dumps(value) if not isinstance(value, str) else value]
-    for flag, field, _, _ in _OPTIONS:
-        if field in changed and values[field] is not None:
+    for flag, field, kind, _ in _OPTIONS:
+        if field not in changed or values[field] is None:
+            continue
+        if kind is bool:
+            words.append(flag if values[field] else flag.replace("--", "--no-", 1))
+        else:
             words += [flag, str(values[field])]
     if "overfitting_stop" in changed and not config.overfitting_stop:
         words.append("--no-overfitting-stop")
@@ -152,10 +203,15 @@ def command_line(config: TrainingConfig) -> str:
 
 def run(options: argparse.Namespace) -> None:
     """Trains, and prints what came out."""
+    from keras_efgsm.distribution.strategies import make_strategy
     from keras_efgsm.training import train
 
     config = read_config(options)
     out = options.out or f"runs/{options.preset}"
+    if options.workers > 1:
+        _launch(options, out)
+        return
+    strategy = make_strategy(options.replicas)
     result = train(
         config,
         out,
@@ -163,9 +219,14 @@ def run(options: argparse.Namespace) -> None:
         tensorboard=f"{out}/tensorboard" if options.tensorboard == "" else options.tensorboard,
         checkpoint_minutes=options.checkpoint_minutes,
         deterministic=options.deterministic,
+        strategy=strategy,
+        shards=options.shards,
         verbose=2 if options.quiet else "auto",
     )
     metrics = result.metrics
+    if result.folder.path != Path(out):
+        # Another worker has the run folder.
+        return
     table = Table(
         title=f"{config.method} on {config.dataset}, epsilon {config.epsilon:g}, seed {config.seed}"
     )
@@ -184,3 +245,24 @@ def run(options: argparse.Namespace) -> None:
     console.print(table)
     console.print(f"run folder: {result.folder.path}", soft_wrap=True)
     console.print(f"next: keras-efgsm evaluate {result.folder.path}", soft_wrap=True)
+
+
+def _launch(options: argparse.Namespace, out: str) -> None:
+    """Starts this command once for each worker."""
+    from keras_efgsm.distribution.launcher import launch
+    from keras_efgsm.distribution.strategies import count_workers
+
+    if count_workers() > 1:
+        raise ValueError(
+            "`--workers` starts workers on this machine; where TF_CONFIG names them, start each by "
+            f"itself without it. Received: --workers {options.workers} and TF_CONFIG"
+        )
+    words = [sys.executable, "-m", "keras_efgsm", *options.words, "--workers", "1"]
+
+    def resume() -> list[str]:
+        begun = (Path(out) / "config.json").exists()
+        return ["--resume"] if begun and not options.resume else []
+
+    status = launch(words, options.workers, restarts=options.restarts, more_on_restart=resume)
+    if status:
+        raise SystemExit(status)

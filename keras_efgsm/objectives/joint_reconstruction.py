@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_efgsm import equations
 from keras_efgsm.checks import check_number
+from keras_efgsm.objectives.logit_consistency import logit_consistency
 from keras_efgsm.objectives.objective import (
     Objective,
     ObjectiveResult,
@@ -27,6 +28,9 @@ class JointReconstruction(Objective):
         classification_weight: lambda, > 0. Defaults to `0.1`, the paper's choice for MNIST (0.05
             for CIFAR-10).
         label_smoothing: as in `AdversarialCrossEntropy`. Defaults to `0.1`.
+        consistency_weight: w, >= 0, of a third term beside the classification loss, `lambda * w *
+            mean_k (C(x_adv) - C(x_start))_k^2`, see `LogitConsistency`; it needs an attack that
+            tells the logits of its start. Defaults to `0.0`, without.
 
     Raises:
         ValueError: if an option is out of range.
@@ -46,11 +50,22 @@ class JointReconstruction(Objective):
     part_names = ("classification_loss", "reconstruction_loss")
     needs_reconstructor = True
 
-    def __init__(self, classification_weight: float = 0.1, label_smoothing: float = 0.1):
+    def __init__(
+        self,
+        classification_weight: float = 0.1,
+        label_smoothing: float = 0.1,
+        consistency_weight: float = 0.0,
+    ):
         self.classification_weight = check_number(
             classification_weight, "classification_weight", minimum=0.0, strict=True
         )
         self.label_smoothing = check_label_smoothing(label_smoothing)
+        self.consistency_weight = check_number(
+            consistency_weight, "consistency_weight", minimum=0.0
+        )
+        if self.consistency_weight:
+            self.part_names = (*self.part_names, "consistency_loss")
+            self.needs_start_logits = True
 
     def losses(self, classifier, reconstructor, examples):
         logits = classifier(examples.x_adv)
@@ -61,12 +76,17 @@ class JointReconstruction(Objective):
         reconstruction = ops.cast(reconstructor(ops.softmax(logits)), "float32")
         # One value per sample, so that sample weights apply to both losses alike.
         squared_error = weighted_mean(mean_squared_difference(examples.x, reconstruction), weight)
-        loss = equations.joint_loss(squared_error, classification, self.classification_weight)
         parts = {"classification_loss": classification, "reconstruction_loss": squared_error}
+        if self.consistency_weight:
+            # Inside lambda, so that w means the same with and without a re-constructor.
+            parts["consistency_loss"] = logit_consistency(logits, examples)
+            classification += self.consistency_weight * parts["consistency_loss"]
+        loss = equations.joint_loss(squared_error, classification, self.classification_weight)
         return ObjectiveResult(loss, parts, logits)
 
     def get_config(self):
         return {
             "classification_weight": self.classification_weight,
             "label_smoothing": self.label_smoothing,
+            "consistency_weight": self.consistency_weight,
         }

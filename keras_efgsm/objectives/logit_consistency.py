@@ -1,10 +1,13 @@
 """Adversarial cross-entropy with logits that stay close to those of the attack's start."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_efgsm.checks import check_number
 from keras_efgsm.objectives.objective import (
+    Examples,
     Objective,
     ObjectiveResult,
     check_label_smoothing,
@@ -52,10 +55,7 @@ class LogitConsistency(Objective):
         classification = smoothed_cross_entropy(
             examples.labels, logits, self.label_smoothing, examples.sample_weight
         )
-        consistency = weighted_mean(
-            mean_squared_difference(logits, ops.stop_gradient(examples.start_logits)),
-            examples.sample_weight,
-        )
+        consistency = logit_consistency(logits, examples)
         parts = {"classification_loss": classification, "consistency_loss": consistency}
         loss = classification + self.consistency_weight * consistency
         return ObjectiveResult(loss, parts, logits)
@@ -65,3 +65,14 @@ class LogitConsistency(Objective):
             "consistency_weight": self.consistency_weight,
             "label_smoothing": self.label_smoothing,
         }
+
+
+def logit_consistency(logits: Any, examples: Examples) -> Any:
+    """Mean over the batch of the squared difference of the logits to those at the start.
+
+    Args:
+        logits: of the adversarial images, `(B, K)`.
+        examples: the batch, with its `start_logits`, which get no gradient.
+    """
+    start = ops.stop_gradient(examples.start_logits)
+    return weighted_mean(mean_squared_difference(logits, start), examples.sample_weight)

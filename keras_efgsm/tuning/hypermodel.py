@@ -13,7 +13,12 @@ import numpy as np
 from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData, steps_per_epoch, training_dataset
 from keras_efgsm.evaluation import RobustnessReport, evaluate_robustness
-from keras_efgsm.run_parts import build_trainer, hold_out_probe, stateful_callbacks
+from keras_efgsm.run_parts import (
+    build_trainer,
+    hold_out_probe,
+    momentum_callbacks,
+    stateful_callbacks,
+)
 from keras_efgsm.trainer import AdversarialTrainer
 from keras_efgsm.tuning.search_options import SearchOptions
 from keras_efgsm.tuning.search_space import values_of, with_values
@@ -170,6 +175,7 @@ class RobustHyperModel(keras_tuner.HyperModel):
             steps_per_epoch=steps_per_epoch(train, config.batch_size),
             callbacks=[
                 *own.values(),
+                *momentum_callbacks(config),
                 keras.callbacks.TerminateOnNaN(),
                 *(callbacks or []),
             ],

@@ -3,6 +3,7 @@
 import dataclasses
 
 from keras_efgsm.config import PRESETS, TrainingConfig
+from keras_efgsm.methods import METHODS
 
 LAMBDAS = {"mnist": (1.0, 0.5, 0.1, 0.01, 0.001), "cifar10": (1.0, 0.5, 0.1, 0.05, 0.01)}
 
@@ -131,7 +132,7 @@ def make_rows(dataset: str, scale: Scale) -> list[Row]:
     free = {"replays": 15, "step_size": 0.01} if is_mnist else {"replays": 8}
     if scale.epochs == 1:
         free["replays"] = 3
-    efgsm = {k: v for k, v in ours.method_options.items() if k != "lambda"}
+    efgsm = {k: v for k, v in ours.method_options.items() if k in METHODS["efgsm-trades"].options}
     beta = 1.0 if is_mnist else 6.0
     names = ("mnist-paper", "mnist-resnet") if is_mnist else ("cifar10-conv4", "cifar10-resnet")
     return [

@@ -1,0 +1,316 @@
+"""Ablates a recipe: trains a configuration and one variant for each piece, and attacks them.
+
+    python scripts/ablate.py [--preset cifar10-small] [--variants alignment,weight-decay] \
+        [--seeds 0,1] [--images 500] [--attacks adp] [OPTIONS OF keras-efgsm train]
+
+A variant has one piece of the recipe taken out, or put in where the preset has it not; all else,
+the seed included, is the same. The base is the preset with the options of `keras-efgsm train` that
+are given, such as `--dataset`, `--epochs` and `--train-images`, and without the overfitting stop: a
+variant that overfits is a result here. Each is trained into a run folder of its own and attacked on
+the first test images. Interrupted, it goes on where it was; variants and seeds can be added later.
+Writes `ablation.json` and `ablation.md` into `--out`.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ablation.variants import BASE, PIECES, describe, make_variant
+from keras_efgsm.checks import check_choice, check_count
+from keras_efgsm.cli.train import add_command, command_line, read_config
+from keras_efgsm.config import PRESETS, TrainingConfig
+from keras_efgsm.data import ImageData, load_data
+from keras_efgsm.environment import hardware, versions
+from keras_efgsm.evaluation import evaluate_robustness
+from keras_efgsm.evaluation.attack_sets import make_attacks
+from keras_efgsm.runs import RunFolder, write_atomically
+from keras_efgsm.training import train
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """A run of the ablation.
+
+    Args:
+        variant: name of the piece that is changed, or `BASE`.
+        changes: what it changes, for people.
+        config: how it is trained.
+        folder: its run folder.
+    """
+
+    variant: str
+    changes: str
+    config: TrainingConfig
+    folder: RunFolder
+
+    @property
+    def name(self) -> str:
+        """As its result is called."""
+        return f"{self.variant}-seed{self.config.seed}"
+
+
+def plan(base: TrainingConfig, variants: list[str], seeds: list[int], runs: Path) -> list[Planned]:
+    """All runs, base first, before anything is trained.
+
+    Raises:
+        ValueError: if a variant cannot be trained or a folder holds another run.
+    """
+    planned = []
+    for seed in seeds:
+        for name in dict.fromkeys([BASE, *variants]):
+            seeded = dataclasses.replace(base, seed=seed)
+            config = make_variant(name, seeded)
+            folder = RunFolder(runs / f"{name}-seed{seed}")
+            if folder.config.exists() and not _is_same(folder.read_config(), config):
+                raise ValueError(
+                    "The run folder holds a run of another configuration; give other --runs, or "
+                    f"remove it. Received: {folder.path}"
+                )
+            planned.append(Planned(name, describe(config, seeded), config, folder))
+    return planned
+
+
+def _is_same(stored: TrainingConfig, config: TrainingConfig) -> bool:
+    return dataclasses.replace(stored, data_dir=config.data_dir) == config
+
+
+def train_one(one: Planned, data: tuple[ImageData, ImageData], verbose: int) -> None:
+    """Trains a run, or what is left of it."""
+    if one.folder.metrics.exists():
+        return
+    train(
+        one.config,
+        one.folder.path,
+        resume=one.folder.config.exists(),
+        train_data=data[0],
+        test_data=data[1],
+        verbose=verbose,
+    )
+
+
+def attack_one(one: Planned, test: ImageData, options: argparse.Namespace) -> dict[str, Any]:
+    """Attacks a trained run and tells how it fared."""
+    metrics, history = one.folder.read_metrics(), one.folder.read_history()
+    state = one.folder.path / "ablation.partial.npz"
+    result = {
+        "changes": one.changes,
+        "command": command_line(one.config),
+        "config": one.config.to_dict(),
+        "epochs": metrics["epochs"],
+        "train_images": metrics["train_images"],
+        "training_seconds": metrics["training_seconds"],
+        "natural_accuracy_all": metrics["natural_accuracy"],
+        "loss": history[-1]["loss"],
+        "training_accuracy": history[-1]["accuracy"],
+        "margin_robust_accuracy": history[-1]["margin_robust_accuracy"],
+    }
+    try:
+        report = evaluate_robustness(
+            one.folder.path,
+            test.take(options.images),
+            make_attacks(options.attacks, one.config.epsilon, steps=options.steps),
+            cascade=True,
+            seed=0,
+            state=state,
+        )
+    except ValueError as error:
+        if "classified correctly" not in str(error):
+            raise
+        # A training that broke down is a result as well.
+        return result | {"natural_accuracy": 0.0, "robust_accuracy": 0.0, "failed": str(error)}
+    return result | {
+        "natural_accuracy": report.natural_accuracy,
+        "robust_accuracy": report.worst_case_accuracy,
+        "attack_seconds": round(report.seconds, 1),
+        "report": report.to_dict(),
+    }
+
+
+def summarise(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row for each variant: means over its seeds, and differences to the base with the same."""
+    rows: dict[str, list[str]] = {}
+    for name in results:
+        rows.setdefault(name.rpartition("-seed")[0], []).append(name)
+    means = ("natural_accuracy", "robust_accuracy", "margin_robust_accuracy", "training_seconds")
+    summary = []
+    for variant, names in rows.items():
+        of_base = [BASE + name.removeprefix(variant) for name in names]
+        differences = [
+            results[name]["robust_accuracy"] - results[base]["robust_accuracy"]
+            for name, base in zip(names, of_base, strict=True)
+            if base in results
+        ]
+        summary.append(
+            {
+                "variant": variant,
+                "changes": results[names[0]]["changes"],
+                "seeds": sorted(int(name.rpartition("-seed")[2]) for name in names),
+                **{key: sum(results[n][key] for n in names) / len(names) for key in means},
+                "difference": sum(differences) / len(differences) if differences else None,
+                "differences": differences,
+            }
+        )
+    return summary
+
+
+_HEADINGS = ("variant", "change", "natural", "robust", "to base", "margin-robust", "seconds")
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """A row of the summary as text."""
+    is_base, difference = row["variant"] == BASE, row["difference"]
+    seeds = f" ({len(row['seeds'])} seeds)" if len(row["seeds"]) > 1 else ""
+    return [
+        row["variant"] + seeds,
+        row["changes"],
+        f"{row['natural_accuracy']:.1%}",
+        f"{row['robust_accuracy']:.1%}",
+        "" if is_base or difference is None else f"{100 * difference:+.1f}",
+        f"{row['margin_robust_accuracy']:.1%}",
+        f"{row['training_seconds']:.0f}",
+    ]
+
+
+def title_of(options: argparse.Namespace, base: TrainingConfig, results: dict[str, Any]) -> str:
+    """What the table is about, and how much of a difference is chance."""
+    first = next(iter(results.values()))
+    robust = max(first["robust_accuracy"], 1 / options.images)
+    chance = math.sqrt(robust * (1 - robust) / options.images)
+    return (
+        f"{base.dataset}, {first['train_images']:,} training images, {base.epochs} epochs, "
+        f"{options.attacks} on {options.images} test images, epsilon {base.epsilon:.4g}; one "
+        f"standard error of a robust accuracy by the images alone: {100 * chance:.1f} points"
+    )
+
+
+def rich_table(summary: list[dict[str, Any]], title: str) -> Table:
+    """The summary for the terminal."""
+    table = Table(title=title)
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="left" if heading in _HEADINGS[:2] else "right")
+    for row in summary:
+        table.add_row(*cells(row))
+    return table
+
+
+def markdown(summary: list[dict[str, Any]], title: str) -> str:
+    """The summary as Markdown."""
+    lines = [title, "", "| " + " | ".join(_HEADINGS) + " |", "|---" * len(_HEADINGS) + "|"]
+    lines += ["| " + " | ".join(cells(row)) + " |" for row in summary]
+    return "\n".join(lines) + "\n"
+
+
+def read_results(path: Path, key: dict[str, Any], planned: list[Planned]) -> dict[str, Any]:
+    """What an earlier call measured.
+
+    Raises:
+        ValueError: if it measured something else.
+    """
+    if not path.exists():
+        return {}
+    stored = json.loads(path.read_text())
+    differing = [
+        one.name
+        for one in planned
+        if one.name in stored["runs"]
+        and not _is_same(TrainingConfig.from_dict(stored["runs"][one.name]["config"]), one.config)
+    ]
+    if stored["attack"] != key or differing:
+        raise ValueError(
+            "The folder holds an ablation with other attacks or of another configuration; give "
+            f"another --out. Received: out={str(path.parent)!r}, attack there={stored['attack']}, "
+            f"runs that differ={differing}"
+        )
+    return stored["runs"]
+
+
+def ablate(base: TrainingConfig, options: argparse.Namespace) -> None:
+    """Trains and attacks what is not there yet, and writes the figures after each."""
+    variants = [
+        check_choice(name, "variants", tuple(PIECES))
+        for name in options.variants.split(",")
+        if name != BASE
+    ]
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    check_count(options.images, "images")
+    make_attacks(options.attacks, base.epsilon, steps=options.steps)
+    out, runs = Path(options.out), Path(options.runs)
+    planned = plan(base, variants, seeds, runs)
+    target = out / "ablation.json"
+    key = {"attacks": options.attacks, "images": options.images, "steps": options.steps}
+    results = read_results(target, key, planned)
+    data = tuple(load_data(base.dataset, split, base.data_dir) for split in ("train", "test"))
+    data[1].take(options.images)
+    out.mkdir(parents=True, exist_ok=True)
+    console = Console()
+    for number, one in enumerate(planned, 1):
+        if one.name not in results:
+            console.print(f"[{number}/{len(planned)}] {one.name}: {one.changes}", markup=False)
+            train_one(one, data, options.verbose)
+            results[one.name] = attack_one(one, data[1], options)
+            content = {
+                "base": base.to_dict(),
+                "attack": key,
+                "hardware": hardware(),
+                "versions": versions(),
+                "summary": summarise(results),
+                "runs": results,
+            }
+            write_atomically(target, json.dumps(content, indent=2) + "\n")
+            (one.folder.path / "ablation.partial.npz").unlink(missing_ok=True)
+        found = results[one.name]
+        console.print(
+            f"    natural {found['natural_accuracy']:.1%}, robust {found['robust_accuracy']:.1%}; "
+            f"training {found['training_seconds']:.0f} s, "
+            f"attacks {found.get('attack_seconds', 0):.0f} s"
+        )
+    summary, title = summarise(results), title_of(options, base, results)
+    write_atomically(out / "ablation.md", markdown(summary, title))
+    console.print(rich_table(summary, title))
+    console.print(f"figures: {target}", soft_wrap=True)
+
+
+def read_options(words: list[str] | None = None) -> tuple[TrainingConfig, argparse.Namespace]:
+    """The base and the options of the ablation; options unknown here are those of `train`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0],
+        epilog="Further options are those of `keras-efgsm train`, for the base.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="cifar10-small")
+    parser.add_argument("--variants", default=",".join(PIECES), help="comma-separated")
+    parser.add_argument("--seeds", default="0", help="comma-separated")
+    parser.add_argument("--images", type=int, default=500, help="test images that are attacked")
+    parser.add_argument("--attacks", default="adp", help="as in `keras-efgsm evaluate`")
+    parser.add_argument("--steps", type=int, help="of the attacks; default: as published")
+    parser.add_argument("--verbose", type=int, default=2, help="of the training: 0, 1 or 2")
+    parser.add_argument("--runs", help="run folders; default runs/ablation/PRESET")
+    parser.add_argument("--out", help="results folder; default results/ablation/PRESET")
+    options, of_training = parser.parse_known_args(words)
+    options.runs = options.runs or f"runs/ablation/{options.preset}"
+    options.out = options.out or f"results/ablation/{options.preset}"
+    training = argparse.ArgumentParser(prog="ablate", add_help=False)
+    add_command(training.add_subparsers())
+    given = training.parse_args(["train", options.preset, *of_training])
+    return dataclasses.replace(read_config(given), overfitting_stop=False), options
+
+
+def main() -> int:
+    """Reads the options; bad input is told of in one line."""
+    try:
+        ablate(*read_options())
+    except (ValueError, OSError) as error:
+        print(f"ablate: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -27,9 +27,11 @@ from keras_efgsm.attacks import (
     TargetedFAB,
     TradesAttack,
 )
+from keras_efgsm.backend import BACKEND
 from keras_efgsm.callbacks import (
     AdversarialTensorBoard,
     MarginWarning,
+    MomentumReset,
     OverfittingStop,
     TimeLeft,
     WeightAveraging,
@@ -45,7 +47,6 @@ from keras_efgsm.evaluation import (
     load_classifier,
     make_attacks,
 )
-from keras_efgsm.export import export_classifier
 from keras_efgsm.methods import METHODS, Method
 from keras_efgsm.momentum import SampleMomentum
 from keras_efgsm.networks import (
@@ -67,6 +68,9 @@ from keras_efgsm.objectives import (
 from keras_efgsm.trainer import AdversarialTrainer
 from keras_efgsm.training import train
 from keras_efgsm.version import __version__
+
+if BACKEND == "tensorflow":
+    from keras_efgsm.export import export_classifier
 
 __all__ = [
     "APGD",
@@ -92,6 +96,7 @@ __all__ = [
     "LogitPairing",
     "MarginWarning",
     "Method",
+    "MomentumReset",
     "Objective",
     "OverfittingStop",
     "PriorFGSM",
@@ -122,3 +127,16 @@ __all__ = [
     "train",
     "with_sample_ids",
 ]
+
+if BACKEND != "tensorflow":
+    # An import of everything must not fail for it.
+    __all__.remove("export_classifier")
+
+
+def __getattr__(name: str):
+    if name == "export_classifier":
+        # Says how to export what was trained on this backend.
+        from keras_efgsm.export import export_classifier
+
+        return export_classifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -60,6 +60,24 @@ class CheckpointPair:
             f"Received: checkpoint={str(self.newest)!r}"
         )
 
+    def read_all(self) -> list[Checkpoint]:
+        """The checkpoints that can be used, the newest first."""
+        found = []
+        for path in (self.newest, self.previous):
+            try:
+                found += [Checkpoint(path)] if path.exists() else []
+            except ValueError as error:
+                print(f"{path.name} is damaged ({error.__cause__ or error})")
+        return found
+
+    def go_on_from(self, checkpoint: Checkpoint) -> None:
+        """Takes it as the last good one: a newer one will not take its place when one is written.
+
+        Args:
+            checkpoint: one of `read_all()`.
+        """
+        self._newest_is_whole = checkpoint.path == self.newest
+
     def write(self, trainer: Any, *, meta: dict, callbacks: dict) -> None:
         """Writes a checkpoint; the newest so far becomes the previous one if it is whole.
 

@@ -5,15 +5,15 @@ import os
 import platform
 from pathlib import Path
 
-import tensorflow as tf
-
+from keras_efgsm.backend import BACKEND, accelerators
 from keras_efgsm.version import __version__
 
-_PACKAGES = ("tensorflow", "keras", "numpy")
+# The backend, whose package has its name, first.
+_PACKAGES = (BACKEND, "keras", "numpy")
 
 
 def versions(*extra: str) -> dict[str, str]:
-    """Versions of Python, this library and the packages that decide a result.
+    """Versions of Python, this library, the Keras backend and the packages that decide a result.
 
     Args:
         *extra: names of further packages.
@@ -52,10 +52,7 @@ def hardware() -> str:
     """
     cores = allowed_cores()
     parts = [f"{_processor()}, {cores} core{'s' if cores > 1 else ''}"]
-    for gpu in tf.config.list_physical_devices("GPU"):
-        details = tf.config.experimental.get_device_details(gpu)
-        parts.append(details.get("device_name", "GPU"))
-    return ", ".join(parts)
+    return ", ".join([*parts, *accelerators()])
 
 
 def _processor() -> str:

@@ -3,12 +3,20 @@
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_efgsm.attacks import Attack
 from keras_efgsm.attacks.attack import evaluation_logits
 from keras_efgsm.augmentation import Augmentation
-from keras_efgsm.backend import TrainStep
+from keras_efgsm.backend import (
+    BACKEND,
+    SampleTable,
+    TrainStep,
+    batch_positions,
+    replica_count,
+    without_empty_batch,
+)
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.classifiers import (
     check_classifier,
@@ -16,7 +24,10 @@ from keras_efgsm.classifiers import (
     split_after_first_layer,
     uses_float16,
 )
-from keras_efgsm.momentum import STORAGE_DTYPES, SampleMomentum
+from keras_efgsm.distribution.limits import check_distribution
+from keras_efgsm.distribution.shard import Shard
+from keras_efgsm.distribution.workers import own_shard
+from keras_efgsm.momentum import STORAGE_DTYPES, STORAGES, SampleMomentum
 from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import (
     AdversarialCrossEntropy,
@@ -25,6 +36,7 @@ from keras_efgsm.objectives import (
     Objective,
     ObjectiveResult,
 )
+from keras_efgsm.read_ahead import stage_ahead
 from keras_efgsm.training_batch import TrainingBatch, read_batch, read_labels
 from keras_efgsm.training_data import inspect_training_data
 from keras_efgsm.training_progress import TrainingProgress
@@ -61,6 +73,9 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
             to what `fit` counts in its data; needed for endless or uncountable data.
         momentum_dtype: storage of the momentum: `"int8"`, `"float16"` or `"float32"`. Defaults to
             `"int8"`.
+        momentum_storage: `"memory"`, or `"disk"` where the momentum does not fit; the bits of the
+            training are the same. Defaults to `"memory"`.
+        momentum_directory: folder of the store on disk, see `DiskRows`. Defaults to `/var/tmp`.
         seed: seed of the attack's noise, which is keyed by (seed, step, sample id). Defaults to 0.
         epsilon_warmup_steps: updates over which the ball of the attack grows linearly from nothing
             to epsilon; FGSM needs it for a large epsilon. Defaults to 0.
@@ -91,6 +106,8 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
         *,
         num_samples: int | None = None,
         momentum_dtype: str = "int8",
+        momentum_storage: str = "memory",
+        momentum_directory: str | None = None,
         seed: int = 0,
         epsilon_warmup_steps: int = 0,
         augmentation: Augmentation | None = None,
@@ -127,6 +144,11 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
         self.objective = objective
         self.num_samples = None if num_samples is None else check_count(num_samples, "num_samples")
         self.momentum_dtype = check_choice(momentum_dtype, "momentum_dtype", STORAGE_DTYPES)
+        self.momentum_storage = check_choice(momentum_storage, "momentum_storage", STORAGES)
+        self.momentum_directory = momentum_directory
+        if momentum_storage == "disk" and BACKEND == "tensorflow":
+            # XLA compiles no calls to the host there.
+            self.supports_jit = False
         self.seed = check_count(seed, "seed", minimum=0)
         self.epsilon_warmup_steps = check_count(
             epsilon_warmup_steps, "epsilon_warmup_steps", minimum=0
@@ -143,6 +165,7 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
             # Hidden from Keras, which would count these layers twice.
             self._split = lambda: parts
         self.momentum: SampleMomentum | None = None
+        self.images: SampleTable | None = None
         self._gradient_scale = _FLOAT16_GRADIENT_SCALE if uses_float16(classifier) else 1.0
         if any(uses_float16(network) for network in (classifier, reconstructor) if network):
             # So that `compile` has the loss scaled, also of networks loaded from a file.
@@ -162,15 +185,19 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
 
         Raises:
             ValueError: if images, labels or ids are not as they must be.
-            MemoryError: if the momentum cannot fit.
+            MemoryError: if the momentum cannot fit in memory.
+            OSError: if its store on disk cannot be made, or fails.
         """
         if getattr(self, "loss", None) is not None:
             raise ValueError(
                 "The loss of adversarial training is its objective: pass `objective=` to "
                 f"`AdversarialTrainer` and no loss to `compile`. Received: loss={self.loss!r}"
             )
+        check_distribution(self, x)
         x, num_samples = inspect_training_data(x, y, self)
         self.make_momentum(num_samples, verbose=kwargs.get("verbose", "auto") != 0)
+        if self.needs_ids:
+            x = stage_ahead(x, self.momentum, rows=self.shard.rows)
         return super().fit(x, y, *args, **kwargs)
 
     def reset_momentum(self) -> None:
@@ -189,26 +216,71 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
         """
         if not self.attack.uses_momentum or self.momentum is not None:
             return
+        rows = self.attack.momentum_rows(self.num_samples or num_samples)
         self.momentum = SampleMomentum(
-            self.attack.momentum_rows(self.num_samples or num_samples),
+            self.shard.size(rows) if self.needs_ids else rows,
             self.attack.momentum_shape(self.classifier.input_shape[1:]),
             self.momentum_dtype,
             limit=self.attack.momentum_limit,
+            storage=self.momentum_storage,
+            directory=self.momentum_directory,
         )
         # A step compiled for another momentum must not be used again.
         self.train_function = None
         if verbose:
             print(self.momentum.describe())
 
+    def keep_images(self, images: np.ndarray) -> None:
+        """Puts the training images on the device, so that batches need only name their samples.
+
+        Args:
+            images: uint8 `(n, H, W, C)`; `fit` then takes batches of `({"id": i}, label)`.
+
+        Raises:
+            ValueError: if they are of another type or shape.
+        """
+        expected = tuple(self.classifier.input_shape[1:])
+        if images.dtype != np.uint8 or tuple(images.shape[1:]) != expected:
+            raise ValueError(
+                f"`images` must be an array of uint8 pixels of shape (n, {expected}). "
+                f"Received: images.dtype={images.dtype}, images.shape={images.shape}"
+            )
+        self.images = SampleTable(images.shape, "uint8")
+        self.images.assign(images)
+        # A step compiled without them must not be used again.
+        self.train_function = None
+
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         images = inputs["image"] if isinstance(inputs, dict) else inputs
         return self.classifier(images, training=training)
 
-    # One training step, in the order in which the backend's `TrainStep` calls it.
+    # One training step. The backend's `TrainStep` calls it within what its gradients need.
+
+    def training_step(self, data: Any) -> dict:
+        """Perturbs a batch, updates the weights, and says how it went."""
+        batch = self.unpack_training_batch(data)
+        if self.attack.makes_updates:
+            perturbed, result = self.attack_now().replay(self, batch)
+        else:
+            perturbed = self.perturb(batch)
+            result, gradients, _ = self.gradients_on(batch, perturbed, of_images=False)
+            self.apply_gradients(gradients)
+        return self.update_training_metrics(batch, perturbed, result)
+
+    def apply_gradients(self, gradients: list[Tensor]) -> None:
+        """One step of the optimizer."""
+        pairs = zip(gradients, self.trainable_weights, strict=True)
+        self.optimizer.apply_gradients(pairs)
+
+    def sample_tables(self) -> list:
+        """The tables by sample id that a step reads and writes beside the variables."""
+        held = self.momentum is not None and self.momentum.storage == "memory"
+        tables = [self.momentum.table] if held else []
+        return [*tables, self.images] if self.images is not None else tables
 
     def unpack_training_batch(self, data: Any) -> TrainingBatch:
         """Splits what `fit` hands over into images, ids, labels and weights."""
-        batch = read_batch(data, self.num_classes, needs_ids=self.needs_ids)
+        batch = read_batch(data, self.num_classes, needs_ids=self.needs_ids, kept=self.images)
         if self.augmentation is None:
             return batch
         view = self.augmentation.draw(self.noise(batch), tuple(batch.x.shape[1:]))
@@ -218,6 +290,11 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
     def needs_ids(self) -> bool:
         """Whether the attack keeps a momentum for each training sample."""
         return self.attack.uses_momentum and self.attack.momentum_of == "sample"
+
+    @property
+    def shard(self) -> Shard:
+        """The samples whose momentum this process keeps: those of its worker."""
+        return own_shard(getattr(self, "distribute_strategy", None))
 
     @property
     def split(self) -> Any:
@@ -242,17 +319,17 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
 
     def write_momentum(self, batch: TrainingBatch, values: Tensor) -> None:
         """Keeps the momentum of the samples, or of the positions, of a batch."""
-        self.momentum.write(self._momentum_rows(batch), values)
+        self.momentum.write(batch.real(self._momentum_rows(batch)), batch.real(values))
 
     def _momentum_rows(self, batch: TrainingBatch) -> Tensor:
         if self.needs_ids:
-            return batch.ids
+            return self.shard.rows(batch.ids)
         size, room = batch.x.shape[0], self.momentum.num_samples
         if size is not None and size > room:
             raise ValueError(
                 f"The batch must have at most `largest_batch={room}` images. Received: {size}"
             )
-        return ops.arange(ops.shape(batch.x)[0], dtype="int32")
+        return batch_positions(ops.shape(batch.x)[0])
 
     def perturb(self, batch: TrainingBatch) -> Any:
         """Adversarial examples of a batch; writes its momentum back."""
@@ -303,17 +380,31 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
                 perturbed.start_logits,
             ),
         )
+        replicas = replica_count()
+        if replicas > 1:
+            # Keras divides losses by the replicas; what is shown and regularised is one's own.
+            result = result._replace(
+                loss=result.loss * replicas,
+                parts={name: part * replicas for name, part in result.parts.items()},
+            )
         if self.losses:
             result = result._replace(loss=result.loss + sum(self.losses))
         return result
 
-    def test_step(self, data: Any) -> dict:
+    def evaluation_step(self, data: Any) -> dict:
+        """Loss and accuracy on clean images."""
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        (x, y, sample_weight), present = without_empty_batch((x, y, sample_weight))
         logits = ops.cast(self(x, training=False), "float32")
+        if present is not None:
+            logits, y = logits[:present], y[:present]
+            sample_weight = None if sample_weight is None else sample_weight[:present]
         labels, probabilities = read_labels(y, self.num_classes)
         loss = keras.losses.CategoricalCrossentropy(from_logits=True)(
             probabilities, logits, sample_weight=sample_weight
         )
+        # Keras divides losses by the replicas.
+        loss = loss * replica_count() if replica_count() > 1 else loss
         self._loss_metric.update_state(loss, sample_weight=ops.shape(logits)[0])
         self._update_accuracy(labels, logits)
         metrics = [self._loss_metric, self._accuracy_metric]
@@ -332,6 +423,8 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
             **{part: keras.saving.serialize_keras_object(getattr(self, part)) for part in _PARTS},
             "num_samples": self.num_samples,
             "momentum_dtype": self.momentum_dtype,
+            "momentum_storage": self.momentum_storage,
+            "momentum_directory": self.momentum_directory,
             "seed": self.seed,
             "epsilon_warmup_steps": self.epsilon_warmup_steps,
             "attack_in_training_mode": self.attack_in_training_mode,

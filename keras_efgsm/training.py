@@ -1,5 +1,6 @@
 """A whole training run from a configuration to a run folder."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ from keras_efgsm.callbacks import (
     require_tensorboard,
 )
 from keras_efgsm.callbacks.resumed_epoch import ResumedEpoch
-from keras_efgsm.checks import check_number
+from keras_efgsm.checks import check_count, check_number
 from keras_efgsm.config import TrainingConfig
 from keras_efgsm.curves import draw_curves
 from keras_efgsm.data import (
@@ -26,9 +27,18 @@ from keras_efgsm.data import (
     steps_per_epoch,
     training_dataset,
 )
+from keras_efgsm.distribution.agreement import Agreement
+from keras_efgsm.distribution.common_checkpoint import read_common_checkpoint
+from keras_efgsm.distribution.limits import check_run
+from keras_efgsm.distribution.worker_folders import prepare_folders
 from keras_efgsm.environment import hardware, versions
 from keras_efgsm.interruption import Interruption
-from keras_efgsm.run_parts import build_trainer, hold_out_probe, stateful_callbacks
+from keras_efgsm.run_parts import (
+    build_trainer,
+    hold_out_probe,
+    momentum_callbacks,
+    stateful_callbacks,
+)
 from keras_efgsm.runs import RunFolder
 from keras_efgsm.trainer import AdversarialTrainer
 
@@ -61,6 +71,8 @@ def train(
     tensorboard: str | Path | None = None,
     checkpoint_minutes: float = 10.0,
     deterministic: bool = False,
+    strategy: Any = None,
+    shards: int | None = None,
     verbose: str | int = "auto",
 ) -> TrainingResult:
     """Trains a classifier and writes a run folder that `resume=True` continues exactly.
@@ -89,6 +101,13 @@ def train(
             after every step. Defaults to `10.0`.
         deterministic: whether all operations give the same bits each time, for this process from
             now on; some are slower. Defaults to `False`.
+        strategy: a `tf.distribute` strategy with several replicas, see `make_strategy`. Each of
+            several workers calls `train` with the same arguments; worker 0 writes the run folder,
+            and each writes a checkpoint with its part of the momentum, worker k in `worker-k` of
+            the folder, which need not be on a shared disk. Defaults to one device.
+        shards: parts of the data that are shuffled each by itself, of which every batch takes as
+            many images, see `training_dataset`; part of what a run depends on. Defaults to the
+            number of workers.
         verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
 
     Raises:
@@ -104,7 +123,13 @@ def train(
     result = train(PRESETS["digits"], "runs/digits")
     ```
     """
-    folder = RunFolder(out)
+    agreement = Agreement(strategy)
+    worker = agreement.shard.index
+    shards = agreement.workers if shards is None else check_count(shards, "shards")
+    check_run(config, strategy, shards)
+    folder = RunFolder(Path(out) / f"worker-{worker}" if worker else out)
+    if worker:
+        verbose, tensorboard = 0, None
     check_number(checkpoint_minutes, "checkpoint_minutes", minimum=0.0)
     if tensorboard is not None:
         require_tensorboard()
@@ -116,20 +141,26 @@ def train(
         enable_determinism()
     keras.utils.set_random_seed(config.seed)
     train_data, probe = hold_out_probe(config, train_data)
-    trainer = build_trainer(config, train_data)
+    with contextlib.nullcontext() if strategy is None else strategy.scope():
+        trainer = build_trainer(config, train_data)
+        if strategy is not None:
+            # A checkpoint is put into its variables out of the scope.
+            trainer.optimizer.build(trainer.trainable_variables)
     stateful = stateful_callbacks(config, probe)
-    folder.prepare(config, resume)
+    prepare_folders(folder, config, resume, agreement)
     interruption = Interruption()
     recorder = RunRecorder(
         folder,
         stateful,
         checkpoint_minutes=checkpoint_minutes,
         interruption=interruption,
+        agreement=agreement,
+        facts={"shards": shards, "workers": agreement.workers},
     )
     steps = steps_per_epoch(train_data, config.batch_size)
     start = _Start()
     if resume:
-        start = _restore(folder, trainer, stateful, recorder, config.epochs, steps)
+        start = _restore(folder, trainer, stateful, recorder, config.epochs, steps, agreement)
     # A run that was stopped has no epochs left; its callbacks still put their weights back.
     epochs = start.epoch if start.stopped else config.epochs
     watching = [
@@ -141,7 +172,7 @@ def train(
         some = np.linspace(0, len(train_data) - 1, min(_SHOWN_IMAGES, len(train_data)), dtype=int)
         images = probe or (train_data.pixels(some), train_data.labels[some])
         watching.append(AdversarialTensorBoard(tensorboard, images=images))
-    called = [*stateful.values(), *watching, *callbacks, recorder]
+    called = [*stateful.values(), *momentum_callbacks(config), *watching, *callbacks, recorder]
     if start.step:
         called = ResumedEpoch(
             start.step,
@@ -153,13 +184,7 @@ def train(
         )
     with interruption:
         trainer.fit(
-            training_dataset(
-                train_data,
-                config.batch_size,
-                seed=config.seed,
-                initial_epoch=start.epoch,
-                initial_step=start.step,
-            ),
+            _dataset(config, train_data, start, strategy, shards),
             epochs=epochs,
             initial_epoch=start.epoch,
             steps_per_epoch=steps,
@@ -169,10 +194,17 @@ def train(
         )
     if interruption.requested:
         raise KeyboardInterrupt("saved after the last epoch; continue with `--resume`")
-    if start.epoch == epochs and folder.is_finished(trainer.reconstructor is not None):
-        return TrainingResult(trainer, folder.read_metrics(), folder)
+    finished = start.epoch == epochs and folder.is_finished(trainer.reconstructor is not None)
+    # Worker 0 has the files that tell.
+    if agreement.any([finished])[0]:
+        return TrainingResult(trainer, {} if worker else folder.read_metrics(), folder)
     with folder.writing():
-        metrics = _finish(config, folder, trainer, recorder, stateful, train_data, test_data)
+        metrics = _finish(
+            config, folder, trainer, recorder, stateful, train_data, test_data, worker
+        )
+        if agreement.workers > 1:
+            # No worker leaves while another may still need it.
+            agreement.gather([1])
     return TrainingResult(trainer, metrics, folder)
 
 
@@ -184,6 +216,21 @@ class _Start(NamedTuple):
     stopped: bool = False
 
 
+def _dataset(
+    config: TrainingConfig, data: ImageData, start: _Start, strategy: Any, shards: int
+) -> Any:
+    options = {
+        "seed": config.seed,
+        "initial_epoch": start.epoch,
+        "initial_step": start.step,
+    }
+    if strategy is None and shards == 1:
+        return training_dataset(data, config.batch_size, **options)
+    from keras_efgsm.distribution.dataset import distributed_training_dataset
+
+    return distributed_training_dataset(strategy, data, config.batch_size, shards=shards, **options)
+
+
 def _restore(
     folder: RunFolder,
     trainer: AdversarialTrainer,
@@ -191,9 +238,10 @@ def _restore(
     recorder: RunRecorder,
     epochs: int,
     steps: int,
+    agreement: Agreement,
 ) -> _Start:
     """Puts the newest good checkpoint in place."""
-    checkpoint = recorder.checkpoints.read()
+    checkpoint = read_common_checkpoint(recorder.checkpoints, agreement)
     if checkpoint is None:
         if folder.metrics.exists():
             raise ValueError(
@@ -207,6 +255,21 @@ def _restore(
         raise ValueError(
             f"The checkpoint must be of the same data set: it has {checkpoint.meta['steps']} steps "
             f"an epoch, these data have {steps}. Received: checkpoint={checkpoint.path.name}"
+        )
+    for name, value in recorder.facts.items():
+        if checkpoint.meta.get(name, 1) != value:
+            raise ValueError(
+                f"The checkpoint must be of a run with as many {name}: {checkpoint.meta[name]} "
+                f"there, {value} now. Received: checkpoint={checkpoint.path.name}"
+            )
+    # Checkpoints of earlier versions, which had one backend, do not name it.
+    backend = checkpoint.meta.get("backend", "tensorflow")
+    if backend != keras.backend.backend():
+        raise ValueError(
+            "A run must be resumed on the Keras backend that it was begun on, as the order of the "
+            f"images is another one on each: set KERAS_BACKEND={backend}. Received: "
+            f"keras.backend.backend()={keras.backend.backend()!r}, "
+            f"checkpoint={checkpoint.path.name}"
         )
     checkpoint.restore(trainer, callbacks)
     recorder.resume_from(checkpoint)
@@ -225,12 +288,14 @@ def _finish(
     callbacks: dict,
     train_data: ImageData,
     test_data: ImageData,
+    worker: int,
 ) -> dict[str, Any]:
-    """Saves the networks, curves and metrics of a trained run; the metrics last."""
-    folder.save_model(trainer.classifier, folder.classifier)
-    if trainer.reconstructor is not None:
-        folder.save_model(trainer.reconstructor, folder.reconstructor)
-    draw_curves(recorder.rows, folder.curves, f"{config.dataset}, epsilon {config.epsilon:g}")
+    """Worker 0 saves the networks, curves and metrics of a trained run; the metrics last."""
+    if worker == 0:
+        folder.save_model(trainer.classifier, folder.classifier)
+        if trainer.reconstructor is not None:
+            folder.save_model(trainer.reconstructor, folder.reconstructor)
+        draw_curves(recorder.rows, folder.curves, f"{config.dataset}, epsilon {config.epsilon:g}")
     natural = trainer.evaluate(evaluation_dataset(test_data, 1000), verbose=0, return_dict=True)
     metrics = {
         "natural_accuracy": natural["accuracy"],
@@ -249,5 +314,8 @@ def _finish(
         "hardware": hardware(),
         "seed": config.seed,
     }
-    folder.write_metrics(metrics)
+    if recorder.facts["shards"] > 1:
+        metrics |= recorder.facts
+    if worker == 0:
+        folder.write_metrics(metrics)
     return metrics

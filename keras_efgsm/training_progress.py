@@ -29,7 +29,9 @@ class TrainingProgress:
         self, batch: TrainingBatch, perturbed: Any, result: ObjectiveResult
     ) -> dict:
         """Progress of the step: losses, and accuracy and margins on the adversarial images."""
-        count = ops.shape(batch.x)[0]
+        count = batch.count
+        batch, perturbed = _real(batch, batch), _real(batch, perturbed)
+        result = result._replace(logits=batch.real(result.logits))
         self._loss_metric.update_state(result.loss, sample_weight=count)
         for metric in self._part_metrics:
             metric.update_state(result.parts[metric.name], sample_weight=count)
@@ -57,3 +59,11 @@ class TrainingProgress:
     def _update_accuracy(self, labels: Tensor, logits: Tensor) -> None:
         correct = ops.equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32"))
         self._accuracy_metric.update_state(ops.cast(correct, "float32"))
+
+
+def _real(batch: TrainingBatch, values: Any) -> Any:
+    """The tensors of a named tuple without those of images that are not really there."""
+    if batch.present is None:
+        return values
+    tensors = {name: v for name, v in values._asdict().items() if ops.is_tensor(v)}
+    return values._replace(**batch.real(tensors))

@@ -1,9 +1,96 @@
 import keras
+import numpy as np
 import pytest
 
 from keras_efgsm.attacks import EFGSM
+from keras_efgsm.backend import BACKEND
 from keras_efgsm.data import load_digits
 from keras_efgsm.trainer import AdversarialTrainer
+
+# What holds on every backend, `KERAS_BACKEND=jax make test`. The other files are about TensorFlow's
+# own forms (SavedModel, TFLite, `tf.data`, `tf.distribute`, ...) or scripts that use these.
+SHARED = {
+    "test_apgd.py",
+    "test_array_batches.py",
+    "test_attack_sets.py",
+    "test_attacks.py",
+    "test_augmentation.py",
+    "test_backends_agree.py",
+    "test_callbacks.py",
+    "test_cifar10_networks.py",
+    "test_diagnosis.py",
+    "test_equations.py",
+    "test_evaluation.py",
+    "test_evaluation_resume.py",
+    "test_fab.py",
+    "test_gradients.py",
+    "test_jax_runs.py",
+    "test_methods.py",
+    "test_momentum.py",
+    "test_networks.py",
+    "test_noise.py",
+    "test_objectives.py",
+    "test_recipe.py",
+    "test_resume.py",
+    "test_square.py",
+    "test_trainer.py",
+    "test_training_attacks.py",
+}
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "tensorflow(reason): holds on the TensorFlow backend alone")
+
+
+def pytest_ignore_collect(collection_path):
+    if BACKEND != "tensorflow" and collection_path.name.startswith("test_"):
+        return collection_path.name not in SHARED or None
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        marker = item.get_closest_marker("tensorflow")
+        if marker and BACKEND != "tensorflow":
+            reason = f"of the TensorFlow backend: {marker.args[0]}"
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def gradients():
+    """Gradients of a scalar function of tensors: `gradients(function, *values)`, NumPy arrays."""
+
+    def on_tensorflow(function, *values):
+        import tensorflow as tf
+
+        values = [tf.Variable(value, dtype="float32") for value in values]
+        with tf.GradientTape() as tape:
+            total = function(*values)
+        found = tape.gradient(total, values)
+        return [
+            np.zeros(v.shape, "float32") if g is None else g.numpy()
+            for g, v in zip(found, values, strict=True)
+        ]
+
+    def on_jax(function, *values):
+        import jax
+
+        values = [keras.ops.convert_to_tensor(value, "float32") for value in values]
+        return [np.asarray(g) for g in jax.grad(function, tuple(range(len(values))))(*values)]
+
+    return on_tensorflow if BACKEND == "tensorflow" else on_jax
+
+
+@pytest.fixture
+def double_precision():
+    """Float64 tensors, which JAX has on demand only."""
+    if BACKEND == "tensorflow":
+        yield
+        return
+    import jax
+
+    with jax.enable_x64(True):
+        yield
 
 
 def small_classifier(*, batch_norm=False, hidden=16, shape=(8, 8, 1), classes=10, seed=0):

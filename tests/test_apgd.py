@@ -1,7 +1,8 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
+from keras.ops import convert_to_tensor as tensor
 
 from keras_efgsm.attacks import PGD
 from keras_efgsm.attacks.apgd import APGD, TargetedAPGD, window_lengths
@@ -11,6 +12,7 @@ from keras_efgsm.attacks.attack import (
     targeted_dlr_loss,
 )
 from keras_efgsm.attacks.random_sampling import RandomSampling
+from keras_efgsm.backend import compiled_once
 from keras_efgsm.equations import margin
 from keras_efgsm.noise import Noise
 
@@ -18,6 +20,11 @@ EPSILON = 0.1
 NUM_IMAGES, NUM_CLASSES = 16, 6
 SHAPE = (3, 4, 1)
 IDS = np.arange(100, 100 + NUM_IMAGES, dtype="int32")
+
+
+@pytest.fixture(autouse=True)
+def in_double_precision(double_precision):
+    """The reference is NumPy's, step by step: a sign that rounding turns is another path."""
 
 
 class Net:
@@ -46,7 +53,7 @@ class Net:
 
     def tf_logits(self, x):
         w1, b1, w2 = self.weights
-        return tf.matmul(tf.sin(tf.matmul(tf.reshape(x, (-1, 12)), w1) + b1), w2)
+        return ops.matmul(ops.sin(ops.matmul(ops.reshape(x, (-1, 12)), w1) + b1), w2)
 
     def recorded_logits(self, x):
         self.visited.append(np.asarray(x))
@@ -64,8 +71,8 @@ class Net:
     def perturb(self, attack, step=0, logits_fn=None, rows=slice(None)):
         images = attack.perturb(
             logits_fn or self.tf_logits,
-            tf.constant(self.x[rows]),
-            tf.constant(self.labels[rows]),
+            tensor(self.x[rows]),
+            tensor(self.labels[rows]),
             Noise(7, step, IDS[rows]),
         ).images
         return np.asarray(images)
@@ -219,30 +226,30 @@ def test_the_windows_make_all_steps(steps):
 
 
 def test_the_logits_ratio_is_the_one_computed_by_hand():
-    logits = tf.constant([[3.0, 1.0, 0.5, -1.0]] * 3)
+    logits = tensor([[3.0, 1.0, 0.5, -1.0]] * 3)
     # Largest 3, third 0.5: the margins 2, -2 and -4 over 2.5.
-    np.testing.assert_allclose(dlr_loss(logits, tf.constant([0, 1, 3])), [-0.8, 0.8, 1.6])
+    np.testing.assert_allclose(dlr_loss(logits, tensor([0, 1, 3])), [-0.8, 0.8, 1.6])
     # Of three classes the third is the last: margin 1 over 3.
-    three = dlr_loss(tf.constant([[2.0, 1.0, -1.0]]), tf.constant([0]))
+    three = dlr_loss(tensor([[2.0, 1.0, -1.0]]), tensor([0]))
     np.testing.assert_allclose(three, [-1 / 3], rtol=1e-6)
 
 
 def test_the_targeted_logits_ratio_is_the_one_computed_by_hand():
-    logits = tf.constant([[3.0, 1.0, 0.5, -1.0]] * 2)
+    logits = tensor([[3.0, 1.0, 0.5, -1.0]] * 2)
     # (0.5 - 3) and (3 + 1) over 3 - (0.5 - 1) / 2.
-    loss = targeted_dlr_loss(logits, tf.constant([0, 3]), tf.constant([2, 0]))
+    loss = targeted_dlr_loss(logits, tensor([0, 3]), tensor([2, 0]))
     np.testing.assert_allclose(loss, [-2.5 / 3.25, 4 / 3.25], rtol=1e-6)
 
 
 def test_the_targeted_logits_ratio_of_three_classes_is_the_margin_towards_the_target():
-    logits = tf.constant([[2.0, 1.0, -1.0]] * 2)
-    loss = targeted_dlr_loss(logits, tf.constant([0, 1]), tf.constant([2, 0]))
+    logits = tensor([[2.0, 1.0, -1.0]] * 2)
+    loss = targeted_dlr_loss(logits, tensor([0, 1]), tensor([2, 0]))
     np.testing.assert_allclose(loss, [-3.0, 1.0])
 
 
 def test_the_logits_ratio_does_not_change_with_the_scale_of_the_logits():
-    logits = tf.constant(np.random.default_rng(0).normal(size=(5, 6)), "float32")
-    labels, targets = tf.constant([0, 1, 2, 3, 4]), tf.constant([5, 0, 1, 2, 3])
+    logits = tensor(np.random.default_rng(0).normal(size=(5, 6)), "float32")
+    labels, targets = tensor([0, 1, 2, 3, 4]), tensor([5, 0, 1, 2, 3])
     np.testing.assert_allclose(
         dlr_loss(1e4 * logits + 3, labels), dlr_loss(logits, labels), rtol=1e-4
     )
@@ -254,8 +261,8 @@ def test_the_logits_ratio_does_not_change_with_the_scale_of_the_logits():
 
 
 def test_logits_that_are_not_finite_are_not_correct():
-    logits = tf.constant([[1.0, 0.0], [np.nan, 0.0], [np.inf, 0.0], [0.0, 1.0], [2.0, -np.inf]])
-    held = still_correct(logits, tf.zeros(5, "int32"))
+    logits = tensor([[1.0, 0.0], [np.nan, 0.0], [np.inf, 0.0], [0.0, 1.0], [2.0, -np.inf]])
+    held = still_correct(logits, ops.zeros(5, "int32"))
     np.testing.assert_array_equal(held, [True, False, False, False, False])
 
 
@@ -304,14 +311,17 @@ def test_a_compiled_attack_makes_the_images_of_an_eager_one(net, attack):
         traced.append(x)
         return net.tf_logits(x)
 
-    @tf.function(autograph=False)
+    @compiled_once
     def run(step):
         return attack.perturb(
-            logits_fn, tf.constant(net.x), tf.constant(net.labels), Noise(7, step, IDS)
+            logits_fn,
+            tensor(net.x),
+            tensor(net.labels),
+            Noise(7, step, IDS),
         ).images
 
     for step in (0, 1):
-        np.testing.assert_allclose(run(tf.constant(step)), net.perturb(attack, step), atol=1e-9)
+        np.testing.assert_allclose(run(tensor(step)), net.perturb(attack, step), atol=1e-9)
     # The network is once in the graph; a targeted attack ranks its classes beforehand.
     assert len(traced) == (2 if attack.name == "apgd-t" else 1)
 
@@ -350,7 +360,9 @@ def test_a_call_makes_all_rounds(net):
     def held(images):
         return np.asarray(still_correct(net.tf_logits(images), net.labels))
 
-    model = keras.layers.Lambda(lambda x: tf.cast(net.tf_logits(tf.cast(x, "float64")), "float32"))
+    model = keras.layers.Lambda(
+        lambda x: ops.cast(net.tf_logits(ops.cast(x, "float64")), "float32")
+    )
     together = held(np.asarray(attack(model, net.x, net.labels), "float64"))
     rounds = [held(net.perturb(attack, step)) for step in range(5)]
     np.testing.assert_array_equal(together, np.logical_and.reduce(rounds))
@@ -360,16 +372,15 @@ def test_a_call_makes_all_rounds(net):
 @pytest.mark.parametrize("attack", [APGD(epsilon=0.1, steps=3), TargetedAPGD(epsilon=0.1, steps=3)])
 @pytest.mark.parametrize("num_classes", [2, 3])
 def test_few_classes_can_be_attacked(attack, num_classes):
-    weights = tf.constant(np.random.default_rng(0).normal(size=(12, num_classes)), "float32")
+    weights = tensor(np.random.default_rng(0).normal(size=(12, num_classes)), "float32")
     x = np.random.default_rng(1).uniform(size=(6, *SHAPE))
 
     def logits_fn(x):
-        return tf.reshape(x, (-1, 12)) @ weights
+        return ops.reshape(x, (-1, 12)) @ weights
 
     labels = np.argmax(logits_fn(x.astype("float32")), axis=1)
     margins = [
-        margin(logits_fn(tf.constant(i, "float32")), labels)
-        for i in (x, attack(logits_fn, x, labels))
+        margin(logits_fn(tensor(i, "float32")), labels) for i in (x, attack(logits_fn, x, labels))
     ]
     assert np.all(np.asarray(margins[1]) < np.asarray(margins[0]))
 
@@ -377,7 +388,7 @@ def test_few_classes_can_be_attacked(attack, num_classes):
 def test_the_logits_ratio_of_two_classes_is_refused_at_the_first_call():
     with pytest.raises(ValueError, match=r'at least 3 classes; use "ce" or "cw".*num_classes=2$'):
         APGD(epsilon=0.1, loss="dlr")(
-            lambda x: tf.reshape(x, (-1, 12))[:, :2], np.zeros((2, *SHAPE)), [0, 1]
+            lambda x: ops.reshape(x, (-1, 12))[:, :2], np.zeros((2, *SHAPE)), [0, 1]
         )
 
 
@@ -391,13 +402,13 @@ def test_the_logits_ratio_of_two_classes_is_refused_at_the_first_call():
 def test_the_gradient_scale_keeps_a_float16_network_from_underflowing(attack):
     """The gradient with respect to the images is about 1e-9; float16 ends at 6e-8."""
     rng = np.random.default_rng(0)
-    first = tf.constant(rng.choice([-1, 1], (12, 1)) * 3e-5, "float16")
-    second = tf.constant([[-4e-5, -2e-5, 2e-5]], "float16")
+    first = tensor(rng.choice([-1, 1], (12, 1)) * 3e-5, "float16")
+    second = tensor([[-4e-5, -2e-5, 2e-5]], "float16")
     x = np.full((2, *SHAPE), 0.5, "float32")
 
     def logits_fn(x):
-        hidden = tf.reshape(tf.cast(x, "float16"), (-1, 12)) @ first
-        return tf.cast(hidden @ second, "float32") + np.array([0, 0, 1], "float32")
+        hidden = ops.reshape(ops.cast(x, "float16"), (-1, 12)) @ first
+        return ops.cast(hidden @ second, "float32") + np.array([0, 0, 1], "float32")
 
     def moved(scale):
         visited = []
@@ -406,7 +417,7 @@ def test_the_gradient_scale_keeps_a_float16_network_from_underflowing(attack):
             visited.append(np.asarray(x))
             return logits_fn(x)
 
-        images, labels = tf.constant(x), tf.constant([2, 2])
+        images, labels = tensor(x), tensor([2, 2])
         attack.perturb(recorded_logits, images, labels, Noise(0, 0, IDS[:2]), None, scale)
         return visited[-1] - x
 

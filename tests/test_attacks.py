@@ -1,10 +1,11 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from keras_efgsm.attacks import EFGSM, FGSM, PGD, Identity
 from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.backend import compiled
 from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import AdversarialCrossEntropy, JointReconstruction
 
@@ -94,10 +95,10 @@ class Net:
         momentum = self.momentum if momentum is None else momentum
         return attack.perturb(
             evaluation_logits(self.model),
-            tf.constant(self.x),
-            tf.constant(self.labels),
+            ops.convert_to_tensor(self.x),
+            ops.convert_to_tensor(self.labels),
             Noise(seed, step, IDS),
-            tf.constant(momentum) if attack.uses_momentum else None,
+            ops.convert_to_tensor(momentum) if attack.uses_momentum else None,
         )
 
     def project(self, x_adv, epsilon=EPSILON):
@@ -252,13 +253,13 @@ def test_pgd_makes_the_images_of_cleverhans(net, loss):
     ).projected_gradient_descent
 
     def carlini_wagner(labels, logits):
-        true = tf.one_hot(labels, NUM_CLASSES)
-        rivals = tf.reduce_max(logits - 1e4 * true, axis=1)
-        return rivals - tf.reduce_sum(true * logits, axis=1)
+        true = ops.one_hot(labels, NUM_CLASSES)
+        rivals = ops.max(logits - 1e4 * true, axis=1)
+        return rivals - ops.sum(true * logits, axis=1)
 
     theirs = projected_gradient_descent(
         net.model,
-        tf.constant(net.x),
+        ops.convert_to_tensor(net.x),
         EPSILON,
         0.03,
         6,
@@ -294,10 +295,10 @@ def test_every_attack_makes_the_same_images_whatever_the_batch(net, attack):
     for chosen in ([3], [8, 0, 3, 11]):
         images = attack.perturb(
             evaluation_logits(net.model),
-            tf.constant(net.x[chosen]),
-            tf.constant(net.labels[chosen]),
+            ops.convert_to_tensor(net.x[chosen]),
+            ops.convert_to_tensor(net.labels[chosen]),
             Noise(7, 2, IDS[chosen]),
-            tf.constant(net.momentum[chosen]) if attack.uses_momentum else None,
+            ops.convert_to_tensor(net.momentum[chosen]) if attack.uses_momentum else None,
         ).images
         np.testing.assert_allclose(images, together[chosen], atol=1e-5)
 
@@ -313,7 +314,7 @@ def test_a_random_start_depends_on_seed_and_step(net, name):
 
 @each_attack
 def test_a_compiled_attack_makes_the_images_of_an_eager_one(net, attack):
-    images, momentum = tf.function(
+    images, momentum = compiled(
         lambda: (net.perturb(attack).images, net.perturb(attack).momentum)
     )()
     eager = net.perturb(attack)
@@ -325,12 +326,12 @@ def test_a_compiled_attack_makes_the_images_of_an_eager_one(net, attack):
 
 @each_attack
 def test_an_attack_is_called_on_arrays_with_a_seed(net, attack):
-    momentum = tf.zeros_like(net.x) if attack.uses_momentum else None
+    momentum = ops.zeros_like(net.x) if attack.uses_momentum else None
     for seed, labels in ((0, list(net.labels)), (5, net.labels.astype("uint8"))):
         expected = attack.perturb(
             net.model,
-            tf.constant(net.x),
-            tf.constant(net.labels),
+            ops.convert_to_tensor(net.x),
+            ops.convert_to_tensor(net.labels),
             Noise(seed, 0, np.arange(NUM_IMAGES, dtype="int32")),
             momentum,
         ).images
@@ -392,10 +393,10 @@ def test_the_gradient_scale_keeps_a_float16_network_from_underflowing(net, attac
     def direction(policy, scale):
         perturbed = attack.perturb(
             evaluation_logits(linear_model(policy)),
-            tf.fill(net.x.shape, 0.5),
-            tf.constant(net.labels),
+            ops.full(net.x.shape, 0.5),
+            ops.convert_to_tensor(net.labels),
             Noise(0, 0, IDS),
-            tf.zeros_like(net.x),
+            ops.zeros_like(net.x),
             scale,
         )
         moved = perturbed.images - 0.5

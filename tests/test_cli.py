@@ -240,7 +240,7 @@ def test_where_the_data_lie_stays_out_of_the_command():
         (["--epsilon", "0"], "`epsilon` must be"),
         (["--sigma", "-0.1"], "`sigma` must be"),
         (["--lambda", "0"], "`classification_weight` must be"),
-        (["--beta", "6"], "The options of eFGSM with re-constructor are: decay, lambda"),
+        (["--beta", "6"], "The options of eFGSM with re-constructor are: consistency_weight"),
         (["--method", "trades", "--beta", "0"], "`beta` must be"),
         (["--method", "pgd", "--steps", "0"], "`steps` must be"),
         (["--epsilon-warmup-epochs", "-1"], "`epsilon_warmup_epochs` must be"),

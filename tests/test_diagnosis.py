@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 from rich.console import Console
 from scipy import stats
 
@@ -30,20 +30,20 @@ FAST = {"steps": 10, "queries": 60, "samples": 60, "restarts": 2}
 
 
 def linear(x):
-    height = tf.reshape(x - 0.5, (-1, 9)) @ SLOPE[:, None]
-    return tf.concat([height, -height], axis=1)
+    height = ops.reshape(x - 0.5, (-1, 9)) @ SLOPE[:, None]
+    return ops.concatenate([height, -height], axis=1)
 
 
-@tf.custom_gradient
+@ops.custom_gradient
 def reversed_gradient(x):
-    return tf.identity(x), lambda upstream: -upstream
+    return x, lambda upstream: -upstream
 
 
-@tf.custom_gradient
+@ops.custom_gradient
 def on_the_grid(x):
     """Gradients pass only where all pixels are whole hundredths, as those of clean images are."""
-    clean = tf.reduce_all(tf.abs(x * 100.0 - tf.round(x * 100.0)) < 1e-3, axis=(1, 2, 3))
-    return tf.identity(x), lambda up: up * tf.cast(clean, tf.float32)[:, None, None, None]
+    clean = ops.all(ops.abs(x * 100.0 - ops.round(x * 100.0)) < 1e-3, axis=(1, 2, 3))
+    return x, lambda up: up * ops.cast(clean, "float32")[:, None, None, None]
 
 
 def before(function):
@@ -123,7 +123,7 @@ def test_the_lowest_figure_leaves_out_larger_radii(honest):
 
 
 def test_rounding_takes_the_gradient_of_the_margin(honest):
-    finding = gradients.zero_margin_gradients(probing_of(before(tf.round)))
+    finding = gradients.zero_margin_gradients(probing_of(before(ops.round)))
     assert finding.flagged and not finding.mild
     assert finding.figures["zero"] == finding.figures["zero_at_random_points"] == COUNT
     clear = gradients.zero_margin_gradients(honest)
@@ -137,7 +137,7 @@ def test_rounding_takes_the_gradient_of_the_margin(honest):
 def test_a_gradient_that_is_a_millionth_of_the_slope_is_vanishing_which_is_a_mild_sign():
     def faint(x):
         logits = linear(x)
-        return tf.stop_gradient(logits) + 1e-6 * (logits - tf.stop_gradient(logits))
+        return ops.stop_gradient(logits) + 1e-6 * (logits - ops.stop_gradient(logits))
 
     finding = gradients.zero_margin_gradients(probing_of(faint))
     assert finding.flagged and finding.mild
@@ -145,9 +145,9 @@ def test_a_gradient_that_is_a_millionth_of_the_slope_is_vanishing_which_is_a_mil
 
 
 def test_a_gradient_that_is_no_number_is_none_and_spoils_no_attack():
-    @tf.custom_gradient
+    @ops.custom_gradient
     def broken(x):
-        return tf.identity(x), lambda upstream: upstream * np.float32("nan")
+        return x, lambda upstream: upstream * np.float32("nan")
 
     probing = probing_of(before(broken))
     finding = gradients.zero_margin_gradients(probing)
@@ -177,12 +177,10 @@ def test_a_weak_cross_entropy_with_a_gradient_is_a_hint_and_no_sign():
 
 def test_noise_and_company_change_random_outputs_and_no_others(honest):
     noisy = gradients.outputs_are_random(
-        probing_of(before(lambda x: x + 0.01 * tf.random.normal(tf.shape(x))))
+        probing_of(before(lambda x: x + 0.01 * keras.random.normal(ops.shape(x))))
     )
     assert noisy.flagged and noisy.figures["random"] == COUNT
-    company = gradients.outputs_are_random(
-        probing_of(before(lambda x: x - tf.reduce_mean(x, axis=0)))
-    )
+    company = gradients.outputs_are_random(probing_of(before(lambda x: x - ops.mean(x, axis=0))))
     assert company.flagged and company.figures["random"] == 0
     assert company.figures["depend_on_other_images"] > 0
     clear = gradients.outputs_are_random(honest)
@@ -204,21 +202,21 @@ def test_a_wrong_gradient_breaks_its_promise_and_that_of_a_linear_model_keeps_it
 def test_a_true_gradient_of_a_rugged_surface_is_no_use_beyond_its_ruggedness():
     # Period 0.2 / 320 of a pixel: an attack's step of 0.2 / 16 crosses twenty of them.
     rugged = gradients.gradients_mislead(
-        probing_of(before(lambda x: x + 0.001 * tf.sin(2 * np.pi * 1600 * x)))
+        probing_of(before(lambda x: x + 0.001 * ops.sin(2 * np.pi * 1600 * x)))
     )
     assert rugged.flagged
 
 
 def test_a_straight_through_gradient_is_no_sign():
-    @tf.custom_gradient
+    @ops.custom_gradient
     def rounded(x):
-        return tf.round(x * 64.0) / 64.0, lambda upstream: upstream
+        return ops.round(x * 64.0) / 64.0, lambda upstream: upstream
 
     assert not gradients.gradients_mislead(probing_of(before(rounded))).flagged
 
 
 def test_without_any_gradient_no_promise_can_be_checked():
-    finding = gradients.gradients_mislead(probing_of(before(tf.round)))
+    finding = gradients.gradients_mislead(probing_of(before(ops.round)))
     assert not finding.flagged and finding.figures["images"] == 0
 
 
@@ -269,7 +267,7 @@ def test_a_gap_of_cross_entropy_pgd_alone_is_told_as_a_weak_attack():
 
 def test_a_gradient_at_clean_images_alone_lets_one_step_beat_many(honest):
     on_grid = np.round(X * 100) / 100
-    labels = np.asarray(tf.argmax(linear(on_grid), axis=1), "int32")
+    labels = np.asarray(ops.argmax(linear(on_grid), axis=1), "int32")
     finding = attacks.one_step_beats_many(
         probing_of(before(on_the_grid), x=on_grid.astype("float32"), labels=labels)
     )
@@ -296,8 +294,8 @@ def along_brightness(function):
     """Logits that depend on the mean brightness above 0.5, in parts of epsilon."""
 
     def logits_fn(x):
-        value = function((tf.reduce_mean(x, axis=(1, 2, 3)) - 0.5) / EPSILON)
-        return tf.stack([value, -value], axis=1)
+        value = function((ops.mean(x, axis=(1, 2, 3)) - 0.5) / EPSILON)
+        return ops.stack([value, -value], axis=1)
 
     return logits_fn
 
@@ -354,7 +352,7 @@ def test_restarts_that_keep_finding_images_are_a_mild_sign(honest):
 
 def test_short_steps_caught_in_a_ripple_find_less_than_long_ones_a_mild_sign(honest):
     # Falls by 1.6 over the ball; the ripple's own slope of 3.1 stops steps of 0.025.
-    rippled = along_brightness(lambda t: 1.0 - 1.6 * t - 0.1 * tf.sin(2 * np.pi * 5 * t))
+    rippled = along_brightness(lambda t: 1.0 - 1.6 * t - 0.1 * ops.sin(2 * np.pi * 5 * t))
     finding = attacks.more_iterations_do_worse(probing_of(rippled, x=GREY, labels=ZEROS))
     assert finding.flagged and finding.mild
     assert not attacks.more_iterations_do_worse(honest).flagged
@@ -393,7 +391,7 @@ def digits_probing(script, shop, name, digits):
     case = script.CASES[name]
     model = script.load_classifier(case.make(shop))
     x, y = (part[:60] for part in digits[1])
-    right = np.asarray(model.logits_fn(tf.constant(x))).argmax(axis=1) == y
+    right = np.asarray(model.logits_fn(ops.convert_to_tensor(x))).argmax(axis=1) == y
     setting = shop.setting
     epsilon = setting.overfitting_epsilon if case.after_overfitting else setting.epsilon
     return Probing(model, x[right], y[right], epsilon, **FAST)

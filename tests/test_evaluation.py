@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 from rich.console import Console
 from rich.progress import Progress
 
@@ -76,7 +76,9 @@ def evaluate(model, data, attacks, **options):
     return evaluate_robustness(model, data, attacks, **{"progress": False, **options})
 
 
-def save_model_with(path, function, shape=(None, 2, 2, 1), dtype=tf.float32, weights=()):
+def save_model_with(path, function, shape=(None, 2, 2, 1), dtype="float32", weights=()):
+    import tensorflow as tf
+
     module = tf.Module()
     module.weights = [w.value for w in weights]
     signature = tf.function(function, input_signature=[tf.TensorSpec(shape, dtype, name="image")])
@@ -90,10 +92,11 @@ def scripted(monkeypatch):
     calls = []
 
     def install(play):
-        def compile_scripted(attack, logits_fn, seed):
+        def compile_scripted(attack, logits_fn, seed, reads):
             def run(x, labels, ids, restart):
-                calls.append((attack.loss, int(restart), ids.numpy().tolist()))
-                return tf.convert_to_tensor(play(attack, x.numpy(), ids.numpy(), int(restart)))
+                x, ids = np.asarray(x), np.asarray(ids)
+                calls.append((attack.loss, int(restart), ids.tolist()))
+                return ops.convert_to_tensor(play(attack, x, ids, int(restart)))
 
             return run
 
@@ -161,9 +164,10 @@ def test_every_sample_starts_from_its_own_noise_of_seed_and_restart():
 
     def starts(seed, ids, restart):
         run = ENGINES["native"](attack, model.logits_fn, seed)
-        x = tf.fill((len(ids), 6, 6, 1), 0.5)
-        labels = tf.zeros(len(ids), tf.int32)
-        return run(x, labels, tf.constant(ids), tf.constant(restart)).numpy()
+        x = ops.full((len(ids), 6, 6, 1), 0.5)
+        labels = ops.zeros(len(ids), "int32")
+        made = run(x, labels, ops.convert_to_tensor(ids), ops.convert_to_tensor(restart))
+        return np.asarray(made)
 
     first = starts(0, [0, 1, 2], 0)
     np.testing.assert_allclose(first[[2, 1]], starts(0, [2, 1], 0), atol=1e-5)
@@ -258,9 +262,9 @@ def test_an_attack_that_leaves_the_pixel_range_is_an_error(scripted):
 
 def test_logits_that_an_attack_drives_to_nan_do_not_count_as_robust():
     def logits_fn(x):
-        bright = tf.reduce_sum(x, axis=(1, 2, 3)) - 2.0
-        logits = tf.stack([-bright, bright], axis=1)
-        return tf.where(tf.abs(bright)[:, None] < 0.7, float("nan"), logits)
+        bright = ops.sum(x, axis=(1, 2, 3)) - 2.0
+        logits = ops.stack([-bright, bright], axis=1)
+        return ops.where(ops.abs(bright)[:, None] < 0.7, float("nan"), logits)
 
     model = EvaluatedModel(logits_fn, (2, 2, 1), 2, "brittle")
     # Class 0, which is what argmax makes of NaN.
@@ -395,6 +399,7 @@ def test_the_bar_shows_the_robust_share_of_the_images_known_so_far(monkeypatch):
     assert shown == [2 / 2, 3 / 4, 3 / 5, 3 / 6]
 
 
+@pytest.mark.tensorflow("SavedModel")
 def test_a_model_is_loaded_from_each_place_it_can_lie_in(tmp_path):
     model = brightness_classifier()
     run = tmp_path / "run-1"
@@ -403,7 +408,7 @@ def test_a_model_is_loaded_from_each_place_it_can_lie_in(tmp_path):
     model.save(run / "classifier.keras")
     exported = save_model_with(
         tmp_path / "bright" / "3",
-        lambda image: {"logits": model(image), "probabilities": tf.nn.softmax(model(image))},
+        lambda image: {"logits": model(image), "probabilities": ops.softmax(model(image))},
         weights=model.weights,
     )
     sole = save_model_with(
@@ -420,11 +425,12 @@ def test_a_model_is_loaded_from_each_place_it_can_lie_in(tmp_path):
         loaded = load_classifier(place)
         assert (loaded.image_shape, loaded.num_classes) == ((2, 2, 1), 2)
         assert description in loaded.description and str(tmp_path) not in loaded.description
-        np.testing.assert_allclose(loaded.logits_fn(tf.constant(X)), model(X), atol=1e-6)
+        np.testing.assert_allclose(loaded.logits_fn(ops.convert_to_tensor(X)), model(X), atol=1e-6)
         assert evaluate(place, (X, Y), FGSM(epsilon=EPSILON)).robust.tolist() == ROBUST.tolist()
     assert load_classifier(loaded) is loaded
 
 
+@pytest.mark.tensorflow("SavedModel")
 def test_an_exported_classifier_is_attacked_through_the_graph_it_serves(tmp_path):
     from keras_efgsm.export import write_saved_model
 
@@ -436,6 +442,7 @@ def test_an_exported_classifier_is_attacked_through_the_graph_it_serves(tmp_path
     assert served.robust.tolist() == evaluate(model, (x, y), attack).robust.tolist()
 
 
+@pytest.mark.tensorflow("SavedModel")
 @pytest.mark.parametrize("batch_size", [1, 7])
 def test_an_exported_classifier_goes_through_loops_over_steps(tmp_path, batch_size):
     from keras_efgsm.export import write_saved_model
@@ -452,11 +459,12 @@ def test_an_exported_classifier_goes_through_loops_over_steps(tmp_path, batch_si
     assert 0.0 < served.worst_case_accuracy < 1.0
 
 
+@pytest.mark.tensorflow("SavedModel")
 def test_the_committed_export_keeps_the_shape_of_its_gradients_in_a_loop():
     # Its graph hands back a gradient of no known batch size, at which a loop stops being built.
     served = load_classifier(EXPORTED)
     x = np.random.default_rng(0).random((3, 28, 28, 1), dtype="float32")
-    y = np.argmax(served.logits_fn(tf.constant(x)), axis=1)
+    y = np.argmax(served.logits_fn(ops.convert_to_tensor(x)), axis=1)
     attacks = make_attacks("apgd-ce,fab-t", 0.01, steps=1, targets=1)
     assert evaluate(served, (x, y), attacks).natural_accuracy == 1.0
 
@@ -510,7 +518,7 @@ def unfinished_run(folder):
 
 
 def folder_of_versions(folder):
-    return save_model_with(folder / "name" / "2", lambda image: tf.zeros((1, 2))).parent
+    return save_model_with(folder / "name" / "2", lambda image: ops.zeros((1, 2))).parent
 
 
 def broken_saved_model(folder):
@@ -529,6 +537,8 @@ def saved_softmax(folder):
 
 
 def saved_text(folder):
+    import tensorflow as tf
+
     return save_model_with(
         folder / "1", lambda image: {"out": tf.strings.length(image)}, (None,), tf.string
     )
@@ -546,6 +556,8 @@ def saved_two_outputs(folder):
 
 
 def saved_without_signature(folder):
+    import tensorflow as tf
+
     tf.saved_model.save(tf.Module(), str(folder / "1"))
     return folder / "1"
 
@@ -567,6 +579,10 @@ def keras_of_vectors(folder):
     return keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
 
 
+def saved(place, message):
+    return pytest.param(place, message, marks=pytest.mark.tensorflow("SavedModel"))
+
+
 @pytest.mark.parametrize(
     ("place", "message"),
     [
@@ -575,18 +591,18 @@ def keras_of_vectors(folder):
         (lambda folder: 3, "must be a keras.Model or the path"),
         (without_config, "has no config.json, give its classifier.keras"),
         (unfinished_run, "has no classifier.keras, did it finish"),
-        (folder_of_versions, "holds the versions 2, give one of them"),
+        saved(folder_of_versions, "holds the versions 2, give one of them"),
         (text_file, "must be a run folder"),
         (damaged, "damaged: it is no zip archive"),
         (truncated, "damaged: it is no zip archive"),
         (damaged_inside, "cannot be loaded: it is damaged"),
-        (broken_saved_model, "The SavedModel cannot be loaded"),
-        (saved_softmax, "must return logits, but its outputs"),
-        (saved_text, "must take one batch of float32 images"),
-        (saved_fixed_batch, "batches of any size"),
-        (saved_two_outputs, "one output, or one named `logits`"),
-        (saved_without_signature, "must have a signature `serving_default`"),
-        (saved_images, r"must return logits \(batch, num_classes\)"),
+        saved(broken_saved_model, "The SavedModel cannot be loaded"),
+        saved(saved_softmax, "must return logits, but its outputs"),
+        saved(saved_text, "must take one batch of float32 images"),
+        saved(saved_fixed_batch, "batches of any size"),
+        saved(saved_two_outputs, "one output, or one named `logits`"),
+        saved(saved_without_signature, "must have a signature `serving_default`"),
+        saved(saved_images, r"must return logits \(batch, num_classes\)"),
         (lambda folder: brightness_classifier("softmax"), "must return logits"),
         (keras_softmax_layer, "must return logits"),
         (keras_hidden_softmax, "must return logits"),
@@ -628,6 +644,6 @@ def test_a_wrong_option_is_refused_with_the_reason(change, message):
 
 
 def test_a_classifier_of_nan_weights_is_refused():
-    model = EvaluatedModel(lambda x: tf.fill((x.shape[0], 2), np.nan), (2, 2, 1), 2, "nan")
+    model = EvaluatedModel(lambda x: ops.full((x.shape[0], 2), np.nan), (2, 2, 1), 2, "nan")
     with pytest.raises(ValueError, match=r"finite logits.*Received: "):
         evaluate(model, (X, Y), FGSM(epsilon=EPSILON))

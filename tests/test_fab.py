@@ -1,7 +1,8 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
+from keras.ops import convert_to_tensor as tensor
 from scipy.optimize import linprog
 
 from keras_efgsm.attacks.attack import evaluation_logits
@@ -29,8 +30,8 @@ class Net:
         return np.tanh(x.reshape(len(x), -1) @ self.first) @ self.second
 
     def logits_fn(self, x):
-        hidden = tf.tanh(tf.reshape(x, (-1, 6)) @ tf.constant(self.first, "float32"))
-        return hidden @ tf.constant(self.second, "float32")
+        hidden = ops.tanh(ops.reshape(x, (-1, 6)) @ tensor(self.first, "float32"))
+        return hidden @ tensor(self.second, "float32")
 
     def margin_and_gradient(self, x, label, rival):
         """Of one image."""
@@ -42,8 +43,8 @@ class Net:
     def perturb(self, attack, step=0, chosen=slice(None), seed=0):
         return attack.perturb(
             self.logits_fn,
-            tf.constant(self.x[chosen]),
-            tf.constant(self.labels[chosen]),
+            tensor(self.x[chosen]),
+            tensor(self.labels[chosen]),
             Noise(seed, step, np.arange(len(self.x), dtype="int32")[chosen]),
         )
 
@@ -55,7 +56,7 @@ def net():
 
 def project(x, gradient, value):
     """The move of one image."""
-    arguments = (tf.constant(np.asarray(a)[None], "float32") for a in (x, gradient, value))
+    arguments = (tensor(np.asarray(a)[None], "float32") for a in (x, gradient, value))
     return np.asarray(project_to_hyperplane(*arguments))[0]
 
 
@@ -121,7 +122,7 @@ def test_the_projection_of_an_image_does_not_depend_on_its_batch():
     rng = np.random.default_rng(1)
     x, gradient, value = rng.random((9, 4)), rng.normal(size=(9, 4)), rng.normal(size=9)
     arguments = [a.astype("float32") for a in (x, gradient, value)]
-    together = project_to_hyperplane(*map(tf.constant, arguments))
+    together = project_to_hyperplane(*map(tensor, arguments))
     for b in range(9):
         np.testing.assert_allclose(project(x[b], gradient[b], value[b]), together[b], atol=1e-6)
 
@@ -181,16 +182,21 @@ def test_fab_finds_the_distance_of_a_linear_boundary_and_no_less():
     # A bias for each image puts its boundary at a distance of exactly 0.1, the box respected.
     room = np.where(weights > 0, x, 1 - x)
     margins = (np.abs(weights) * np.minimum(room, 0.1)).sum(axis=(1, 2, 3))
-    biases = tf.constant(margins - (weights * x).sum(axis=(1, 2, 3)), "float32")
+    biases = tensor(margins - (weights * x).sum(axis=(1, 2, 3)), "float32")
     assert (room < 0.1).any(axis=(1, 2, 3)).sum() > 5
 
     def logits_fn(images):
-        margin = tf.reduce_sum(images * tf.constant(weights, "float32"), axis=(1, 2, 3)) + biases
-        return tf.stack([margin, tf.zeros_like(margin)], axis=1)
+        margin = ops.sum(images * tensor(weights, "float32"), axis=(1, 2, 3)) + biases
+        return ops.stack([margin, ops.zeros_like(margin)], axis=1)
 
     for epsilon, found in ((0.0998, False), (0.101, True)):
         run = compile_native(TargetedFAB(epsilon=epsilon, steps=20, targets=1), logits_fn, 0)
-        images = run(tf.constant(x), tf.zeros(20, "int32"), tf.range(20), tf.constant(0))
+        images = run(
+            tensor(x),
+            ops.zeros(20, "int32"),
+            ops.arange(20),
+            tensor(0),
+        )
         np.testing.assert_array_equal(np.argmax(logits_fn(images), axis=1), int(found))
 
 
@@ -200,9 +206,9 @@ def test_a_round_goes_for_the_rival_of_its_rank_and_starts_again_after_the_last(
     logits = net.logits(net.x)
     ranked = np.argsort(-logits, axis=1)[:, 1:]  # the true class is the first
     for step, rank in enumerate([0, 1, 2, 0, 1, 0, 1, 2, 0, 1]):
-        for number in (step, tf.constant(step)):
+        for number in (step, tensor(step)):
             noise = Noise(0, number, np.arange(len(net.x)))
-            target = attack.target_class(tf.constant(logits), tf.constant(net.labels), noise)
+            target = attack.target_class(tensor(logits), tensor(net.labels), noise)
             np.testing.assert_array_equal(target, ranked[:, rank])
 
 
@@ -210,7 +216,7 @@ def test_the_first_restart_starts_at_the_clean_image_and_later_ones_half_way_out
     attack = TargetedFAB(epsilon=0.2, targets=3)
 
     def start(step, seed=0):
-        return np.asarray(attack.start(tf.constant(net.x), Noise(seed, step, np.arange(10))))
+        return np.asarray(attack.start(tensor(net.x), Noise(seed, step, np.arange(10))))
 
     for step in (0, 2):
         np.testing.assert_array_equal(start(step), net.x)
@@ -218,7 +224,7 @@ def test_the_first_restart_starts_at_the_clean_image_and_later_ones_half_way_out
     assert distance.max() == pytest.approx(0.1, abs=1e-6)
     assert (distance.max(axis=(1, 2, 3)) > 0.01).all()
     assert start(3).min() >= 0 and start(3).max() <= 1
-    np.testing.assert_array_equal(start(3), start(tf.constant(3)))
+    np.testing.assert_array_equal(start(3), start(tensor(3)))
     for other in (start(4), start(6), start(3, seed=1)):
         assert np.any(other != start(3))
 
@@ -238,7 +244,10 @@ def test_a_misclassified_image_comes_back_as_it_is(net):
     wrong = (net.labels + 1) % NUM_CLASSES
     attack = TargetedFAB(epsilon=0.5, steps=5)
     images = attack.perturb(
-        net.logits_fn, tf.constant(net.x), tf.constant(wrong), Noise(0, 0, np.arange(10))
+        net.logits_fn,
+        tensor(net.x),
+        tensor(wrong),
+        Noise(0, 0, np.arange(10)),
     ).images
     np.testing.assert_array_equal(images, net.x)
 
@@ -248,9 +257,12 @@ def test_fab_makes_the_same_images_whatever_the_batch(net):
     run = compile_native(TargetedFAB(epsilon=0.3, steps=10, targets=3), net.logits_fn, 0)
     data = net.x, net.labels, np.arange(len(net.x), dtype="int32")
     for step in (0, 3):
-        together = np.asarray(run(*map(tf.constant, data), tf.constant(step)))
+        together = np.asarray(run(*map(tensor, data), tensor(step)))
         for b in range(len(net.x)):
-            alone = run(*(tf.constant(part[b : b + 1]) for part in data), tf.constant(step))
+            alone = run(
+                *(tensor(part[b : b + 1]) for part in data),
+                tensor(step),
+            )
             np.testing.assert_allclose(alone[0], together[b], atol=1e-5)
     # One turned and one that is not: the loop goes on after the first.
     assert 0 < (together != net.x).any(axis=(1, 2, 3)).sum() < len(net.x)
@@ -266,7 +278,7 @@ def test_the_loop_ends_when_all_images_are_turned(net):
 
         attack = TargetedFAB(epsilon=epsilon, steps=12, targets=3)
         noise = Noise(0, 0, np.arange(10))
-        images = attack.perturb(counted, tf.constant(net.x), tf.constant(net.labels), noise).images
+        images = attack.perturb(counted, tensor(net.x), tensor(net.labels), noise).images
         return len(count), (net.logits(np.asarray(images)).argmax(axis=1) != net.labels).all()
 
     # One pass at the clean images for the targets, one at the start, then one for each step.
@@ -294,7 +306,12 @@ def test_fab_is_about_as_strong_as_pgd_on_a_trained_network(trained):
         run = compile_native(attack, logits_fn, 0)
         robust[attack.name] = np.ones(len(x), bool)
         for step in range(attack.rounds):
-            images = run(tf.constant(x), tf.constant(y), tf.range(len(x)), tf.constant(step))
+            images = run(
+                tensor(x),
+                tensor(y),
+                ops.arange(len(x)),
+                tensor(step),
+            )
             assert np.abs(images - x).max() <= 0.1 + 1e-6
             robust[attack.name] &= np.argmax(logits_fn(images), axis=1) == y
     assert 10 < robust["pgd"].sum() < 110

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
 
 from keras_efgsm.attacks.attack import cross_entropy, margin_loss
 from keras_efgsm.backend import compiled, input_gradient, rival_margins_and_gradients
@@ -25,8 +25,8 @@ class Net:
         )
         self.weights = [w.astype("float64") for w in self.model.get_weights()]
         rng = np.random.default_rng(0)
-        self.x = tf.constant(rng.uniform(size=(6, 3, 4, 1)), "float32")
-        self.labels = tf.constant([0, 1, 2, 3, 4, 0])
+        self.x = ops.convert_to_tensor(rng.uniform(size=(6, 3, 4, 1)), "float32")
+        self.labels = ops.convert_to_tensor([0, 1, 2, 3, 4, 0])
 
     def logits(self, x):
         w1, b1, w2, b2 = self.weights
@@ -34,7 +34,7 @@ class Net:
 
     def finite_differences(self, function):
         """Gradient of `function(logits)` `(B,)` with respect to the images."""
-        x = self.x.numpy().astype("float64")
+        x = np.asarray(self.x).astype("float64")
         gradient = np.zeros_like(x)
         for pixel in np.ndindex(*x.shape[1:]):
             step = np.zeros(x.shape[1:])
@@ -51,18 +51,18 @@ def net():
 
 def rivals_by_logit(net):
     """Rivals `(B, K - 1)` of each image, the largest logit first."""
-    z = net.logits(net.x.numpy())
-    z[ROWS, net.labels.numpy()] = -np.inf
+    z = net.logits(np.asarray(net.x))
+    z[ROWS, np.asarray(net.labels)] = -np.inf
     return np.argsort(-z, axis=1)[:, :-1]
 
 
 def numpy_margin(net, rivals):
-    labels = net.labels.numpy()
+    labels = np.asarray(net.labels)
     return lambda z: z[ROWS, labels] - z[ROWS, rivals]
 
 
 def numpy_cross_entropy(net):
-    labels = net.labels.numpy()
+    labels = np.asarray(net.labels)
     return lambda z: np.log(np.exp(z).sum(axis=1)) - z[ROWS, labels]
 
 
@@ -73,8 +73,8 @@ def test_the_input_gradient_of_the_cross_entropy_agrees_with_finite_differences(
 
     values, aux, gradient = input_gradient(loss, net.x)
     function = numpy_cross_entropy(net)
-    np.testing.assert_allclose(aux, net.logits(net.x.numpy()), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(values, function(net.logits(net.x.numpy())), rtol=1e-4)
+    np.testing.assert_allclose(aux, net.logits(np.asarray(net.x)), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(values, function(net.logits(np.asarray(net.x))), rtol=1e-4)
     np.testing.assert_allclose(gradient, net.finite_differences(function), rtol=1e-3, atol=1e-5)
 
 
@@ -83,14 +83,14 @@ def test_the_input_gradient_of_the_margin_loss_agrees_with_finite_differences(ne
         lambda x: (margin_loss(net.model(x), net.labels), None), net.x
     )
     margin = numpy_margin(net, rivals_by_logit(net)[:, 0])
-    np.testing.assert_allclose(values, -margin(net.logits(net.x.numpy())), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(values, -margin(net.logits(np.asarray(net.x))), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(gradient, -net.finite_differences(margin), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_margins_and_gradients_of_the_nearest_rivals_agree_with_finite_differences(net, count):
     logits, margins, gradients = rival_margins_and_gradients(net.model, net.x, net.labels, count)
-    z = net.logits(net.x.numpy())
+    z = net.logits(np.asarray(net.x))
     np.testing.assert_allclose(logits, z, rtol=1e-4, atol=1e-5)
     assert len(margins) == len(gradients) == count
     rivals = rivals_by_logit(net)
@@ -109,8 +109,8 @@ def test_no_count_and_a_count_beyond_the_classes_mean_all_rivals(net):
         np.testing.assert_array_equal(margins, expected[1])
         np.testing.assert_array_equal(gradients, expected[2])
     # Every class but the true one is there once: the margins add up to K z_t - sum z.
-    z = net.logits(net.x.numpy())
-    total = NUM_CLASSES * z[ROWS, net.labels.numpy()] - z.sum(axis=1)
+    z = net.logits(np.asarray(net.x))
+    total = NUM_CLASSES * z[ROWS, np.asarray(net.labels)] - z.sum(axis=1)
     np.testing.assert_allclose(np.sum(margins, axis=0), total, rtol=1e-4, atol=1e-4)
 
 
@@ -133,24 +133,24 @@ def test_the_scale_leaves_values_and_gradients_as_they_are(net, scale):
 def test_the_scale_is_in_force_while_gradients_flow_back(net, count):
     seen = []
 
-    @tf.custom_gradient
+    @ops.custom_gradient
     def watched(logits):
         def backward(upstream):
             seen.append(upstream)
             return upstream
 
-        return tf.identity(logits), backward
+        return logits, backward
 
     rival_margins_and_gradients(lambda x: watched(net.model(x)), net.x, net.labels, count, 1024.0)
-    input_gradient(lambda x: (tf.reduce_max(watched(net.model(x)), axis=1), None), net.x, 1024.0)
+    input_gradient(lambda x: (ops.max(watched(net.model(x)), axis=1), None), net.x, 1024.0)
     assert len(seen) == count + 1
     assert all(np.abs(upstream).max() == 1024.0 for upstream in seen)
 
 
 def test_a_value_that_does_not_depend_on_the_images_has_gradient_zero(net):
-    _, _, gradient = input_gradient(lambda x: (tf.ones(len(x)), None), net.x)
+    _, _, gradient = input_gradient(lambda x: (ops.ones(len(x)), None), net.x)
     np.testing.assert_array_equal(gradient, np.zeros(net.x.shape))
-    constant = tf.constant(np.random.default_rng(0).normal(size=(6, 5)), "float32")
+    constant = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(6, 5)), "float32")
     for count in (1, None):
         _, _, gradients = rival_margins_and_gradients(lambda x: constant, net.x, net.labels, count)
         for gradient in gradients:

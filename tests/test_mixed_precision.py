@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import ops
 
 from keras_efgsm import equations, export_classifier, training
 from keras_efgsm.attacks import PGD, TradesAttack
@@ -149,7 +150,7 @@ def test_a_saved_half_precision_run_loads_and_leaves_in_float32(runs, tmp_path):
     np.testing.assert_allclose(twin(x), classifier(x), atol=0.02)
     export_classifier(classifier, tmp_path / "m", class_names=[str(i) for i in range(10)])
     served = tf.saved_model.load(str(next((tmp_path / "m").glob("[0-9]*/"))))
-    logits = served.signatures["serving_default"](image=tf.constant(x))["logits"]
+    logits = served.signatures["serving_default"](image=ops.convert_to_tensor(x))["logits"]
     np.testing.assert_allclose(logits, twin(x), atol=1e-4)
 
 
@@ -163,8 +164,8 @@ def test_trades_climbs_as_far_in_half_precision_as_in_float32(runs, policy):
         half = digits_classifier()
     half.set_weights(trained.get_weights())
     # Bright images, whose neighbouring values in bfloat16 are 4 thousandths apart.
-    x = tf.constant(0.55 + 0.4 * load_digits("test").pixels(slice(64)))
-    noise = Noise(0, 0, tf.range(64))
+    x = ops.convert_to_tensor(0.55 + 0.4 * load_digits("test").pixels(slice(64)))
+    noise = Noise(0, 0, ops.arange(64))
     twin = evaluation_logits(trained)
 
     def reached(classifier, scale):

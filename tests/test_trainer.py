@@ -10,7 +10,6 @@ import h5py
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from keras_efgsm.attacks import EFGSM, FGSM, PGD
 from keras_efgsm.data import with_sample_ids
@@ -225,7 +224,10 @@ def test_regularisers_of_the_network_count_once(new_trainer, small):
 # Momentum and sample ids.
 
 
+@pytest.mark.tensorflow("tf.data")
 def test_arrays_and_a_shuffled_dataset_give_each_sample_the_same_momentum(new_trainer, small):
+    import tensorflow as tf
+
     # With a linear network that stays as it is, a sample's momentum depends on the sample alone.
     def momentum(*data, **options):
         trainer = new_trainer(EFGSM(**QUIET), hidden=0, optimizer=keras.optimizers.SGD(0.0))
@@ -336,7 +338,10 @@ def test_samples_of_weight_zero_do_not_count(new_trainer, small, reconstructor):
     assert np.abs(moved(start, alone)).max() > 1e-4
 
 
+@pytest.mark.tensorflow("tf.data")
 def test_class_weights_and_weights_in_a_dataset_are_sample_weights(new_trainer, small):
+    import tensorflow as tf
+
     x, y = small
     per_class = {c: float(c) for c in range(10)}
     by_sample = one_step(new_trainer(), x, y, sample_weight=y.astype("float32"))
@@ -492,9 +497,10 @@ def test_input_gradients_of_a_float16_network_do_not_underflow(new_trainer, smal
 def test_the_same_seed_gives_bit_identical_weights_and_another_does_not():
     script = """
         import hashlib, json
-        import keras, numpy as np, tensorflow as tf
-        tf.config.experimental.enable_op_determinism()
+        import keras, numpy as np
         from keras_efgsm.attacks import EFGSM
+        from keras_efgsm.backend import enable_determinism
+        enable_determinism()
         from keras_efgsm.data import load_digits
         from keras_efgsm.networks import digits_classifier, digits_reconstructor
         from keras_efgsm.trainer import AdversarialTrainer

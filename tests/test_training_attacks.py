@@ -1,7 +1,8 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from keras import ops
+from keras.ops import convert_to_tensor as tensor
 from test_attacks import EPSILON, IDS, NUM_CLASSES, NUM_IMAGES, SHAPE, Net, linear_model
 
 from keras_efgsm.attacks import (
@@ -16,6 +17,7 @@ from keras_efgsm.attacks import (
     TradesAttack,
 )
 from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.backend import compiled
 from keras_efgsm.noise import Noise
 
 # The attacks of training methods; FGSM, PGD and EFGSM have their tests in test_attacks.py.
@@ -62,10 +64,10 @@ def perturb(net, attack, chosen=slice(None), seed=7, step=2, momentum=None):
         momentum = momentum_of(attack, net)
     return attack.perturb(
         evaluation_logits(net.model),
-        tf.constant(net.x[chosen]),
-        tf.constant(net.labels[chosen]),
+        tensor(net.x[chosen]),
+        tensor(net.labels[chosen]),
         Noise(seed, step, IDS[chosen]),
-        None if momentum is None else tf.constant(momentum[chosen]),
+        None if momentum is None else tensor(momentum[chosen]),
     )
 
 
@@ -150,8 +152,8 @@ def test_the_trades_attack_does_not_look_at_the_labels(net):
     attack = ATTACKS["trades"]
     images = attack.perturb(
         evaluation_logits(net.model),
-        tf.constant(net.x),
-        tf.constant((net.labels + 1) % NUM_CLASSES),
+        tensor(net.x),
+        tensor((net.labels + 1) % NUM_CLASSES),
         Noise(7, 2, IDS),
     ).images
     np.testing.assert_array_equal(images, perturb(net, attack).images)
@@ -164,7 +166,7 @@ def test_the_trades_attack_does_not_look_at_the_labels(net):
 def test_prior_fgsm_carries_a_momentum_and_a_prior_through_the_epochs(net, loss):
     attack = PriorFGSM(epsilon=EPSILON, step_size=0.07, decay=0.6, loss=loss)
     x = net.x.astype("float64")
-    momentum = np.asarray(attack.initial_momentum(tf.constant(net.x)))
+    momentum = np.asarray(attack.initial_momentum(tensor(net.x)))
     # Uniform in the ball for a sample that was not seen before.
     eta, g = EPSILON * uniform(0), np.zeros_like(x)
     for epoch in range(5):
@@ -248,7 +250,7 @@ def test_an_attack_of_one_gradient_tells_the_logits_where_it_took_it(net, name):
         return evaluation_logits(net.model)(images)
 
     momentum = momentum_of(attack, net)
-    made = attack.perturb(logits_fn, tf.constant(net.x), net.labels, Noise(7, 2, IDS), momentum)
+    made = attack.perturb(logits_fn, tensor(net.x), net.labels, Noise(7, 2, IDS), momentum)
     assert attack.tells_start_logits
     (start,) = visited
     expected = net.logits(start.astype("float64"))
@@ -288,19 +290,19 @@ def test_a_random_start_depends_on_seed_and_step(net, name):
 
 @each_attack
 def test_a_compiled_attack_makes_the_images_of_an_eager_one(net, attack):
-    images = tf.function(lambda: perturb(net, attack).images)()
+    images = compiled(lambda: perturb(net, attack).images)()
     np.testing.assert_allclose(images, perturb(net, attack).images, atol=1e-5)
 
 
 @each_attack
 def test_an_attack_is_called_on_arrays_with_a_seed(net, attack):
-    zeros = np.asarray(attack.initial_momentum(tf.constant(net.x)))
+    zeros = np.asarray(attack.initial_momentum(tensor(net.x)))
     expected = attack.perturb(
         evaluation_logits(net.model),
-        tf.constant(net.x),
-        tf.constant(net.labels),
+        tensor(net.x),
+        tensor(net.labels),
         Noise(5, 0, np.arange(NUM_IMAGES, dtype="int32")),
-        tf.constant(zeros) if attack.uses_momentum else None,
+        tensor(zeros) if attack.uses_momentum else None,
     ).images
     images = attack(net.model, net.x.astype("float64"), list(net.labels), seed=5)
     np.testing.assert_allclose(images, expected, atol=1e-5)
@@ -335,10 +337,10 @@ def test_the_gradient_scale_keeps_a_float16_network_from_underflowing(net, attac
     def direction(policy, scale):
         made = attack.perturb(
             evaluation_logits(linear_model(policy)),
-            tf.fill(net.x.shape, 0.5),
-            tf.constant(net.labels),
+            ops.full(net.x.shape, 0.5),
+            tensor(net.labels),
             Noise(0, 0, IDS),
-            attack.initial_momentum(tf.constant(net.x)),
+            attack.initial_momentum(tensor(net.x)),
             scale,
         )
         if attack.name == "prior-fgsm":
@@ -368,7 +370,7 @@ SMALLER = {
 def test_a_scaled_attack_is_the_same_attack_on_a_smaller_ball(net, name, as_tensor):
     attack = ALL[name]
     before = attack.get_config()
-    scaled = attack.scaled(tf.constant(0.25) if as_tensor else 0.25)
+    scaled = attack.scaled(tensor(0.25) if as_tensor else 0.25)
     expected = perturb(net, SMALLER[name])
     np.testing.assert_allclose(perturb(net, scaled).images, expected.images, atol=1e-6)
     if attack.uses_momentum:

@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_efgsm import equations
 from keras_efgsm.attacks.attack import Attack, Perturbed
+from keras_efgsm.backend import BACKEND
 from keras_efgsm.checks import check_count, check_number
 from keras_efgsm.noise import Noise
 
@@ -36,7 +37,8 @@ class SPSA(Attack):
 
     Raises:
         ValueError: if an option is out of range.
-        ImportError: if cleverhans is not installed.
+        ImportError: if cleverhans is not installed, or Keras runs on another backend than
+            TensorFlow.
 
     Example:
 
@@ -124,6 +126,11 @@ class SPSA(Attack):
 
 
 def _cleverhans() -> Any:
+    if BACKEND != "tensorflow":
+        raise ImportError(
+            'The attack "spsa" is run by cleverhans, which needs TensorFlow: use "square", or '
+            f"evaluate the saved classifier with KERAS_BACKEND=tensorflow. Received: {BACKEND=}"
+        )
     try:
         from cleverhans.tf2.attacks import spsa
     except ImportError as error:

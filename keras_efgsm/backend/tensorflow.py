@@ -1,12 +1,28 @@
 """TensorFlow: gradients by `tf.GradientTape`, per-sample storage in a `tf.Variable`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_efgsm import equations
+from keras_efgsm.distribution.replicas import (
+    batch_positions as batch_positions,
+)
+from keras_efgsm.distribution.replicas import (
+    outside_strategies,
+    share_of_batch,
+    wait_for_local_replicas,
+)
+from keras_efgsm.distribution.replicas import (
+    replica_count as replica_count,
+)
+from keras_efgsm.distribution.replicas import (
+    without_empty_batch as without_empty_batch,
+)
+from keras_efgsm.distribution.workers import own_shard
 
 Tensor = Any
 
@@ -78,9 +94,64 @@ def rival_margins_and_gradients(
     return logits, values, gradients
 
 
-def compiled(function: Callable) -> Callable:
-    """The function as a graph, traced once for each signature of its tensors."""
+def compiled(function: Callable, reads: Sequence[keras.Variable] = ()) -> Callable:
+    """The function as a graph, traced once for each signature of its tensors.
+
+    Args:
+        function: takes and returns tensors.
+        reads: the variables it reads, which a graph finds by itself. Defaults to none.
+    """
     return tf.function(function, reduce_retracing=True)
+
+
+def compiled_once(function: Callable, reads: Sequence[keras.Variable] = ()) -> Callable:
+    """The function as a graph, traced once for each shape of its first argument.
+
+    Calling the graph itself also keeps TensorFlow's warning about retracing quiet: a model that is
+    evaluated every epoch looks to it like one function that is traced again and again.
+
+    Args:
+        function: takes and returns tensors.
+        reads: the variables it reads, which a graph finds by itself. Defaults to none.
+    """
+    return traced_by_shape(tf.function(function, autograph=False))
+
+
+def traced_by_shape(function: Any) -> Callable:
+    """A `tf.function` as one that is traced once for each shape of its first argument.
+
+    Args:
+        function: the `tf.function`; all its arguments are tensors.
+    """
+    graphs = {}
+
+    def run(*arguments: Tensor) -> Any:
+        shape = tuple(arguments[0].shape)
+        if shape not in graphs:
+            graphs[shape] = function.get_concrete_function(*arguments)
+        return graphs[shape](*arguments)
+
+    return run
+
+
+def call_on_host(function: Callable, x: Tensor, width: int) -> Tensor:
+    """A function of NumPy arrays within a graph; no gradient goes through it.
+
+    Args:
+        function: maps `(B, ...)` to float32 `(B, width)`.
+        x: `(B, ...)`.
+        width: size of the result's second axis.
+    """
+    result = tf.numpy_function(function, [x], tf.float32)
+    result.set_shape((x.shape[0], width))
+    return result
+
+
+def accelerators() -> list[str]:
+    """Names of the GPUs."""
+    gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    return [detail.get("device_name", "GPU") for detail in details]
 
 
 def enable_determinism() -> None:
@@ -98,19 +169,27 @@ class SampleTable:
 
     def __init__(self, shape: tuple[int, ...], dtype: str):
         # A raw variable in a plain object: Keras tracks neither, so no snapshot, checkpoint of
-        # best weights, tuner trial or export ever copies it.
-        with tf.init_scope():
-            self._variable = tf.Variable(
-                tf.zeros(shape, dtype), trainable=False, name="per_sample_momentum"
-            )
+        # best weights, tuner trial or export ever copies it; and one for all replicas of this
+        # process, as none writes a row of another.
+        def make() -> tf.Variable:
+            with tf.init_scope():
+                return tf.Variable(
+                    tf.zeros(shape, dtype), trainable=False, name="per_sample_momentum"
+                )
+
+        self._variable = outside_strategies(make)
 
     def gather(self, ids: Tensor) -> Tensor:
         """Rows `(B, ...)` of these ids."""
-        return tf.gather(self._variable, ids)
+        with tf.device(self._variable.device):
+            rows = tf.gather(self._variable, ids)
+        wait_for_local_replicas()
+        return rows
 
     def write(self, ids: Tensor, rows: Tensor) -> None:
         """Replaces the rows of these ids; ids are distinct within a batch."""
-        self._variable.scatter_update(tf.IndexedSlices(rows, ids))
+        with tf.device(self._variable.device):
+            self._variable.scatter_update(tf.IndexedSlices(rows, ids))
 
     def numpy(self) -> np.ndarray:
         return self._variable.numpy()
@@ -119,18 +198,92 @@ class SampleTable:
         self._variable.assign(values)
 
 
+class HostTable:
+    """A `SampleTable` whose rows an object on the host keeps, on disk say.
+
+    Args:
+        rows: has `shape`, `dtype`, `read(ids)`, `write(ids, rows)`, `chunks()` and
+            `assign_chunks(chunks)`, see `DiskRows`.
+    """
+
+    def __init__(self, rows: Any):
+        self._rows = rows
+
+        def make() -> tf.Variable:
+            with tf.init_scope(), tf.device("CPU:0"):
+                return tf.Variable(0, dtype=tf.int64, trainable=False, name="calls_of_the_host")
+
+        # Calls to the host are kept in no order of their own; changes of one variable are, from
+        # step to step of a compiled loop too.
+        self._calls = outside_strategies(make)
+
+    def gather(self, ids: Tensor) -> Tensor:
+        """Rows `(B, ...)` of these ids."""
+        with tf.device(self._calls.device):
+            ids = tf.convert_to_tensor(ids)
+            with tf.control_dependencies([self._calls.assign_add(1)]):
+                rows = tf.numpy_function(self._rows.read, [ids], tf.as_dtype(self._rows.dtype))
+            rows = tf.ensure_shape(rows, [*ids.shape, *self._rows.shape[1:]])
+            with tf.control_dependencies([rows]):
+                self._calls.assign_add(1)
+        wait_for_local_replicas()
+        return rows
+
+    def write(self, ids: Tensor, rows: Tensor) -> None:
+        """Replaces the rows of these ids; ids are distinct within a batch."""
+        with tf.device(self._calls.device):
+            with tf.control_dependencies([self._calls.assign_add(1)]):
+                done = tf.numpy_function(self._put, [ids, rows], tf.int64)
+            with tf.control_dependencies([done]):
+                self._calls.assign_add(1)
+
+    def _put(self, ids: np.ndarray, rows: np.ndarray) -> np.int64:
+        self._rows.write(ids, rows)
+        return np.int64(len(ids))
+
+    def numpy(self) -> np.ndarray:
+        return np.concatenate(list(self._rows.chunks()))
+
+    def assign(self, values: np.ndarray) -> None:
+        self._rows.assign_chunks([values])
+
+
 class TrainStep:
     """Mixin for a `keras.Model`: one training step of attack and objective under GradientTape."""
 
     def train_step(self, data: Any) -> dict:
-        batch = self.unpack_training_batch(data)
-        if self.attack.makes_updates:
-            perturbed, result = self.attack_now().replay(self, batch)
-        else:
-            perturbed = self.perturb(batch)
-            result, gradients, _ = self.gradients_on(batch, perturbed, of_images=False)
-            self.apply_gradients(gradients)
-        return self.update_training_metrics(batch, perturbed, result)
+        return self._logs(self.training_step(data))
+
+    def test_step(self, data: Any) -> dict:
+        return self._logs(self.evaluation_step(data))
+
+    def _logs(self, logs: dict) -> dict:
+        # With several workers Keras takes their mean along an axis, which scalars have not.
+        if own_shard(self.distribute_strategy).count > 1:
+            return {name: tf.reshape(value, [1]) for name, value in logs.items()}
+        return logs
+
+    def _get_metrics_result_or_logs(self, logs: dict) -> dict:
+        # The logs of a step are the mean of what each replica counted; Keras takes those where
+        # not all metrics are in them, as in an evaluation.
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            counted = self.get_metrics_result()
+            return {name: counted.get(name, value) for name, value in logs.items()}
+        return super()._get_metrics_result_or_logs(logs)
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Keras takes the mean of what the replicas have of a batch, which fails where they have
+        # not equally many images; it looks at the shapes alone.
+        strategy = self.distribute_strategy
+        if iterator is not None and strategy.num_replicas_in_sync > 1:
+            _, _, batches = next(iter(iterator))
+            iterator, data_batch = (
+                None,
+                tf.nest.map_structure(
+                    lambda values: strategy.experimental_local_results(values)[0], next(batches)
+                ),
+            )
+        super()._maybe_symbolic_build(iterator, data_batch)
 
     def gradients_on(
         self,
@@ -165,11 +318,14 @@ class TrainStep:
                     hidden.append(output)
                 return tf.cast(self.split.rest(output, training=True), tf.float32)
 
+        share = share_of_batch(batch.count)
         with tf.GradientTape() as tape:
             if of_images:
                 tape.watch(images)
             result = self.training_losses(batch, perturbed, classifier)
-            loss = self.optimizer.scale_loss(result.loss)
+            # The optimizer adds up the gradients of the replicas.
+            loss = result.loss if share is None else result.loss * share
+            loss = self.optimizer.scale_loss(loss)
         inner = hidden if at_first_layer else [images] if of_images else []
         gradients = tape.gradient(loss, [*inner, *weights])
         slope = gradients[0] if inner else None
@@ -177,11 +333,6 @@ class TrainStep:
             # A loss scale may overflow; NaN would stay in a perturbation for ever.
             slope = tf.where(tf.math.is_finite(slope), slope, tf.zeros_like(slope))
         return result, gradients[len(inner) :], slope
-
-    def apply_gradients(self, gradients: list[Tensor]) -> None:
-        """One step of the optimizer."""
-        pairs = zip(gradients, self.trainable_weights, strict=True)
-        self.optimizer.apply_gradients(pairs)
 
 
 class WeightAverager:

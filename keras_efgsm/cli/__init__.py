@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for module in (train, methods, tune, evaluate, diagnose, report, export, measure, quickstart):
         module.add_command(commands)
     options = parser.parse_args(arguments)
+    options.words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         options.run(options)
     except (ValueError, OSError, MemoryError, ImportError) as error:

@@ -184,7 +184,7 @@ def _attacks(options: argparse.Namespace, names: str, subject: Subject) -> tuple
 
 
 def _twin(options: argparse.Namespace, model: Any) -> Path | None:
-    from keras_efgsm.artifacts import find_twin
+    from keras_efgsm.backend import BACKEND
 
     if options.twin not in (None, "none"):
         if model.differentiable:
@@ -197,6 +197,11 @@ def _twin(options: argparse.Namespace, model: Any) -> Path | None:
     # A source that was named takes the place of a twin that was not.
     if options.twin == "none" or options.transfer_from or model.differentiable:
         return None
+    if BACKEND != "tensorflow":
+        # What lies beside the file is a SavedModel, which only TensorFlow runs.
+        return None
+    from keras_efgsm.artifacts import find_twin
+
     found = find_twin(options.path)
     if found is not None:
         print(f"twin: {found}, found beside the file (--twin none switches it off)")

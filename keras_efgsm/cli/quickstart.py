@@ -25,6 +25,7 @@ def run(options: argparse.Namespace) -> None:
 
     import keras
 
+    from keras_efgsm.backend import BACKEND
     from keras_efgsm.cli.export import export_run
     from keras_efgsm.config import PRESETS
     from keras_efgsm.data import load_data
@@ -56,7 +57,14 @@ def run(options: argparse.Namespace) -> None:
     }
     reports["robust (eFGSM)"].write_json(result.folder.evaluation)
     reports["ordinary"].write_json(out / "ordinary.json")
-    exported = export_run(result.folder, out / "exported_models" / "digits")
+    exports = []
+    if BACKEND == "tensorflow":
+        exported = export_run(result.folder, out / "exported_models" / "digits")
+        exports = [
+            ("SavedModel", exported.saved_model),
+            ("TFLite", exported.tflite),
+            ("model card", exported.model_card),
+        ]
     table = Table(
         title=f"digits, {len(test)} test images, epsilon {config.epsilon:g}, seed 0: accuracy "
         "clean and after each attack on what the ones before left"
@@ -71,11 +79,15 @@ def run(options: argparse.Namespace) -> None:
     for label, path in (
         ("run folder", result.folder.path),
         ("training curves", result.folder.curves),
-        ("SavedModel", exported.saved_model),
-        ("TFLite", exported.tflite),
-        ("model card", exported.model_card),
+        *exports,
     ):
         console.print(f"{label:>16}: {path}", soft_wrap=True)
+    if not exports:
+        console.print(
+            f"to export it: KERAS_BACKEND=tensorflow keras-efgsm export {result.folder.path} --to "
+            f"{out / 'exported_models' / 'digits'}",
+            soft_wrap=True,
+        )
 
 
 def _first_free(base: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -209,7 +209,10 @@ def _source(source: Any, model: EvaluatedModel) -> EvaluatedModel:
 
 def _correct(model: EvaluatedModel, x: np.ndarray, labels: np.ndarray) -> np.ndarray:
     logits = np.concatenate(
-        [np.asarray(model.logits_fn(tf.constant(x[i : i + 250]))) for i in range(0, len(x), 250)]
+        [
+            np.asarray(model.logits_fn(ops.convert_to_tensor(x[i : i + 250])))
+            for i in range(0, len(x), 250)
+        ]
     )
     if not np.isfinite(logits).all():
         raise ValueError(

@@ -1,9 +1,7 @@
-"""PGD as one graph for every radius, length and start."""
+"""PGD as one function for every radius, length and start."""
 
 import copy
-from typing import Any
-
-import tensorflow as tf
+from collections.abc import Callable
 
 from keras_efgsm.attacks import PGD
 from keras_efgsm.attacks.attack import LogitsFn, still_correct
@@ -18,7 +16,7 @@ class _OpenPGD(PGD):
         return self.restrict(x + shift, x)
 
 
-def open_pgd(logits_fn: LogitsFn, loss: str, seed: int) -> Any:
+def open_pgd(logits_fn: LogitsFn, loss: str, seed: int) -> Callable:
     """PGD whose radius, steps and start are arguments: a curve needs no graph for each point.
 
     Args:
@@ -27,7 +25,7 @@ def open_pgd(logits_fn: LogitsFn, loss: str, seed: int) -> Any:
         seed: of the random starts.
 
     Returns:
-        A `tf.function` of images, labels `(B,)`, sample ids `(B,)`, the restart's number, epsilon,
+        A function of images, labels `(B,)`, sample ids `(B,)`, the restart's number, epsilon,
         steps, step size and the radius of the start; it returns which images `(B,)` hold.
     """
 
@@ -38,4 +36,4 @@ def open_pgd(logits_fn: LogitsFn, loss: str, seed: int) -> Any:
         images = attack.perturb(logits_fn, x, labels, Noise(seed, restart, ids)).images
         return still_correct(logits_fn(images), labels)
 
-    return tf.function(run, autograph=False)
+    return run

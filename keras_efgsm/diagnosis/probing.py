@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from keras_efgsm import equations
 from keras_efgsm.attacks import PGD, Attack
@@ -12,10 +13,9 @@ from keras_efgsm.attacks.apgd import APGD, TargetedAPGD
 from keras_efgsm.attacks.attack import LOSSES
 from keras_efgsm.attacks.random_sampling import RandomSampling
 from keras_efgsm.attacks.square import Square
-from keras_efgsm.backend import input_gradient
+from keras_efgsm.backend import compiled_once, input_gradient
 from keras_efgsm.diagnosis.open_pgd import open_pgd
 from keras_efgsm.evaluation import EvaluatedModel, Transfer, evaluate_robustness
-from keras_efgsm.evaluation.native_engine import compile_once
 from keras_efgsm.noise import Noise
 
 Tensor = Any
@@ -75,12 +75,12 @@ class Probing:
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Logits `(n, K)` of as many images as there are clean ones."""
-        graph = self._graph("logits", lambda: tf.function(self.model.logits_fn, autograph=False))
+        graph = self._graph("logits", lambda: self.model.logits_fn)
         return self._by_batch(lambda x, _labels, _ids: graph(x), images)
 
     def margins(self, images: np.ndarray) -> np.ndarray:
         """Margins `(n,)` of the true classes at these images."""
-        return np.asarray(equations.margin(tf.constant(self.logits(images)), self.labels))
+        return np.asarray(equations.margin(ops.convert_to_tensor(self.logits(images)), self.labels))
 
     def margins_of(self, images: np.ndarray, label: int) -> np.ndarray:
         """Margins `(m,)` of one class at any number of images."""
@@ -90,7 +90,9 @@ class Probing:
             filled = np.pad(piece, [(0, self.count - len(piece)), *[(0, 0)] * 3], mode="edge")
             pieces.append(self.logits(filled)[: len(piece)])
         logits = np.concatenate(pieces)
-        return np.asarray(equations.margin(tf.constant(logits), np.full(len(logits), label)))
+        return np.asarray(
+            equations.margin(ops.convert_to_tensor(logits), np.full(len(logits), label))
+        )
 
     def gradients(self, images: np.ndarray, loss: str = "cw") -> tuple[np.ndarray, np.ndarray]:
         """A loss `(n,)` at images and its gradient `(n, H, W, C)`.
@@ -109,14 +111,14 @@ class Probing:
                 values, _, gradient = input_gradient(loss_at, x)
                 return values, gradient
 
-            return tf.function(both, autograph=False)
+            return both
 
         graph = self._graph(("gradients", loss), make)
         return self._by_batch(lambda x, labels, _ids: graph(x, labels), images)
 
     def random_points(self) -> np.ndarray:
         """A uniform point `(n, H, W, C)` of each image's ball."""
-        ids = tf.range(self.count)
+        ids = ops.arange(self.count, dtype="int32")
         shift = Noise(self.seed, 0, ids).uniform(self.x.shape[1:], -1.0, 1.0, stream=1)
         return np.asarray(equations.project(self.x + self.epsilon * shift, self.x, self.epsilon))
 
@@ -148,11 +150,11 @@ class Probing:
                 ("pgd", loss), lambda: open_pgd(self.model.logits_fn, loss, self.seed)
             )
             options = (
-                tf.constant(restart),
-                tf.constant(epsilon, tf.float32),
-                tf.constant(steps),
-                tf.constant(step_size, tf.float32),
-                tf.constant(epsilon if random_start else 0.0, tf.float32),
+                ops.convert_to_tensor(restart, "int32"),
+                ops.convert_to_tensor(epsilon, "float32"),
+                ops.convert_to_tensor(steps, "int32"),
+                ops.convert_to_tensor(step_size, "float32"),
+                ops.convert_to_tensor(epsilon if random_start else 0.0, "float32"),
             )
             self._held[key] = self._by_batch(lambda *batch: graph(*batch, *options), self.x)
         return self._held[key]
@@ -252,24 +254,24 @@ class Probing:
 
     def _graph(self, key: Any, make: Callable[[], Callable]) -> Callable:
         if key not in self._graphs:
-            self._graphs[key] = compile_once(make())
+            self._graphs[key] = compiled_once(make(), self.model.variables)
         return self._graphs[key]
 
     def _by_batch(self, function: Callable, images: np.ndarray) -> Any:
         """Runs a function of images, labels and ids over batches of one size."""
         parts = []
         for size, batch in self._batches(images):
-            outputs = tf.nest.map_structure(lambda part: part.numpy(), function(*batch))
-            parts.append(tf.nest.map_structure(lambda part, size=size: part[:size], outputs))
-        return tf.nest.map_structure(lambda *pieces: np.concatenate(pieces), *parts)
+            outputs = keras.tree.map_structure(np.asarray, function(*batch))
+            parts.append(keras.tree.map_structure(lambda part, size=size: part[:size], outputs))
+        return keras.tree.map_structure(lambda *pieces: np.concatenate(pieces), *parts)
 
     def _batches(self, images: np.ndarray) -> Iterator[tuple[int, tuple[Tensor, ...]]]:
         for start in range(0, self.count, self.batch_size):
             chosen = np.arange(start, min(start + self.batch_size, self.count))
             padded = np.pad(chosen, (0, self.batch_size - len(chosen)), mode="edge")
             batch = (
-                tf.constant(images[padded], tf.float32),
-                tf.constant(self.labels[padded]),
-                tf.constant(padded.astype("int32")),
+                ops.convert_to_tensor(images[padded], "float32"),
+                ops.convert_to_tensor(self.labels[padded]),
+                ops.convert_to_tensor(padded.astype("int32")),
             )
             yield len(chosen), batch

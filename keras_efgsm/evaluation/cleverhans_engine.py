@@ -1,14 +1,22 @@
 """PGD run by cleverhans: an implementation by others to hold the native one against."""
 
+from collections.abc import Sequence
+
+import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_efgsm.attacks import PGD, Attack
 from keras_efgsm.attacks.attack import LogitsFn, margin_loss
-from keras_efgsm.evaluation.native_engine import BatchAttack, Tensor, compile_once
+from keras_efgsm.backend import BACKEND
+from keras_efgsm.evaluation.native_engine import BatchAttack, Tensor
 
 
-def compile_cleverhans(attack: Attack, logits_fn: LogitsFn, seed: int) -> BatchAttack:
+def compile_cleverhans(
+    attack: Attack,
+    logits_fn: LogitsFn,
+    seed: int,
+    reads: Sequence[keras.Variable] = (),
+) -> BatchAttack:
     """Compiles cleverhans' `projected_gradient_descent` with the options of a `PGD`.
 
     The random start is cleverhans' own, drawn batch after batch: reproducible with the same seed
@@ -18,19 +26,21 @@ def compile_cleverhans(attack: Attack, logits_fn: LogitsFn, seed: int) -> BatchA
         attack: a `PGD`, of any loss.
         logits_fn: maps images `(B, H, W, C)` to logits `(B, K)`.
         seed: seed of the random starts.
+        reads: as in `compile_native`.
 
     Returns:
         As `compile_native`.
 
     Raises:
         ImportError: if cleverhans is not installed.
-        ValueError: if the attack is no `PGD`, or its step is larger than the ball.
+        ValueError: if the attack is no `PGD`, its step is larger than the ball, or Keras runs on
+            another backend than TensorFlow.
 
     Example:
 
     ```python
     run = compile_cleverhans(PGD(epsilon=0.3, loss="cw"), logits_fn, seed=0)
-    x_adv = run(x, labels, tf.range(len(x)), tf.constant(0))
+    x_adv = run(x, labels, ops.arange(len(x)), ops.convert_to_tensor(0))
     ```
     """
     if type(attack) is not PGD:
@@ -43,6 +53,15 @@ def compile_cleverhans(attack: Attack, logits_fn: LogitsFn, seed: int) -> BatchA
             "cleverhans refuses a step that is larger than the ball. "
             f"Received: step_size={attack.step_size:g}, epsilon={attack.epsilon:g}"
         )
+    if BACKEND != "tensorflow":
+        raise ValueError(
+            'The engine "cleverhans" runs on TensorFlow alone; use engine="native", or evaluate '
+            f"the saved classifier with KERAS_BACKEND=tensorflow. Received: backend={BACKEND!r}"
+        )
+    import tensorflow as tf
+
+    from keras_efgsm.backend.tensorflow import traced_by_shape
+
     try:
         from cleverhans.tf2.attacks.projected_gradient_descent import projected_gradient_descent
     except ImportError as error:
@@ -54,7 +73,8 @@ def compile_cleverhans(attack: Attack, logits_fn: LogitsFn, seed: int) -> BatchA
     # cleverhans' inner tf.function is keyed on these two objects: a new lambda for each batch
     # would be a new trace for each batch.
     model_fn = tf.autograph.experimental.do_not_convert(logits_fn)
-    loss_fn = _cw_loss if attack.loss == "cw" else None  # None is its own cross-entropy
+    cw_loss = tf.autograph.experimental.do_not_convert(_cw_loss)
+    loss_fn = cw_loss if attack.loss == "cw" else None  # None is its own cross-entropy
 
     # AutoGraph turns cleverhans' Python loop into one of the graph, as the number of steps is a
     # tensor; an unrolled loop of 100 steps takes longer to build than a batch to attack.
@@ -76,9 +96,8 @@ def compile_cleverhans(attack: Attack, logits_fn: LogitsFn, seed: int) -> BatchA
             rand_init=attack.random_start,
         )
 
-    return compile_once(tf.function(run))
+    return traced_by_shape(tf.function(run))
 
 
-@tf.autograph.experimental.do_not_convert
 def _cw_loss(labels: Tensor, logits: Tensor) -> Tensor:
     return margin_loss(logits, labels)

@@ -2,16 +2,17 @@
 
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.backend import BACKEND
 from keras_efgsm.classifiers import are_probabilities, check_classifier, random_images
 from keras_efgsm.evaluation.digests import digest_of_arrays, digest_of_files, digest_of_model
 from keras_efgsm.evaluation.onnx_model import ONNXClassifier
@@ -47,12 +48,14 @@ class EvaluatedModel:
             resume from is known. Defaults to one of its logits on fixed random images.
         twin: the classifier whose gradients stand in for its own, see `StraightThrough`. Defaults
             to none.
+        variables: those that `logits_fn` reads; on JAX a compiled attack keeps the values that
+            others had at its first call. Defaults to none.
 
     Example:
 
     ```python
     model = EvaluatedModel(
-        lambda x: tf.reshape(x, (-1, 64)) @ weights, (8, 8, 1), 10, "a linear classifier"
+        lambda x: ops.reshape(x, (-1, 64)) @ weights, (8, 8, 1), 10, "a linear classifier"
     )
     ```
     """
@@ -64,12 +67,13 @@ class EvaluatedModel:
     differentiable: bool = True
     digest: Callable[[], str] | None = None
     twin: "EvaluatedModel | None" = None
+    variables: Sequence[keras.Variable] = ()
 
     def identity(self) -> str:
         """The digest of this classifier."""
         if self.digest is not None:
             return self.digest()
-        images = tf.constant(random_images(self.image_shape))
+        images = ops.convert_to_tensor(random_images(self.image_shape))
         return digest_of_arrays(np.asarray(self.logits_fn(images), "float32"))
 
 
@@ -164,12 +168,14 @@ def _from_keras(model: keras.Model, description: str) -> EvaluatedModel:
         num_classes = check_classifier(model)
     except ValueError as error:
         raise ValueError(f"{description} cannot be evaluated: {error}") from error
+    evaluated = float32_twin(model)
     return EvaluatedModel(
-        logits_fn=evaluation_logits(float32_twin(model)),
+        logits_fn=evaluation_logits(evaluated),
         image_shape=tuple(model.input_shape[1:]),
         num_classes=num_classes,
         description=description,
         digest=lambda: digest_of_model(model),
+        variables=evaluated.variables,
     )
 
 
@@ -190,6 +196,13 @@ def _from_file(path: Path) -> EvaluatedModel:
 
 def _from_saved_model(folder: Path) -> EvaluatedModel:
     received = f"Received: path={str(folder)!r}"
+    if BACKEND != "tensorflow":
+        raise ValueError(
+            "A SavedModel is run by TensorFlow: evaluate it with KERAS_BACKEND=tensorflow, or the "
+            f"run or `.keras` file that it was exported from. {received}, backend={BACKEND!r}"
+        )
+    import tensorflow as tf
+
     try:
         loaded = tf.saved_model.load(str(folder))
     except Exception as error:
@@ -250,7 +263,7 @@ def _from_saved_model(folder: Path) -> EvaluatedModel:
 def _check_logits(
     logits_fn: Callable, image_shape: tuple[int, int, int], what: str, received: str
 ) -> int:
-    logits = np.asarray(logits_fn(tf.constant(random_images(image_shape))), "float32")
+    logits = np.asarray(logits_fn(ops.convert_to_tensor(random_images(image_shape))), "float32")
     if logits.ndim != 2 or logits.shape[1] < 2:
         raise ValueError(
             f"The {what} must return logits (batch, num_classes), num_classes >= 2. "

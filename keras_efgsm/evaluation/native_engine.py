@@ -1,12 +1,13 @@
 """The library's own attacks, one compiled graph for each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import tensorflow as tf
+import keras
 
 from keras_efgsm.attacks import Attack
 from keras_efgsm.attacks.attack import LogitsFn
+from keras_efgsm.backend import compiled_once
 from keras_efgsm.noise import Noise
 
 Tensor = Any
@@ -14,13 +15,20 @@ BatchAttack = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """Adversarial images of a batch, from its images, labels, sample ids and the restart's number."""
 
 
-def compile_native(attack: Attack, logits_fn: LogitsFn, seed: int) -> BatchAttack:
+def compile_native(
+    attack: Attack,
+    logits_fn: LogitsFn,
+    seed: int,
+    reads: Sequence[keras.Variable] = (),
+) -> BatchAttack:
     """Compiles any attack of this library; its noise depends on seed, restart and sample alone.
 
     Args:
         attack: the attack.
         logits_fn: maps images `(B, H, W, C)` to logits `(B, K)`.
         seed: seed of the noise.
+        reads: the variables that `logits_fn` reads, see `EvaluatedModel.variables`; on JAX those
+            left out keep the values of the first call. Defaults to none.
 
     Returns:
         A function of images `(B, H, W, C)`, labels `(B,)`, sample ids `(B,)` and the restart's
@@ -30,7 +38,7 @@ def compile_native(attack: Attack, logits_fn: LogitsFn, seed: int) -> BatchAttac
 
     ```python
     run = compile_native(PGD(epsilon=0.3), logits_fn, seed=0)
-    x_adv = run(x, labels, tf.range(len(x)), tf.constant(0))
+    x_adv = run(x, labels, ops.arange(len(x)), ops.convert_to_tensor(0))
     ```
     """
 
@@ -39,31 +47,4 @@ def compile_native(attack: Attack, logits_fn: LogitsFn, seed: int) -> BatchAttac
         noise = Noise(seed, restart, ids)
         return attack.perturb(logits_fn, x, labels, noise, momentum).images
 
-    return compile_once(tf.function(run, autograph=False))
-
-
-def compile_once(function: Any) -> Callable[..., Tensor]:
-    """A `tf.function` of tensors that is traced once for each shape of its first argument.
-
-    Calling the graph itself also keeps TensorFlow's warning about retracing quiet: a model that is
-    evaluated every epoch looks to it like one function that is traced again and again.
-
-    Args:
-        function: the `tf.function`; all arguments are tensors.
-
-    Example:
-
-    ```python
-    double = compile_once(tf.function(lambda x: 2.0 * x))
-    double(tf.ones(3))
-    ```
-    """
-    graphs = {}
-
-    def run(*arguments: Tensor) -> Tensor:
-        shape = tuple(arguments[0].shape)
-        if shape not in graphs:
-            graphs[shape] = function.get_concrete_function(*arguments)
-        return graphs[shape](*arguments)
-
-    return run
+    return compiled_once(run, reads)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from keras_efgsm.backend import call_on_host
 from keras_efgsm.environment import allowed_cores
 
 Tensor = Any
@@ -88,9 +88,7 @@ class ONNXClassifier:
         Args:
             images: float32 `(B, H, W, C)` in [0, 1].
         """
-        logits = tf.numpy_function(self.logits, [images], tf.float32)
-        logits.set_shape((images.shape[0], self._num_classes))
-        return logits
+        return call_on_host(self.logits, images, self._num_classes)
 
     def _run(self, images: np.ndarray, size: int) -> np.ndarray:
         count = len(images)

@@ -124,7 +124,9 @@ def evaluate_robustness(
     twin = model.twin.description if model.twin else None
     agreement = twin_agreement(model, images, batch_size) if model.twin else None
     # Before the first attack takes minutes, so that the last one's options are checked too.
-    compiled = [ENGINES[engine](attack, model.logits_fn, seed) for attack in attacks]
+    compiled = [
+        ENGINES[engine](attack, model.logits_fn, seed, _reads(attack, model)) for attack in attacks
+    ]
     package_versions = versions(*(("cleverhans",) if engine == "cleverhans" else ()))
     identity = {}
     if state is not None:
@@ -187,6 +189,12 @@ def evaluate_robustness(
         seconds=tally.seconds,
         state=tally.path,
     )
+
+
+def _reads(attack: Attack, model: EvaluatedModel) -> list[keras.Variable]:
+    source = attack.source.variables if isinstance(attack, Transfer) else ()
+    # Each once, also where the source is the model itself.
+    return list({id(v): v for v in (*model.variables, *source)}.values())
 
 
 def _check_attacks(attacks: Attack | Sequence[Attack]) -> list[Attack]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from keras_efgsm.attacks import Attack
 from keras_efgsm.evaluation.image_set import ImageSet, batches, even_batch_size
@@ -69,7 +69,8 @@ class StraightThrough(EvaluatedModel):
             )
 
         def logits_fn(images: Tensor) -> Tensor:
-            return _in_place_of(twin.logits_fn(images), artifact.logits_fn(images))
+            own = ops.stop_gradient(artifact.logits_fn(images))
+            return _in_place_of(twin.logits_fn(images), own)
 
         super().__init__(
             logits_fn=logits_fn,
@@ -78,13 +79,14 @@ class StraightThrough(EvaluatedModel):
             description=artifact.description,
             digest=lambda: f"{artifact.identity()} with gradients of {twin.identity()}",
             twin=twin,
+            variables=(*artifact.variables, *twin.variables),
         )
 
 
-@tf.custom_gradient
+@ops.custom_gradient
 def _in_place_of(twin: Tensor, own: Tensor):
     # Exactly its own logits; a sum with the difference from the twin's would round them.
-    return tf.identity(own), lambda upstream: (upstream, None)
+    return own, lambda upstream: (upstream, ops.zeros_like(upstream))
 
 
 def with_twin(
@@ -135,7 +137,7 @@ def twin_agreement(model: EvaluatedModel, images: ImageSet, batch_size: int) -> 
     count = min(len(images.labels), _MOST_COMPARED)
     alike = 0
     for chosen, padded in batches(np.arange(count), even_batch_size(count, batch_size)):
-        x = tf.constant(images.pixels(padded))
+        x = ops.convert_to_tensor(images.pixels(padded))
         answers = [np.argmax(m.logits_fn(x), axis=1)[: len(chosen)] for m in (model, model.twin)]
         alike += int((answers[0] == answers[1]).sum())
     if alike < _LEAST_AGREEMENT * count:

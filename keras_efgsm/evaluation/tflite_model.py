@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from keras_efgsm.backend import call_on_host
 from keras_efgsm.environment import allowed_cores
 
 Tensor = Any
@@ -26,6 +26,7 @@ class TFLiteClassifier:
         image_shape: `(H, W, C)`.
 
     Raises:
+        ImportError: if neither LiteRT nor TensorFlow is installed.
         ValueError: if it cannot be read, or does not map one batch of images to logits.
 
     Example:
@@ -92,9 +93,7 @@ class TFLiteClassifier:
         Args:
             images: float32 `(B, H, W, C)` in [0, 1].
         """
-        logits = tf.numpy_function(self.logits, [images], tf.float32)
-        logits.set_shape((images.shape[0], self._answer["shape"][-1]))
-        return logits
+        return call_on_host(self.logits, images, int(self._answer["shape"][-1]))
 
     def _run(self, images: np.ndarray, size: int) -> np.ndarray:
         count = len(images)
@@ -132,5 +131,16 @@ def _interpreter(path: Path) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        Interpreter = tf.lite.Interpreter
+        Interpreter = _interpreter_of_tensorflow()
     return Interpreter(model_path=str(path), num_threads=allowed_cores())
+
+
+def _interpreter_of_tensorflow() -> Any:
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ImportError(
+            "A `.tflite` file is run by LiteRT, an optional dependency: "
+            f"pip install keras-efgsm[litert] ({error})"
+        ) from error
+    return tf.lite.Interpreter

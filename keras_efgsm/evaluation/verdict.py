@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
+from keras import ops
 from rich.progress import Progress
 
 from keras_efgsm.attacks import Attack
+from keras_efgsm.backend import compiled_once
 from keras_efgsm.evaluation.attack_names import attack_name
 from keras_efgsm.evaluation.image_set import (
     ImageSet,
@@ -16,7 +17,7 @@ from keras_efgsm.evaluation.image_set import (
     shrunk_batch_size,
 )
 from keras_efgsm.evaluation.models import EvaluatedModel
-from keras_efgsm.evaluation.native_engine import BatchAttack, compile_once
+from keras_efgsm.evaluation.native_engine import BatchAttack
 from keras_efgsm.evaluation.tally import Tally
 
 # Room for the rounding of x - epsilon and x + epsilon in float32.
@@ -37,12 +38,12 @@ def compile_judge(model: EvaluatedModel, epsilon: float) -> Callable:
     """
 
     def judge(x_adv, x):
-        low = tf.maximum(x - epsilon, 0.0) - _BALL_TOLERANCE
-        high = tf.minimum(x + epsilon, 1.0) + _BALL_TOLERANCE
+        low = ops.maximum(x - epsilon, 0.0) - _BALL_TOLERANCE
+        high = ops.minimum(x + epsilon, 1.0) + _BALL_TOLERANCE
         # NaN is in no ball.
-        return model.logits_fn(x_adv), tf.reduce_all((x_adv >= low) & (x_adv <= high))
+        return model.logits_fn(x_adv), ops.all((x_adv >= low) & (x_adv <= high))
 
-    return compile_once(tf.function(judge, autograph=False))
+    return compiled_once(judge, model.variables)
 
 
 def classify_clean(judge: Callable, images: ImageSet, batch_size: int) -> np.ndarray:
@@ -59,8 +60,8 @@ def classify_clean(judge: Callable, images: ImageSet, batch_size: int) -> np.nda
     count = len(images.labels)
     correct = np.zeros(count, bool)
     for chosen, padded in batches(np.arange(count), even_batch_size(count, batch_size)):
-        x = tf.constant(images.pixels(padded))
-        logits = judge(x, x)[0].numpy()[: len(chosen)]
+        x = ops.convert_to_tensor(images.pixels(padded))
+        logits = np.asarray(judge(x, x)[0])[: len(chosen)]
         if not np.isfinite(logits).all():
             raise ValueError(
                 "The classifier must return finite logits; are its weights NaN? "
@@ -123,13 +124,20 @@ def withstand(
         else:
             bar.update(task, total=total, description=title, robust=robust.mean())
         for chosen, padded in batches(waiting, tally.batch_size):
-            x, labels = tf.constant(images.pixels(padded)), tf.constant(images.labels[padded])
-            ids = tf.constant(padded.astype("int32"))
-            x_adv = run(x, labels, ids, tf.constant(tally.step))
+            x, labels, ids, step = map(
+                ops.convert_to_tensor,
+                (
+                    images.pixels(padded),
+                    images.labels[padded],
+                    padded.astype("int32"),
+                    np.int32(tally.step),
+                ),
+            )
+            x_adv = run(x, labels, ids, step)
             logits, is_inside = judge(x_adv, x)
             if not is_inside:
-                _refuse_outside(x_adv.numpy(), x.numpy(), attack)
-            logits = logits.numpy()[: len(chosen)]
+                _refuse_outside(np.asarray(x_adv), np.asarray(x), attack)
+            logits = np.asarray(logits)[: len(chosen)]
             # An image that drives the logits to NaN is not classified correctly.
             held = np.isfinite(logits).all(axis=1)
             held &= logits.argmax(axis=1) == images.labels[chosen]

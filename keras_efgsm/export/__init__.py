@@ -3,6 +3,16 @@
 Only the classifier does. The trainer, its per-sample momentum and its re-constructor stay.
 """
 
+from keras_efgsm.backend import BACKEND
+
+if BACKEND != "tensorflow":
+    raise ImportError(
+        "SavedModel, TFLite and ONNX files are written by TensorFlow: save the classifier "
+        '(`classifier.save("classifier.keras")`; a run folder holds it) and export it in a '
+        "process with KERAS_BACKEND=tensorflow, such as `KERAS_BACKEND=tensorflow keras-efgsm "
+        f"export RUN --to FOLDER`. Received: keras.backend.backend()={BACKEND!r}"
+    )
+
 from keras_efgsm.export.contents import (
     SavedModelContents,
     check_holds_only,

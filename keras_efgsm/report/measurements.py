@@ -6,12 +6,13 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 from keras_efgsm.attacks import PGD
+from keras_efgsm.backend import compiled_once
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness
-from keras_efgsm.evaluation.native_engine import compile_native, compile_once
+from keras_efgsm.evaluation.native_engine import compile_native
 from keras_efgsm.report.pictures import png_text, signed_colours
 
 LOSSES = ("ce", "cw")
@@ -114,21 +115,20 @@ def num_attacks(epsilon: float) -> int:
 
 def _attack_shown(model: EvaluatedModel, data: ImageData, epsilon: float, seed: int) -> Shown:
     x, labels = data.pixels(), data.labels
-    run = compile_native(PGD(epsilon=epsilon, steps=SHOWN_STEPS, loss="cw"), model.logits_fn, seed)
-    predict = compile_once(
-        tf.function(lambda x: tf.nn.softmax(model.logits_fn(x)), autograph=False)
-    )
+    attack = PGD(epsilon=epsilon, steps=SHOWN_STEPS, loss="cw")
+    run = compile_native(attack, model.logits_fn, seed, model.variables)
+    predict = compiled_once(lambda x: ops.softmax(model.logits_fn(x)), model.variables)
     x_adv, clean, attacked = x.copy(), [], []
     for start in range(0, len(x), _BATCH):
         part = slice(start, start + _BATCH)
-        images, truth = tf.constant(x[part]), tf.constant(labels[part])
-        ids = tf.range(start, start + len(images), dtype=tf.int32)
-        clean.append(predict(images).numpy())
+        images, truth = ops.convert_to_tensor(x[part]), ops.convert_to_tensor(labels[part])
+        ids = ops.arange(start, start + len(images), dtype="int32")
+        clean.append(np.asarray(predict(images)))
         # As in an evaluation, what is misclassified clean is lost without an attack.
         was_right = clean[-1].argmax(axis=1) == labels[part]
-        made = run(images, truth, ids, tf.constant(0)).numpy()
+        made = np.asarray(run(images, truth, ids, ops.convert_to_tensor(0, "int32")))
         x_adv[part] = np.where(was_right[:, None, None, None], made, x[part])
-        attacked.append(predict(tf.constant(x_adv[part])).numpy())
+        attacked.append(np.asarray(predict(ops.convert_to_tensor(x_adv[part]))))
     return Shown(x, x_adv, labels, np.concatenate(clean), np.concatenate(attacked))
 
 

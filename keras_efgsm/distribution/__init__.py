@@ -1,0 +1,1 @@
+"""Several replicas: which devices and workers take part, and what each of them keeps."""

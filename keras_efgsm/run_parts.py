@@ -4,12 +4,12 @@ from typing import Any
 
 import keras
 
-from keras_efgsm.backend import BACKEND
+from keras_efgsm.backend import BACKEND, replica_count
 from keras_efgsm.callbacks import MomentumReset, OverfittingStop, WeightAveraging
 from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData, steps_per_epoch
 from keras_efgsm.methods import find_method
-from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
+from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS, synchronize_batch_norm
 from keras_efgsm.optimizers import L2SGD
 from keras_efgsm.precision import dtype_policy_scope
 from keras_efgsm.schedules import OneCycle
@@ -31,6 +31,10 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
         reconstructor = None
         if find_method(config.method).has_reconstructor:
             reconstructor = RECONSTRUCTORS[config.reconstructor](data.num_classes)
+    if replica_count() > 1:
+        # Or each replica would normalise by a part of the batch, and the training depend on them.
+        for network in filter(None, (classifier, reconstructor)):
+            synchronize_batch_norm(network)
     if tuple(data.image_shape) != tuple(classifier.input_shape[1:]):
         raise ValueError(
             f"The images must have shape {tuple(classifier.input_shape[1:])}, as the classifier "

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_efgsm.attacks import Attack
@@ -13,7 +12,6 @@ from keras_efgsm.backend import (
     BACKEND,
     SampleTable,
     TrainStep,
-    batch_positions,
     replica_count,
     without_empty_batch,
 )
@@ -25,8 +23,6 @@ from keras_efgsm.classifiers import (
     uses_float16,
 )
 from keras_efgsm.distribution.limits import check_distribution
-from keras_efgsm.distribution.shard import Shard
-from keras_efgsm.distribution.workers import own_shard
 from keras_efgsm.momentum import STORAGE_DTYPES, STORAGES, SampleMomentum
 from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import (
@@ -37,6 +33,7 @@ from keras_efgsm.objectives import (
     ObjectiveResult,
 )
 from keras_efgsm.read_ahead import stage_ahead
+from keras_efgsm.sample_state import SampleState
 from keras_efgsm.training_batch import TrainingBatch, read_batch, read_labels
 from keras_efgsm.training_data import inspect_training_data
 from keras_efgsm.training_progress import TrainingProgress
@@ -51,7 +48,7 @@ _FLOAT16_GRADIENT_SCALE = 1024.0
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
-class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
+class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
     """Trains a classifier to withstand adversarial examples, through `compile` and `fit`.
 
     A training method is an attack times an objective: each step perturbs the batch with the
@@ -121,21 +118,7 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
                 "`attack` must be an attack object such as `EFGSM(epsilon=0.3)`. "
                 f"Received: attack={attack!r}"
             )
-        if objective is None:
-            objective = (
-                AdversarialCrossEntropy() if reconstructor is None else JointReconstruction()
-            )
-        if objective.needs_reconstructor != (reconstructor is not None):
-            wanted = "needs" if objective.needs_reconstructor else "does not use"
-            raise ValueError(
-                f"The objective {type(objective).__name__} {wanted} a re-constructor. "
-                f"Received: reconstructor={reconstructor!r}"
-            )
-        if objective.needs_start_logits and not attack.tells_start_logits:
-            raise ValueError(
-                f"The objective {type(objective).__name__} needs an attack that takes one gradient "
-                f"at its start, such as `EFGSM` or `FGSM`. Received: attack={attack!r}"
-            )
+        objective = _suitable_objective(objective, attack, reconstructor)
         if reconstructor is not None:
             check_reconstructor(reconstructor, classifier, self.num_classes)
         self.classifier = classifier
@@ -200,56 +183,6 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
             x = stage_ahead(x, self.momentum, rows=self.shard.rows)
         return super().fit(x, y, *args, **kwargs)
 
-    def reset_momentum(self) -> None:
-        """Forgets the per-sample momentum, for training on other data."""
-        self.momentum = None
-
-    def make_momentum(self, num_samples: int | None = None, *, verbose: bool = True) -> None:
-        """Makes room for the momentum of an attack that uses one; `fit` calls it.
-
-        Args:
-            num_samples: number of training samples. Defaults to the trainer's own.
-            verbose: whether to print its size.
-
-        Raises:
-            MemoryError: if it cannot fit.
-        """
-        if not self.attack.uses_momentum or self.momentum is not None:
-            return
-        rows = self.attack.momentum_rows(self.num_samples or num_samples)
-        self.momentum = SampleMomentum(
-            self.shard.size(rows) if self.needs_ids else rows,
-            self.attack.momentum_shape(self.classifier.input_shape[1:]),
-            self.momentum_dtype,
-            limit=self.attack.momentum_limit,
-            storage=self.momentum_storage,
-            directory=self.momentum_directory,
-        )
-        # A step compiled for another momentum must not be used again.
-        self.train_function = None
-        if verbose:
-            print(self.momentum.describe())
-
-    def keep_images(self, images: np.ndarray) -> None:
-        """Puts the training images on the device, so that batches need only name their samples.
-
-        Args:
-            images: uint8 `(n, H, W, C)`; `fit` then takes batches of `({"id": i}, label)`.
-
-        Raises:
-            ValueError: if they are of another type or shape.
-        """
-        expected = tuple(self.classifier.input_shape[1:])
-        if images.dtype != np.uint8 or tuple(images.shape[1:]) != expected:
-            raise ValueError(
-                f"`images` must be an array of uint8 pixels of shape (n, {expected}). "
-                f"Received: images.dtype={images.dtype}, images.shape={images.shape}"
-            )
-        self.images = SampleTable(images.shape, "uint8")
-        self.images.assign(images)
-        # A step compiled without them must not be used again.
-        self.train_function = None
-
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         images = inputs["image"] if isinstance(inputs, dict) else inputs
         return self.classifier(images, training=training)
@@ -272,12 +205,6 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
         pairs = zip(gradients, self.trainable_weights, strict=True)
         self.optimizer.apply_gradients(pairs)
 
-    def sample_tables(self) -> list:
-        """The tables by sample id that a step reads and writes beside the variables."""
-        held = self.momentum is not None and self.momentum.storage == "memory"
-        tables = [self.momentum.table] if held else []
-        return [*tables, self.images] if self.images is not None else tables
-
     def unpack_training_batch(self, data: Any) -> TrainingBatch:
         """Splits what `fit` hands over into images, ids, labels and weights."""
         batch = read_batch(data, self.num_classes, needs_ids=self.needs_ids, kept=self.images)
@@ -285,16 +212,6 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
             return batch
         view = self.augmentation.draw(self.noise(batch), tuple(batch.x.shape[1:]))
         return batch._replace(x=view.of_images(batch.x), view=view)
-
-    @property
-    def needs_ids(self) -> bool:
-        """Whether the attack keeps a momentum for each training sample."""
-        return self.attack.uses_momentum and self.attack.momentum_of == "sample"
-
-    @property
-    def shard(self) -> Shard:
-        """The samples whose momentum this process keeps: those of its worker."""
-        return own_shard(getattr(self, "distribute_strategy", None))
 
     @property
     def split(self) -> Any:
@@ -312,24 +229,6 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
         step = ops.cast(self.optimizer.iterations, "float32") + 1.0
         # Never zero, which some steps divide by.
         return self.attack.scaled(ops.minimum(step / self.epsilon_warmup_steps, 1.0))
-
-    def read_momentum(self, batch: TrainingBatch) -> Tensor | None:
-        """The momentum of the samples, or of the positions, of a batch."""
-        return self.momentum.gather(self._momentum_rows(batch)) if self.momentum else None
-
-    def write_momentum(self, batch: TrainingBatch, values: Tensor) -> None:
-        """Keeps the momentum of the samples, or of the positions, of a batch."""
-        self.momentum.write(batch.real(self._momentum_rows(batch)), batch.real(values))
-
-    def _momentum_rows(self, batch: TrainingBatch) -> Tensor:
-        if self.needs_ids:
-            return self.shard.rows(batch.ids)
-        size, room = batch.x.shape[0], self.momentum.num_samples
-        if size is not None and size > room:
-            raise ValueError(
-                f"The batch must have at most `largest_batch={room}` images. Received: {size}"
-            )
-        return batch_positions(ops.shape(batch.x)[0])
 
     def perturb(self, batch: TrainingBatch) -> Any:
         """Adversarial examples of a batch; writes its momentum back."""
@@ -439,3 +338,23 @@ class AdversarialTrainer(TrainStep, TrainingProgress, keras.Model):
                 config[part], custom_objects=custom_objects
             )
         return cls(**config)
+
+
+def _suitable_objective(
+    objective: Objective | None, attack: Attack, reconstructor: keras.Model | None
+) -> Objective:
+    """The objective, or that of the method where none is given, checked against the other parts."""
+    if objective is None:
+        objective = AdversarialCrossEntropy() if reconstructor is None else JointReconstruction()
+    if objective.needs_reconstructor != (reconstructor is not None):
+        wanted = "needs" if objective.needs_reconstructor else "does not use"
+        raise ValueError(
+            f"The objective {type(objective).__name__} {wanted} a re-constructor. "
+            f"Received: reconstructor={reconstructor!r}"
+        )
+    if objective.needs_start_logits and not attack.tells_start_logits:
+        raise ValueError(
+            f"The objective {type(objective).__name__} needs an attack that takes one gradient "
+            f"at its start, such as `EFGSM` or `FGSM`. Received: attack={attack!r}"
+        )
+    return objective

@@ -33,6 +33,7 @@ from keras_efgsm.distribution.limits import check_run
 from keras_efgsm.distribution.worker_folders import prepare_folders
 from keras_efgsm.environment import hardware, versions
 from keras_efgsm.interruption import Interruption
+from keras_efgsm.networks import synchronize_batch_norm
 from keras_efgsm.run_parts import (
     build_trainer,
     hold_out_probe,
@@ -291,6 +292,9 @@ def _finish(
     worker: int,
 ) -> dict[str, Any]:
     """Worker 0 saves the networks, curves and metrics of a trained run; the metrics last."""
+    for network in filter(None, (trainer.classifier, trainer.reconstructor)):
+        # As it was set for several replicas, which no other backend knows.
+        synchronize_batch_norm(network, False)
     if worker == 0:
         folder.save_model(trainer.classifier, folder.classifier)
         if trainer.reconstructor is not None:

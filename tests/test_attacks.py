@@ -47,7 +47,7 @@ class Net:
         rng = np.random.default_rng(0)
         # Some pixels at 0 and 1, where the box cuts the ball.
         self.x = rng.uniform(-0.2, 1.2, (NUM_IMAGES, *SHAPE)).clip(0, 1).astype("float32")
-        self.labels = np.argmax(self.model(self.x), axis=1).astype("int32")
+        self.labels = np.array(np.argmax(self.model(self.x), axis=1), "int32")
         self.labels[::4] = (self.labels[::4] + 1) % NUM_CLASSES  # some are misclassified
         self.momentum = rng.normal(size=self.x.shape).astype("float32") * 3
         self.momentum[:, 0] = 0.0  # some pixels have none yet
@@ -236,6 +236,7 @@ def test_the_momentum_limit_is_the_sum_of_the_geometric_series(decay):
     assert EFGSM(epsilon=EPSILON, decay=decay).momentum_limit == pytest.approx(series)
 
 
+@pytest.mark.tensorflow("cleverhans")
 def test_fgsm_makes_the_images_of_cleverhans(net):
     fast_gradient_method = pytest.importorskip(
         "cleverhans.tf2.attacks.fast_gradient_method"
@@ -246,6 +247,7 @@ def test_fgsm_makes_the_images_of_cleverhans(net):
     np.testing.assert_allclose(net.perturb(FGSM(epsilon=EPSILON)).images, theirs, atol=1e-6)
 
 
+@pytest.mark.tensorflow("cleverhans")
 @pytest.mark.parametrize("loss", ["ce", "cw"])
 def test_pgd_makes_the_images_of_cleverhans(net, loss):
     projected_gradient_descent = pytest.importorskip(

@@ -268,6 +268,7 @@ def test_fab_makes_the_same_images_whatever_the_batch(net):
     assert 0 < (together != net.x).any(axis=(1, 2, 3)).sum() < len(net.x)
 
 
+@pytest.mark.tensorflow("it counts calls, of which JAX traces one for a loop")
 def test_the_loop_ends_when_all_images_are_turned(net):
     def calls(epsilon):
         count = []

@@ -129,6 +129,7 @@ def test_the_scale_leaves_values_and_gradients_as_they_are(net, scale):
         np.testing.assert_allclose(scaled[2], plain[2], rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.tensorflow("it looks at values that JAX only traces")
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_scale_is_in_force_while_gradients_flow_back(net, count):
     seen = []

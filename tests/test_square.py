@@ -202,6 +202,7 @@ def test_another_seed_or_restart_searches_elsewhere(linear):
     assert np.any(linear.perturb(attack, step=3) != images)
 
 
+@pytest.mark.tensorflow("it counts calls, of which JAX traces one for a loop")
 def test_the_search_asks_as_often_as_it_may_and_ends_when_all_images_are_turned(linear):
     def queries(epsilon):
         count = []
@@ -268,6 +269,7 @@ def robust_images(attack, logits_fn, x, y):
     return int((np.argmax(logits_fn(images), axis=1) == y).sum())
 
 
+@pytest.mark.tensorflow("the toolbox's estimator")
 def test_square_is_at_least_as_strong_as_that_of_the_robustness_toolbox(trained):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

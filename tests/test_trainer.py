@@ -359,8 +359,10 @@ def test_one_hot_and_column_labels_train_as_integer_labels_do(new_trainer, small
     integers = one_step(new_trainer(reconstructor=True), x, y)
     one_hot = one_step(new_trainer(reconstructor=True), x, keras.utils.to_categorical(y, 10))
     column = one_step(new_trainer(reconstructor=True), x, y[:, None].astype("int64"))
-    assert_same(one_hot, integers, rtol=0, atol=0)
-    assert_same(column, integers, rtol=0, atol=0)
+    # XLA compiles a step for each kind of labels, and may add in another order.
+    rounding = 0 if keras.backend.backend() == "tensorflow" else 1e-9
+    assert_same(one_hot, integers, rtol=0, atol=rounding)
+    assert_same(column, integers, rtol=0, atol=rounding)
 
 
 @pytest.mark.parametrize(

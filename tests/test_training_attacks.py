@@ -240,6 +240,7 @@ def test_yopo_steps_reach_two_and_a_half_radii_together():
 # What attacks tell of their start.
 
 
+@pytest.mark.tensorflow("it looks at values that JAX only traces")
 @pytest.mark.parametrize("name", ["fgsm", "fgsm-rs", "n-fgsm", "prior-fgsm", "efgsm"])
 def test_an_attack_of_one_gradient_tells_the_logits_where_it_took_it(net, name):
     attack = {**ALL, "fgsm": FGSM(epsilon=EPSILON)}[name]

@@ -45,7 +45,8 @@ def _with_updates(function: Callable) -> Callable:
     known = _scopes[-1].state_mapping if _scopes else {}
 
     def pure(*args):
-        scope = keras.StatelessScope()
+        # With losses, which layers add as they are called: activity regularisers.
+        scope = keras.StatelessScope(collect_losses=True)
         scope.state_mapping.update(known)
         result = _in_scope(function, scope)(*args)
         updates = {

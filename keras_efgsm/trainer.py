@@ -200,11 +200,6 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
             self.apply_gradients(gradients)
         return self.update_training_metrics(batch, perturbed, result)
 
-    def apply_gradients(self, gradients: list[Tensor]) -> None:
-        """One step of the optimizer."""
-        pairs = zip(gradients, self.trainable_weights, strict=True)
-        self.optimizer.apply_gradients(pairs)
-
     def unpack_training_batch(self, data: Any) -> TrainingBatch:
         """Splits what `fit` hands over into images, ids, labels and weights."""
         batch = read_batch(data, self.num_classes, needs_ids=self.needs_ids, kept=self.images)

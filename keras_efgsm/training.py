@@ -112,7 +112,8 @@ def train(
         verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
 
     Raises:
-        ValueError: if the data, the folder or the checkpoint are not as they must be.
+        ValueError: if the data, the folder or the checkpoint are not as they must be, or the
+            training diverges.
         PermissionError: if the folder cannot be written.
         OSError: if the disk is full; the run can be resumed when there is room.
         KeyboardInterrupt: after Ctrl-C or SIGTERM.

@@ -133,6 +133,22 @@ def attack_one(one: Planned, test: ImageData, options: argparse.Namespace) -> di
     }
 
 
+def diverged(one: Planned, error: ValueError) -> dict[str, Any]:
+    """The result of a training whose loss became no number, which is one as well."""
+    history = one.folder.read_history() if one.folder.history.exists() else []
+    return {
+        "changes": f"{one.changes}: diverged",
+        "command": command_line(one.config),
+        "config": one.config.to_dict(),
+        "epochs": len(history),
+        "training_seconds": sum(row["seconds"] for row in history),
+        "margin_robust_accuracy": 0.0,
+        "natural_accuracy": 0.0,
+        "robust_accuracy": 0.0,
+        "failed": str(error),
+    }
+
+
 def summarise(results: dict[str, Any]) -> list[dict[str, Any]]:
     """One row for each variant: means over its seeds, and differences to the base with the same."""
     rows: dict[str, list[str]] = {}
@@ -253,8 +269,13 @@ def ablate(base: TrainingConfig, options: argparse.Namespace) -> None:
     for number, one in enumerate(planned, 1):
         if one.name not in results:
             console.print(f"[{number}/{len(planned)}] {one.name}: {one.changes}", markup=False)
-            train_one(one, data, options.verbose)
-            results[one.name] = attack_one(one, data[1], options)
+            try:
+                train_one(one, data, options.verbose)
+                results[one.name] = attack_one(one, data[1], options)
+            except ValueError as error:
+                if "diverged" not in str(error):
+                    raise
+                results[one.name] = diverged(one, error)
             content = {
                 "base": base.to_dict(),
                 "attack": key,

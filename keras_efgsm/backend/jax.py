@@ -380,6 +380,18 @@ class TrainStep:
             slope = jnp.where(jnp.isfinite(slope), slope, jnp.zeros_like(slope))
         return result, gradients[0], slope
 
+    def apply_gradients(self, gradients: list[Tensor]) -> None:
+        """One step of the optimizer."""
+        # Not `apply`: an optimizer that scales losses decides under `jax.lax.cond` what it writes.
+        weights, state = self.optimizer.stateless_apply(
+            [variable.value for variable in self.optimizer.variables],
+            gradients,
+            [weight.value for weight in self.trainable_weights],
+        )
+        variables = [*self.trainable_weights, *self.optimizer.variables]
+        for variable, value in zip(variables, [*weights, *state], strict=True):
+            variable.assign(value)
+
 
 class WeightAverager:
     """Running average of a list of Keras variables, exchanged with them in one compiled call each.

@@ -334,6 +334,11 @@ class TrainStep:
             slope = tf.where(tf.math.is_finite(slope), slope, tf.zeros_like(slope))
         return result, gradients[len(inner) :], slope
 
+    def apply_gradients(self, gradients: list[Tensor]) -> None:
+        """One step of the optimizer."""
+        pairs = zip(gradients, self.trainable_weights, strict=True)
+        self.optimizer.apply_gradients(pairs)
+
 
 class WeightAverager:
     """Running average of a list of Keras variables, exchanged with them in one compiled call each.

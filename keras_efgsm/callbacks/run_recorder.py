@@ -1,5 +1,6 @@
 """Writes a run's history and checkpoint as it goes."""
 
+import math
 import time
 from pathlib import Path
 
@@ -34,7 +35,8 @@ class RunRecorder(keras.callbacks.Callback):
         facts: plain values kept in each checkpoint. Defaults to none.
 
     Raises:
-        ValueError: if `checkpoint_minutes` is out of range.
+        ValueError: if `checkpoint_minutes` is out of range; at the end of an epoch, if the loss is
+            not a number.
 
     Example:
 
@@ -121,6 +123,12 @@ class RunRecorder(keras.callbacks.Callback):
             self._stop_if_asked(where)
 
     def on_epoch_end(self, epoch, logs=None):
+        loss = (logs or {}).get("loss", 0.0)
+        if math.isnan(loss):
+            raise ValueError(
+                f"The training diverged in epoch {epoch + 1}: its loss is not a number. Try a "
+                f"lower learning rate or smaller weights of its losses. Received: loss={loss}"
+            )
         row = {"epoch": epoch + 1, "seconds": round(time.perf_counter() - self._begun, 3)}
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         row |= {name: float(value) for name, value in (logs or {}).items()}

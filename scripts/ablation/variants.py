@@ -121,6 +121,7 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     "epsilon-warmup": _field("epsilon_warmup_epochs", 0.0, lambda epochs: 0.3 * epochs),
     "momentum-reset": _field("momentum_reset_epochs", 0, lambda epochs: max(1, epochs // 3)),
     "consistency": _option("consistency_weight", lambda weight: 0.0 if weight else 10.0),
+    "consistency-weak": _option("consistency_weight", lambda weight: 0.0 if weight else 1.0),
     "activation": _field("activation", "relu", "silu"),
     "reconstructor": _without_reconstructor,
     "sigma-half": _option("sigma", lambda sigma: sigma / 2),

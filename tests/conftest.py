@@ -8,9 +8,9 @@ from keras_efgsm.data import load_digits
 from keras_efgsm.trainer import AdversarialTrainer
 
 # What holds on every backend, `KERAS_BACKEND=jax make test`. The other files are about TensorFlow's
-# own forms (SavedModel, TFLite, `tf.data`, `tf.distribute`, ...) or scripts that use these.
+# own forms (SavedModel, TFLite, `tf.data`, `tf.distribute`, ...), scripts that use these, or APGD
+# step by step in float64, which JAX has on demand only.
 SHARED = {
-    "test_apgd.py",
     "test_array_batches.py",
     "test_attack_sets.py",
     "test_attacks.py",
@@ -79,18 +79,6 @@ def gradients():
         return [np.asarray(g) for g in jax.grad(function, tuple(range(len(values))))(*values)]
 
     return on_tensorflow if BACKEND == "tensorflow" else on_jax
-
-
-@pytest.fixture
-def double_precision():
-    """Float64 tensors, which JAX has on demand only."""
-    if BACKEND == "tensorflow":
-        yield
-        return
-    import jax
-
-    with jax.enable_x64(True):
-        yield
 
 
 def small_classifier(*, batch_norm=False, hidden=16, shape=(8, 8, 1), classes=10, seed=0):

@@ -22,11 +22,6 @@ SHAPE = (3, 4, 1)
 IDS = np.arange(100, 100 + NUM_IMAGES, dtype="int32")
 
 
-@pytest.fixture(autouse=True)
-def in_double_precision(double_precision):
-    """The reference is NumPy's, step by step: a sign that rounding turns is another path."""
-
-
 class Net:
     """A small wavy network in float64, in TensorFlow and, with its Jacobian, in numpy.
 

@@ -122,6 +122,10 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     "momentum-reset": _field("momentum_reset_epochs", 0, lambda epochs: max(1, epochs // 3)),
     "consistency": _option("consistency_weight", lambda weight: 0.0 if weight else 10.0),
     "consistency-weak": _option("consistency_weight", lambda weight: 0.0 if weight else 1.0),
+    # The logits of the start and those of the example under the same statistics of batch norm.
+    "consistency-training-mode": lambda base: dataclasses.replace(
+        PIECES["consistency"](base), attack_in_training_mode=True
+    ),
     "activation": _field("activation", "relu", "silu"),
     "reconstructor": _without_reconstructor,
     "sigma-half": _option("sigma", lambda sigma: sigma / 2),

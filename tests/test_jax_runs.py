@@ -76,6 +76,12 @@ def test_export_under_jax_says_where_to_export(run, tmp_path):
     assert not (tmp_path / "digits").exists()
 
 
+def test_the_diagnosis_under_jax_says_where_it_runs(run):
+    done = python("jax", "-m", "keras_efgsm", "diagnose", run)
+    assert done.returncode == 2
+    assert "KERAS_BACKEND=tensorflow" in done.stderr
+
+
 def test_a_run_is_not_resumed_on_another_backend(run):
     done = python("tensorflow", "-m", "keras_efgsm", *TRAIN, "--out", run, "--resume")
     assert done.returncode == 2

@@ -11,6 +11,7 @@ from keras import ops
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from keras_efgsm.backend import BACKEND
 from keras_efgsm.checks import check_count, check_epsilon
 from keras_efgsm.data import ImageData
 from keras_efgsm.diagnosis import attack_properties, gradient_properties, thresholds
@@ -84,8 +85,8 @@ def diagnose(
         The findings and the verdict. A model that does not beat guessing has no findings.
 
     Raises:
-        ValueError: if the model has no gradients, if too few images are classified correctly, or
-            if an argument is not as above.
+        ValueError: if the model has no gradients, if too few images are classified correctly, if
+            an argument is not as above, or on another backend than TensorFlow.
 
     Example:
 
@@ -95,6 +96,12 @@ def diagnose(
     ```
     """
     began = time.perf_counter()
+    if BACKEND != "tensorflow":
+        # Where it misses models that mask their gradients: what is exactly zero differs.
+        raise ValueError(
+            "The diagnosis runs on the TensorFlow backend, where it was shown planted models: set "
+            f"KERAS_BACKEND=tensorflow and give it the .keras file. Received: backend={BACKEND!r}"
+        )
     epsilon = check_epsilon(epsilon)
     check_count(restarts, "restarts", minimum=2)
     for value, name in (

@@ -52,6 +52,7 @@ def test_the_black_box_set_needs_no_gradients():
     assert not any(attack.needs_gradient for attack in attacks)
 
 
+@pytest.mark.tensorflow("SPSA is cleverhans's")
 def test_every_attack_is_reached_by_the_name_that_a_report_gives_it():
     attacks = make_attacks(",".join(NAMES), 0.2)
     assert [attack_name(attack) for attack in attacks] == NAMES

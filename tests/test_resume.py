@@ -450,6 +450,7 @@ def test_whatever_byte_is_damaged_it_is_refused_or_does_not_matter(run):
             assert read.meta["epoch"] == 2
 
 
+@pytest.mark.tensorflow("a checkpoint that names no backend is of it")
 def test_a_checkpoint_of_another_network_is_refused(refused, run, new_trainer):
     other = new_trainer(reconstructor=True, num_samples=300)
     other.make_momentum(verbose=False)
@@ -613,6 +614,7 @@ def test_callbacks_are_told_the_same_as_without_a_break(finished, listener, data
     assert result.trainer.history.epoch == [1]
 
 
+@pytest.mark.tensorflow("of `tf.data`; `test_array_batches.py` has the other")
 def test_the_data_begin_at_any_step(data):
     batches = lambda **start: [  # noqa: E731
         batch["id"].numpy().tolist()
@@ -626,6 +628,7 @@ def test_the_data_begin_at_any_step(data):
         training_dataset(data["train_data"], 80, seed=3, initial_step=5)
 
 
+@pytest.mark.tensorflow("it wraps the step, which has another signature")
 def test_what_a_dropout_draws_and_a_metric_counts_goes_on_within_an_epoch(
     small, new_trainer, tmp_path
 ):

@@ -218,11 +218,13 @@ class SampleTable:
 
     def gather(self, ids: Tensor) -> Tensor:
         """Rows `(B, ...)` of these ids."""
-        return self.variable.value.at[ids].get(mode="clip")
+        return self.variable.value.at[jnp.asarray(ids)].get(mode="clip")
 
     def write(self, ids: Tensor, rows: Tensor) -> None:
         """Replaces the rows of these ids; ids are distinct within a batch."""
-        self.variable.assign(self.variable.value.at[ids].set(rows, unique_indices=True))
+        self.variable.assign(
+            self.variable.value.at[jnp.asarray(ids)].set(rows, unique_indices=True)
+        )
 
     def numpy(self) -> np.ndarray:
         return np.array(self.variable.value)
@@ -382,6 +384,8 @@ class TrainStep:
 
     def apply_gradients(self, gradients: list[Tensor]) -> None:
         """One step of the optimizer."""
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_weights)
         # Not `apply`: an optimizer that scales losses decides under `jax.lax.cond` what it writes.
         weights, state = self.optimizer.stateless_apply(
             [variable.value for variable in self.optimizer.variables],

@@ -133,7 +133,7 @@ def attack_one(one: Planned, test: ImageData, options: argparse.Namespace) -> di
     }
 
 
-def diverged(one: Planned, error: ValueError) -> dict[str, Any]:
+def diverged(one: Planned, error: ValueError, images: int) -> dict[str, Any]:
     """The result of a training whose loss became no number, which is one as well."""
     history = one.folder.read_history() if one.folder.history.exists() else []
     return {
@@ -141,6 +141,7 @@ def diverged(one: Planned, error: ValueError) -> dict[str, Any]:
         "command": command_line(one.config),
         "config": one.config.to_dict(),
         "epochs": len(history),
+        "train_images": one.config.train_images or images,
         "training_seconds": sum(row["seconds"] for row in history),
         "margin_robust_accuracy": 0.0,
         "natural_accuracy": 0.0,
@@ -275,7 +276,7 @@ def ablate(base: TrainingConfig, options: argparse.Namespace) -> None:
             except ValueError as error:
                 if "diverged" not in str(error):
                     raise
-                results[one.name] = diverged(one, error)
+                results[one.name] = diverged(one, error, len(data[0]))
             content = {
                 "base": base.to_dict(),
                 "attack": key,

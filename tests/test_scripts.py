@@ -94,3 +94,42 @@ def test_time_to_robustness_measures_each_method_once(tmp_path):
     assert refused.returncode != 0
     assert "other options" in refused.stderr
     assert (tmp_path / "time_to_robustness.json").read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def profiled(tmp_path_factory):
+    out = tmp_path_factory.mktemp("profile") / "out.json"
+    words = [sys.executable, SCRIPTS / "profile_step.py", "--preset", "digits", "--steps", "2"]
+    words += ["--rounds", "1", "--methods", "standard,efgsm", "--peak-tflops", "0.5"]
+    subprocess.run([*words, "--json", out], capture_output=True, text=True, check=True)
+    return json.loads(out.read_text())
+
+
+def test_the_profile_counts_the_arithmetic_of_a_step(profiled):
+    rows = profiled["methods"]
+    # 32 filters 3x3 on 8x8, 32 of 32 channels on 4x4, dense 512 to 128 to 10, by hand.
+    forward = 64 * 9 * 32 + 16 * 9 * 32 * 32 + 512 * 128 + 128 * 10
+    assert rows["standard"]["operations"] == 3 * 2 * forward * 64
+    assert rows["efgsm"]["operations"] == pytest.approx(5 * 2 * forward * 64)
+    for row in rows.values():
+        share = row["operations"] / (row["step_ms"] / 1e3) / 0.5e12
+        assert row["share_of_peak"] == pytest.approx(share)
+
+
+def test_the_profile_times_the_parts_of_a_step(profiled):
+    assert profiled["parts_of"] == "efgsm"
+    assert {"forward pass", "reading Gamma"} < set(profiled["parts_ms"])
+
+
+def test_an_ablation_goes_on_after_a_training_that_diverged(tmp_path):
+    words = [sys.executable, SCRIPTS / "ablate.py", "--preset", "digits", "--epochs", "1"]
+    words += ["--train-images", "200", "--images", "8", "--attacks", "quick", "--verbose", "0"]
+    # So high a rate that the base has no finite loss.
+    words += ["--optimizer", "sgd", "--learning-rate", "1e30", "--variants", "averaging"]
+    words += ["--runs", tmp_path / "runs", "--out", tmp_path / "out"]
+    subprocess.run(words, capture_output=True, text=True, check=True)
+    found = json.loads((tmp_path / "out" / "ablation.json").read_text())
+    assert set(found["runs"]) == {"base-seed0", "averaging-seed0"}
+    for run in found["runs"].values():
+        assert run["robust_accuracy"] == 0.0
+        assert "diverged" in run["changes"] and "not a number" in run["failed"]

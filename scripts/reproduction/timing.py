@@ -13,7 +13,8 @@ from keras_efgsm.run_parts import build_trainer
 from reproduction.measuring import Measurements
 from reproduction.rows import Row
 
-# By row; the WRN-34-10 of CIFAR-10 is not among the networks yet.
+# By row; those of CIFAR-10 are timed by `profile_step.py`, as one step of Madry's on WRN-34-10
+# takes a CPU longer than all the rest.
 OWN_NETWORKS = {
     "mnist": {"ours": "mnist", "madry": "mnist-madry", "trades": "mnist-trades"},
     "cifar10": {},

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_efgsm.checks import check_count
+from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.noise import Noise
 
 Tensor = Any
@@ -54,9 +54,9 @@ class Augmentation:
         self, *, padding: int = 0, flip: bool = False, cutout: int = 0, aligned: bool = True
     ):
         self.padding = check_count(padding, "padding", minimum=0)
-        self.flip = bool(flip)
+        self.flip = check_choice(flip, "flip", (False, True))
         self.cutout = check_count(cutout, "cutout", minimum=0)
-        self.aligned = bool(aligned)
+        self.aligned = check_choice(aligned, "aligned", (False, True))
 
     def draw(self, noise: Noise, image_shape: tuple[int, ...]) -> "View":
         """Draws the views of a batch.
@@ -64,8 +64,16 @@ class Augmentation:
         Args:
             noise: noise of its samples at this step.
             image_shape: `(H, W, C)`.
+
+        Raises:
+            ValueError: if the padding is as large as the images.
         """
         height, width = image_shape[:2]
+        if self.padding >= min(height, width):
+            raise ValueError(
+                f"`padding` must be below the sides of the images, {(height, width)}. "
+                f"Received: padding={self.padding}"
+            )
         draws = noise.uniform((5,), stream=_STREAM)
 
         def whole(column, count):

@@ -132,6 +132,11 @@ class TrainingConfig:
         check_epsilon(self.epsilon)
         check_choice(self.momentum_dtype, "momentum_dtype", STORAGE_DTYPES)
         check_choice(self.momentum_storage, "momentum_storage", STORAGES)
+        if not isinstance(self.momentum_directory, (str, type(None))):
+            raise ValueError(
+                "`momentum_directory` must be the path of a folder as text, or None. "
+                f"Received: momentum_directory={self.momentum_directory!r}"
+            )
         method = find_method(self.method)
         object.__setattr__(self, "method_options", method.complete(self.method_options))
         if self.label_smoothing is None:
@@ -153,7 +158,7 @@ class TrainingConfig:
         check_number(self.learning_rate, "learning_rate", minimum=0.0, strict=True)
         check_number(self.warmup_epochs, "warmup_epochs", minimum=0.0)
         check_number(self.peak_share, "peak_share", minimum=0.0, maximum=1.0)
-        for name in ("flip", "align_momentum", "attack_in_training_mode"):
+        for name in ("flip", "align_momentum", "attack_in_training_mode", "overfitting_stop"):
             check_choice(getattr(self, name), name, (False, True))
         check_count(self.crop_padding, "crop_padding", minimum=0)
         check_count(self.cutout, "cutout", minimum=0)

@@ -256,8 +256,10 @@ class DiskRows:
 
     def clear(self) -> None:
         """Makes all rows zero."""
+        self.flush()
+        # In the reader's own thread, so that nothing is read ahead meanwhile.
+        self._reader.submit(self._reserve, self._number).result()
         self._forget()
-        self._reserve(self._number)
 
     def drop_cached_pages(self) -> None:
         """Has the system give up what it caches of the file, so that reads come from the disk."""
@@ -289,6 +291,11 @@ class DiskRows:
         except BaseException as error:
             with self._state:
                 self._error = self._error or error
+
+    def check(self) -> None:
+        """Raises the `OSError` of what went wrong in the background, if something did."""
+        with self._state:
+            self._check_health()
 
     def _check_health(self) -> None:
         if self._error is not None:

@@ -57,7 +57,8 @@ def stage_ahead(
 def _staged(batches: Iterator, stage: Callable, count: int) -> Iterator:
     ready: deque = deque()
     for batch in batches:
-        stage(batch[0]["id"])
+        if isinstance(batch[0], dict) and "id" in batch[0]:
+            stage(batch[0]["id"])
         ready.append(batch)
         if len(ready) > count:
             yield ready.popleft()

@@ -68,15 +68,17 @@ class SampleState:
         """Puts the training images on the device, so that batches need only name their samples.
 
         Args:
-            images: uint8 `(n, H, W, C)`; `fit` then takes batches of `({"id": i}, label)`.
+            images: uint8 `(n, H, W, C)`; `fit` then takes a generator of `({"id": i}, label)`
+                batches. Arrays and a `tf.data.Dataset` must hold the images.
 
         Raises:
             ValueError: if they are of another type or shape.
         """
         expected = tuple(self.classifier.input_shape[1:])
+        images = np.asarray(images)
         if images.dtype != np.uint8 or tuple(images.shape[1:]) != expected:
             raise ValueError(
-                f"`images` must be an array of uint8 pixels of shape (n, {expected}). "
+                f"`images` must be an array of uint8 pixels of shape {('n', *expected)}. "
                 f"Received: images.dtype={images.dtype}, images.shape={images.shape}"
             )
         self.images = SampleTable(images.shape, "uint8")

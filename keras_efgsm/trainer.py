@@ -1,5 +1,6 @@
 """The Keras model that trains a classifier adversarially through plain `model.fit`."""
 
+import os
 from typing import Any
 
 import keras
@@ -104,7 +105,7 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
         num_samples: int | None = None,
         momentum_dtype: str = "int8",
         momentum_storage: str = "memory",
-        momentum_directory: str | None = None,
+        momentum_directory: str | os.PathLike | None = None,
         seed: int = 0,
         epsilon_warmup_steps: int = 0,
         augmentation: Augmentation | None = None,
@@ -128,7 +129,8 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
         self.num_samples = None if num_samples is None else check_count(num_samples, "num_samples")
         self.momentum_dtype = check_choice(momentum_dtype, "momentum_dtype", STORAGE_DTYPES)
         self.momentum_storage = check_choice(momentum_storage, "momentum_storage", STORAGES)
-        self.momentum_directory = momentum_directory
+        directory = momentum_directory
+        self.momentum_directory = None if directory is None else os.fspath(directory)
         if momentum_storage == "disk" and BACKEND == "tensorflow":
             # XLA compiles no calls to the host there.
             self.supports_jit = False
@@ -181,7 +183,13 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
         self.make_momentum(num_samples, verbose=kwargs.get("verbose", "auto") != 0)
         if self.needs_ids:
             x = stage_ahead(x, self.momentum, rows=self.shard.rows)
-        return super().fit(x, y, *args, **kwargs)
+        try:
+            return super().fit(x, y, *args, **kwargs)
+        except Exception:
+            if self.momentum is not None and self.momentum.storage == "disk":
+                # In place of what the framework makes of an error in a call to the host.
+                self.momentum.rows.check()
+            raise
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         images = inputs["image"] if isinstance(inputs, dict) else inputs

@@ -259,9 +259,10 @@ def _restore(
             f"an epoch, these data have {steps}. Received: checkpoint={checkpoint.path.name}"
         )
     for name, value in recorder.facts.items():
-        if checkpoint.meta.get(name, 1) != value:
+        stored = checkpoint.meta.get(name, 1)
+        if stored != value:
             raise ValueError(
-                f"The checkpoint must be of a run with as many {name}: {checkpoint.meta[name]} "
+                f"The checkpoint must be of a run with as many {name}: {stored} "
                 f"there, {value} now. Received: checkpoint={checkpoint.path.name}"
             )
     # Checkpoints of earlier versions, which had one backend, do not name it.

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from ablation.variants import BASE, PIECES, describe, make_variant
 from keras_efgsm.checks import check_choice, check_count
-from keras_efgsm.cli.train import add_command, command_line, read_config
+from keras_efgsm.cli.train import add_config_options, command_line, read_config
 from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import ImageData, load_data
 from keras_efgsm.environment import hardware, versions
@@ -71,7 +71,7 @@ def plan(base: TrainingConfig, variants: list[str], seeds: list[int], runs: Path
             if folder.config.exists() and not _is_same(folder.read_config(), config):
                 raise ValueError(
                     "The run folder holds a run of another configuration; give other --runs, or "
-                    f"remove it. Received: {folder.path}"
+                    f"remove it. Received: folder={str(folder.path)!r}"
                 )
             planned.append(Planned(name, describe(config, seeded), config, folder))
     return planned
@@ -319,8 +319,8 @@ def read_options(words: list[str] | None = None) -> tuple[TrainingConfig, argpar
     options.runs = options.runs or f"runs/ablation/{options.preset}"
     options.out = options.out or f"results/ablation/{options.preset}"
     training = argparse.ArgumentParser(prog="ablate", add_help=False)
-    add_command(training.add_subparsers())
-    given = training.parse_args(["train", options.preset, *of_training])
+    add_config_options(training)
+    given = training.parse_args([options.preset, *of_training])
     return dataclasses.replace(read_config(given), overfitting_stop=False), options
 
 

@@ -22,6 +22,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -35,7 +36,7 @@ from keras_efgsm.attacks.attack import evaluation_logits
 from keras_efgsm.augmentation import Augmentation
 from keras_efgsm.backend import BACKEND, compiled
 from keras_efgsm.checks import check_choice, check_count
-from keras_efgsm.cli.train import add_command, read_config
+from keras_efgsm.cli.train import add_config_options, read_config
 from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import ImageData, training_dataset
 from keras_efgsm.environment import hardware, versions
@@ -214,15 +215,14 @@ def step_parts(
 
 
 def _held(table: Any) -> list:
-    # A stateless backend is handed what a compiled function reads.
-    return [table.variable] if BACKEND == "jax" else []
+    # A stateless backend is handed what a compiled function reads; a table on disk holds nothing.
+    return [table.variable] if hasattr(table, "variable") else []
 
 
 def read_options() -> tuple[argparse.Namespace, TrainingConfig]:
     """The command line, checked."""
-    commands = argparse.ArgumentParser(add_help=False).add_subparsers()
-    add_command(commands)
-    of_train = commands.choices["train"]
+    of_train = argparse.ArgumentParser(prog="profile_step", add_help=False)
+    add_config_options(of_train)
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -337,9 +337,11 @@ def main() -> int:
     """Reads the options; bad input is told of in one line."""
     try:
         options, config = read_options()
+        if options.json:
+            Path(options.json).parent.mkdir(parents=True, exist_ok=True)
         result = profile(options, config)
         if options.json:
-            write_atomically(options.json, json.dumps(result, indent=2) + "\n")
+            write_atomically(Path(options.json), json.dumps(result, indent=2) + "\n")
     except (ValueError, OSError) as error:
         print(f"profile_step: {error}", file=sys.stderr)
         return 2

@@ -62,6 +62,13 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         help="train a robust classifier into a run folder",
         description="Train a robust classifier. Options not given are those of the preset.",
     )
+    add_config_options(parser)
+    _add_run_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the preset and what may be changed of it, as `read_config` takes them."""
     parser.add_argument("preset", choices=sorted(PRESETS))
     parser.add_argument("--method", choices=tuple(METHODS), help="default: that of the preset")
     for flag, field, kind, text in _OPTIONS:
@@ -75,6 +82,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--no-overfitting-stop", action="store_true", help="never end before the last epoch"
     )
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", help="run folder; default runs/PRESET")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument(
@@ -121,7 +131,6 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         help="shuffle the data in as many parts as so many workers would; default: the workers",
     )
     parser.add_argument("--quiet", action="store_true", help="one line per epoch, no bar")
-    parser.set_defaults(run=run)
 
 
 def read_config(options: argparse.Namespace) -> TrainingConfig:
@@ -203,11 +212,18 @@ def command_line(config: TrainingConfig) -> str:
 
 def run(options: argparse.Namespace) -> None:
     """Trains, and prints what came out."""
+    from keras_efgsm.distribution.limits import check_backend
     from keras_efgsm.distribution.strategies import make_strategy
     from keras_efgsm.training import train
 
     config = read_config(options)
     out = options.out or f"runs/{options.preset}"
+    if options.restarts and options.workers == 1:
+        raise ValueError(
+            "`--restarts` starts the processes of `--workers` again. "
+            f"Received: restarts={options.restarts}, workers=1"
+        )
+    check_backend(options.replicas * options.workers * (options.shards or 1))
     if options.workers > 1:
         _launch(options, out)
         return

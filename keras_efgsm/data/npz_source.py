@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,15 @@ def load_npz(path: str | os.PathLike, split: str = "train") -> ImageData:
             if names is None:
                 count = 1 + max(int(file[f"y_{part}"].max()) for part in ("train", "test"))
                 names = [str(number) for number in range(count)]
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise ValueError(
             "an .npz data set must hold the arrays x_train, y_train, x_test and y_test "
             f"({error}). Received: path={str(path)!r}"
@@ -69,7 +78,8 @@ def save_npz(path: str | os.PathLike, train: ImageData, test: ImageData) -> None
     if train.class_names != test.class_names:
         raise ValueError(
             "`train` and `test` must have the same classes. "
-            f"Received: {train.class_names!r} and {test.class_names!r}"
+            f"Received: train.class_names={train.class_names!r}, "
+            f"test.class_names={test.class_names!r}"
         )
     with atomic_file(path) as file:
         np.savez(

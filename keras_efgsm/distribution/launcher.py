@@ -3,20 +3,24 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
 from keras_efgsm.checks import check_count
 
 # Exit statuses after which another attempt would end the same way: bad input, interruption.
-_FINAL = (2, 130)
+_INTERRUPTED = 130
+_FINAL = (2, _INTERRUPTED)
 # Seconds that the others have to end by themselves when one has ended.
 _GRACE = 3.0
+_GRACE_TO_SAVE = 300.0
 
 
 def launch(
@@ -83,12 +87,32 @@ def _attempt(
                         stderr=None if output is None else subprocess.STDOUT,
                     )
                 )
+            stack.enter_context(_terminated_together(processes))
             started(processes)
             return _wait(processes, outputs)
         finally:
             for process in processes:
                 process.kill()
                 process.wait()
+
+
+@contextlib.contextmanager
+def _terminated_together(processes: list[subprocess.Popen]) -> Iterator[None]:
+    """Passes SIGTERM on to the workers, which save before they end; else they would live on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def pass_on(number: int, frame: object) -> None:
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    previous = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _wait(processes: list[subprocess.Popen], outputs: list[IO | None]) -> int:
@@ -98,7 +122,9 @@ def _wait(processes: list[subprocess.Popen], outputs: list[IO | None]) -> int:
         states = [process.poll() for process in processes]
         if first is None and any(states):
             first = next(index for index, state in enumerate(states) if state)
-            deadline = time.monotonic() + _GRACE
+            # One that was interrupted has saved, and so will the others.
+            grace = _GRACE_TO_SAVE if states[first] == _INTERRUPTED else _GRACE
+            deadline = time.monotonic() + grace
         if None not in states or (deadline is not None and time.monotonic() > deadline):
             break
         try:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import keras
+
 from keras_efgsm.distribution.shard import check_shards
 from keras_efgsm.distribution.workers import own_shard
 
@@ -68,6 +70,23 @@ def check_distribution(trainer: Any, x: Any) -> None:
         )
 
 
+def check_backend(parts: int) -> None:
+    """Refuses replicas, workers and shards on a backend that has none.
+
+    Args:
+        parts: 1 where there are none.
+
+    Raises:
+        ValueError: if there are some and the backend is not TensorFlow.
+    """
+    backend = keras.backend.backend()
+    if parts != 1 and backend != "tensorflow":
+        raise ValueError(
+            "Replicas, workers and shards need the TensorFlow backend of Keras: set "
+            f"KERAS_BACKEND=tensorflow. Received: backend={backend!r}"
+        )
+
+
 def check_run(config: Any, strategy: Any, shards: int) -> None:
     """Refuses a run whose batches cannot be divided among its workers.
 
@@ -79,6 +98,7 @@ def check_run(config: Any, strategy: Any, shards: int) -> None:
     Raises:
         ValueError: if they do not go together.
     """
+    check_backend(shards if strategy is None else 2)
     workers = own_shard(strategy).count
     if workers > 1 and shards != workers:
         raise ValueError(f"Each of the {workers} workers has one shard. Received: shards={shards}")

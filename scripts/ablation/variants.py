@@ -105,7 +105,9 @@ def _without_reconstructor(base: TrainingConfig) -> TrainingConfig:
 def _other_optimizer(base: TrainingConfig) -> TrainingConfig:
     if base.optimizer == "sgd":
         return dataclasses.replace(base, optimizer="adam", learning_rate=2e-3, weight_decay=0.0)
-    return dataclasses.replace(base, optimizer="sgd", learning_rate=0.1)
+    return dataclasses.replace(
+        base, optimizer="sgd", learning_rate=0.1 / base.method_options.get("lambda", 1.0)
+    )
 
 
 PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {

@@ -4,6 +4,7 @@ import gc
 import importlib.util
 import os
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -533,3 +534,20 @@ def test_the_page_on_imagenet_quotes_what_its_script_prints():
     page = script.PAGE.read_text()
     # After another measurement: `python scripts/scale/imagenet.py --write`.
     assert page.split(script.BEGIN)[1].split(script.END)[0].strip() == script.tables().strip()
+
+
+def test_what_is_staged_while_the_store_is_cleared_is_not_what_was_there_before(tmp_path):
+    rows = DiskRows((8, 4), "int8", tmp_path)
+    rows.write(np.arange(8), np.ones((8, 4), "int8"))
+    reserve = rows._reserve
+
+    def staged_meanwhile(number):
+        rows.stage([3])
+        deadline = time.monotonic() + 0.3
+        while 3 not in rows._staged and time.monotonic() < deadline:
+            time.sleep(0.01)
+        reserve(number)
+
+    rows._reserve = staged_meanwhile
+    rows.clear()
+    np.testing.assert_array_equal(rows.read([3, 4]), np.zeros((2, 4)))

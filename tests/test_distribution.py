@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import textwrap
+import time
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +179,29 @@ def test_the_launcher_tells_how_a_worker_ended():
     assert launch([sys.executable, "-c", "import sys; sys.exit(2)"], 2, restarts=3) == 2
     killed = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
     assert launch(killed, 2) == 137
+
+
+def test_a_launcher_that_is_terminated_ends_its_workers_and_waits_for_them(tmp_path):
+    worker = """
+        import pathlib, signal, sys, time
+        folder = pathlib.Path(sys.argv[1])
+        def end(*_):
+            time.sleep(0.5)  # as one that saves
+            (folder / f"saved-{time.monotonic_ns()}").touch()
+            sys.exit(130)
+        signal.signal(signal.SIGTERM, end)
+        (folder / f"ready-{time.monotonic_ns()}").touch()
+        time.sleep(60)
+    """
+    script = f"""
+        import sys
+        from keras_efgsm.distribution.launcher import launch
+        sys.exit(launch([sys.executable, "-c", {textwrap.dedent(worker)!r}, sys.argv[1]], 2))
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), str(tmp_path)])
+    while len(list(tmp_path.glob("ready-*"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 130
+    assert len(list(tmp_path.glob("saved-*"))) == 2

@@ -112,6 +112,8 @@ class StorageComparison:
     Stands in for the trainer's `SampleMomentum`: training goes by the float32 one.
     """
 
+    storage = "memory"
+
     def __init__(self, num_samples: int, decay: float):
         self.decay = decay
         self.num_samples = num_samples

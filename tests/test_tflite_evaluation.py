@@ -274,8 +274,8 @@ def test_an_interrupted_command_goes_on_when_called_again(place, tmp_path, monke
     whole, target, made = figures_of(tmp_path / "whole.json"), tmp_path / "report.json", []
     native = robustness.ENGINES["native"]
 
-    def interrupting(attack, logits_fn, seed):
-        run = native(attack, logits_fn, seed)
+    def interrupting(attack, logits_fn, seed, reads):
+        run = native(attack, logits_fn, seed, reads)
 
         def counted(*arguments):
             made.append(1)

@@ -25,9 +25,8 @@ class DiskRows:
 
     Training reads a batch's rows, which `stage` has brought into memory while the step before ran,
     and writes them back, which a thread puts on the disk while the next one runs. Reads and writes
-    name their place in the file. Against a memory map of random rows of 3 kB and 150 kB this wrote
-    two to four times as fast and read as fast, and no page of the file counts as memory of the
-    process. What the system caches of the file besides, it gives up when memory is needed.
+    name their place in the file: of a memory map, every page that was touched would count as memory
+    of the process. What the system caches of the file besides, it gives up when memory is needed.
 
     The file has no name and is gone with the process, whatever ends it: the truth of a run that is
     continued is its checkpoint.

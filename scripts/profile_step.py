@@ -27,7 +27,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -41,7 +41,7 @@ from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import ImageData, training_dataset
 from keras_efgsm.environment import hardware, versions
 from keras_efgsm.methods import METHODS
-from keras_efgsm.networks import CLASSIFIERS
+from keras_efgsm.networks import CLASSIFIERS, multiply_adds
 from keras_efgsm.noise import Noise
 from keras_efgsm.run_parts import build_trainer
 from keras_efgsm.runs import write_atomically
@@ -58,19 +58,6 @@ COMPARED = {
     "trades": {"steps": 10, "beta": 6.0},
 }
 EPOCH_IMAGES = 50_000
-
-
-def multiply_adds(model: keras.Model) -> int:
-    """Multiply-adds of a forward pass of one image in convolutional and dense layers."""
-    total = 0
-    for layer in model._flatten_layers(include_self=False):
-        if isinstance(layer, layers.Conv2DTranspose):
-            total += int(np.prod(layer.input.shape[1:3])) * int(np.prod(layer.kernel.shape))
-        elif isinstance(layer, layers.Conv2D):
-            total += int(np.prod(layer.output.shape[1:3])) * int(np.prod(layer.kernel.shape))
-        elif isinstance(layer, layers.Dense):
-            total += int(np.prod(layer.kernel.shape))
-    return total
 
 
 def step_operations(trainer: AdversarialTrainer, config: TrainingConfig) -> float:

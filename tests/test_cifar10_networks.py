@@ -18,6 +18,7 @@ from keras_efgsm.networks import (
     cifar10_wrn22_5,
     digits_classifier,
     mnist_classifier,
+    multiply_adds,
     preact_resnet18,
     resnet,
     resnet18,
@@ -40,16 +41,6 @@ def trained_weights(model):
     """Numbers of trained weights: all, and those of kernels alone."""
     sizes = [(int(np.prod(w.shape)), len(w.shape)) for w in model.trainable_weights]
     return sum(n for n, _ in sizes), sum(n for n, rank in sizes if rank > 1)
-
-
-def multiply_adds(model):
-    total = 0
-    for layer in model.layers:
-        if isinstance(layer, layers.Conv2D):
-            total += int(np.prod(layer.output.shape[1:3])) * int(np.prod(layer.kernel.shape))
-        elif isinstance(layer, layers.Dense):
-            total += int(np.prod(layer.kernel.shape))
-    return total
 
 
 # Their size.

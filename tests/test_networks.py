@@ -26,6 +26,7 @@ from keras_efgsm.networks import (
     mnist_reconstructor,
     mnist_resnet,
     mnist_trades_classifier,
+    multiply_adds,
     resnet,
 )
 from keras_efgsm.networks.subpixel import depth_to_space, space_to_depth
@@ -51,17 +52,6 @@ SHAPES = {
 }
 RECONSTRUCTOR_BUILDS = tuple(RECONSTRUCTORS.values())
 by_name = {"ids": lambda value: getattr(value, "__name__", str(value))}
-
-
-def multiply_adds(model):
-    """Multiply-adds per image of the dense and convolutional layers."""
-    total = 0
-    for layer in model.layers:
-        if isinstance(layer, layers.Conv2D):
-            total += int(np.prod(layer.output.shape[1:3])) * int(np.prod(layer.kernel.shape))
-        elif isinstance(layer, layers.Dense):
-            total += int(np.prod(layer.kernel.shape))
-    return total
 
 
 @pytest.mark.parametrize(

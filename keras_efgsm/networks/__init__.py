@@ -17,6 +17,7 @@ from keras_efgsm.networks.cifar10 import (
     cifar10_wrn22_5,
     cifar10_wrn34_10,
 )
+from keras_efgsm.networks.cost import multiply_adds
 from keras_efgsm.networks.digits import digits_classifier, digits_reconstructor
 from keras_efgsm.networks.mnist import (
     mnist_classifier,
@@ -82,6 +83,7 @@ __all__ = [
     "mnist_reconstructor",
     "mnist_resnet",
     "mnist_trades_classifier",
+    "multiply_adds",
     "preact_resnet18",
     "resnet",
     "resnet18",

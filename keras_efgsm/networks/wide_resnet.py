@@ -139,7 +139,7 @@ def wide_resnet_reconstructor(
     do not overlap, so they leave no checkerboard and are written as 1x1 convolutions to blocks of
     pixels, see `subpixel.py`. For as many weights they cost a quarter of the multiply-adds of a
     convolution behind nearest neighbors, and do not need the dilated convolution that an
-    overlapping transposed one becomes under XLA, which is slower than either.
+    overlapping transposed one becomes under XLA.
 
     Args:
         image_shape: `(H, W, C)`, height and width multiples of 4.

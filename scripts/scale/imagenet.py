@@ -11,11 +11,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
-
 from keras_efgsm.atomic_file import atomic_file
 from keras_efgsm.memory import format_bytes
 from keras_efgsm.methods import METHODS
+from keras_efgsm.networks import multiply_adds
 from keras_efgsm.networks.subpixel import subpixel_reconstructor
 
 ROOT = Path(__file__).parents[2]
@@ -137,21 +136,6 @@ def cost() -> list[str]:
             passes, note = passes / changes["replays"], f", {GIVEN.epochs} / 4 epochs"
         rows.append((title + note, f"{passes:.2f}", f"{passes * hour:.0f}"))
     return markdown(("method", "passes an image and epoch", f"hours, {GIVEN.epochs} epochs"), rows)
-
-
-def multiply_adds(model: keras.Model) -> int:
-    """Multiply-adds of a forward pass of dense layers and convolutions, for one image."""
-    total = 0
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dense):
-            total += layer.kernel.shape[0] * layer.kernel.shape[1]
-        elif isinstance(layer, keras.layers.Conv2DTranspose):
-            height, width = layer.input.shape[1:3]
-            total += height * width * int(keras.ops.size(layer.kernel))
-        elif isinstance(layer, keras.layers.Conv2D):
-            height, width = layer.output.shape[1:3]
-            total += height * width * int(keras.ops.size(layer.kernel))
-    return total
 
 
 def reconstructor() -> list[str]:

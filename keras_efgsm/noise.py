@@ -50,15 +50,15 @@ class Noise:
         self.step = step
         self.ids = ids
 
-    def _uniform(self, count: int, stream: int | Tensor) -> Tensor:
-        """`(B, count)` uniform in [0, 1) with 24 bits."""
+    def _uniform(self, first: int, count: int, stream: int | Tensor) -> Tensor:
+        """Numbers `first` to `first + count` of each sample, `(B, count)`, uniform in [0, 1)."""
         streams = (ops.cast(stream, "uint32") + _word(1)) * _word(_GOLDEN)
         # The constants keep the key of zeros, which the mixer would leave at zero, away.
         key = _mix(_word(self.seed + _GOLDEN))
         key = _mix(ops.bitwise_xor(key, _word(self.seed >> 32) + streams))
         key = _mix(ops.bitwise_xor(ops.cast(self.step, "uint32"), key))
         keys = _mix(ops.bitwise_xor(ops.cast(self.ids, "uint32"), key))
-        counters = (np.arange(count, dtype=np.uint64) * _GOLDEN).astype(np.uint32)
+        counters = (np.arange(first, first + count, dtype=np.uint64) * _GOLDEN).astype(np.uint32)
         bits = _mix(keys[:, None] + ops.convert_to_tensor(counters)[None])
         return ops.cast(ops.right_shift(bits, _word(8)), "float32") * (1.0 / 2**24)
 
@@ -66,16 +66,18 @@ class Noise:
         self, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0, stream: int | Tensor = 0
     ) -> Tensor:
         """Uniform noise `(B, *shape)` in [low, high); another `stream` is independent noise."""
-        values = self._uniform(math.prod(shape), stream)
+        values = self._uniform(0, math.prod(shape), stream)
         return ops.reshape(low + (high - low) * values, (-1, *shape))
 
     def normal(self, shape: tuple[int, ...], stream: int | Tensor = 0) -> Tensor:
         """Standard normal noise `(B, *shape)` (Box-Muller, two values from two uniforms)."""
         count = math.prod(shape)
         half = (count + 1) // 2
-        values = self._uniform(2 * half, stream)
         # 2^-25 keeps the logarithm finite; the largest value possible is 5.9.
-        radius = ops.sqrt(-2.0 * ops.log(values[:, :half] + 2.0**-25))
-        angle = (2.0 * math.pi) * values[:, half:]
-        pairs = ops.concatenate([radius * ops.cos(angle), radius * ops.sin(angle)], axis=-1)
-        return ops.reshape(pairs[:, :count], (-1, *shape))
+        radius = ops.sqrt(-2.0 * ops.log(self._uniform(0, half, stream) + 2.0**-25))
+        angle = (2.0 * math.pi) * self._uniform(half, half, stream)
+        # A sine as a shifted cosine: TensorFlow's own takes six times as long on a CPU.
+        quarter = 0.5 * math.pi
+        pairs = [radius * ops.cos(angle), radius * ops.cos(angle - quarter)]
+        pairs = ops.concatenate(pairs, axis=-1)
+        return ops.reshape(pairs[:, :count] if count % 2 else pairs, (-1, *shape))

@@ -1,12 +1,18 @@
 """Robust accuracy against training seconds, for every method on the same network, from one run.
 
     python scripts/time_to_robustness.py [--seconds 150] [--num-images 500] [--methods pgd,efgsm]
+    python scripts/time_to_robustness.py --seconds 30 --multiples pgd=20,trades=5,free=5 \
+        --methods efgsm,pgd,trades,free --seeds 0,1,2 --target 0.88
 
-Each method trains alone for the same wall-clock time, its learning rate falling to zero over just
-that time, and its averaged weights are kept at parts of it. Each of these is then attacked with
+Each method trains alone for the same wall-clock time, or the multiple of it that `--multiples`
+gives it, its learning rate falling to zero over just that time, and its averaged weights are kept
+at parts of it. Each of these is then attacked with
 the `adp` set (APGD-CE, then targeted APGD). Tracing the graph is not counted; the number of steps
 that fill the time is measured on a few steps first. `--clock cpu` counts the process's own seconds
 instead of those of the wall, for a machine that others use too; it is the same on one quiet core.
+With `--target` the table says when each method first had that robust accuracy, between two marks by
+a straight line, and how many times as long as the quickest that took. All seeds and methods are
+trained and attacked in turn, on the network of the preset and from its learning rate.
 Writes `time_to_robustness.json`, a table and
 a plot into `--out`; methods that are there already, with the same options, are not trained again.
 """
@@ -21,13 +27,11 @@ from typing import Any
 
 import keras
 from rich.console import Console
-from rich.table import Table
 
 from keras_efgsm.callbacks import WeightAveraging
-from keras_efgsm.checks import check_choice
+from keras_efgsm.checks import check_choice, check_count, check_number
 from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import ImageData, load_data, training_dataset
-from keras_efgsm.drawing import new_figure, save_figure
 from keras_efgsm.environment import hardware, versions
 from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.evaluation.attack_sets import make_attacks
@@ -35,6 +39,7 @@ from keras_efgsm.methods import METHODS
 from keras_efgsm.networks import CLASSIFIERS
 from keras_efgsm.run_parts import build_trainer
 from keras_efgsm.runs import write_atomically
+from robustness_curves.summary import draw, markdown, rich_table, summarise
 
 # Options of the published recipes on MNIST where they are not the method's defaults.
 PUBLISHED = {
@@ -109,17 +114,19 @@ def seconds_per_step(config: TrainingConfig, data: ImageData, at_least: float, c
         steps = max(2 * steps, round(1.2 * steps * at_least / seconds))
 
 
-def measure_method(name: str, options: argparse.Namespace, data, test) -> dict[str, Any]:
-    """Trains one method for the time given and attacks its snapshots."""
+def measure_method(
+    name: str, seed: int, options: argparse.Namespace, data: ImageData, test: ImageData
+) -> dict[str, Any]:
+    """Trains one method for its time and attacks its snapshots."""
     preset = PRESETS["mnist"] if options.dataset == "mnist" else PRESETS["digits"]
     published = PUBLISHED.get(name, {}) if options.dataset == "mnist" else {}
-    config = dataclasses.replace(
-        preset.with_method(name, **published), seed=options.seed, overfitting_stop=False
-    )
-    keras.utils.set_random_seed(options.seed)
+    own = preset.method_options if name == preset.method else published
+    config = dataclasses.replace(preset.with_method(name, **own), seed=seed, overfitting_stop=False)
+    keras.utils.set_random_seed(seed)
     each = seconds_per_step(config, data, min(5.0, options.seconds / 10), options.clock)
-    total = max(len(options.marks) + 1, round(options.seconds / each))
-    keras.utils.set_random_seed(options.seed)
+    seconds = options.seconds * options.multiples.get(name, 1.0)
+    total = max(len(options.marks) + 1, round(seconds / each))
+    keras.utils.set_random_seed(seed)
     warmup = options.epsilon_warmup if name in NEEDS_WARMUP else 0.0
     trainer = make_trainer(config, data, total, warmup)
     averaging = WeightAveraging(config.weight_averaging)
@@ -131,7 +138,7 @@ def measure_method(name: str, options: argparse.Namespace, data, test) -> dict[s
         classifier = CLASSIFIERS[config.classifier](data.num_classes)
         classifier.set_weights(taken["weights"])
         attacks = make_attacks("adp", config.epsilon, steps=options.steps)
-        report = evaluate_robustness(classifier, test, attacks, cascade=True, seed=options.seed)
+        report = evaluate_robustness(classifier, test, attacks, cascade=True, seed=0)
         points.append(
             {
                 "seconds": taken["seconds"],
@@ -144,60 +151,6 @@ def measure_method(name: str, options: argparse.Namespace, data, test) -> dict[s
     return {"config": config.to_dict(), "epsilon_warmup": warmup, "points": points}
 
 
-def print_table(results: dict[str, Any], title: str) -> Table:
-    """One line for each method: its last snapshot, and robust accuracy at the ones before."""
-    table = Table(title=title)
-    for heading in ("method", "seconds", "epochs", "natural", "robust by time"):
-        table.add_column(heading, justify="left" if heading == "method" else "right")
-    order = sorted(results, key=lambda n: -results[n]["points"][-1]["robust_accuracy"])
-    for name in order:
-        *_, last = points = results[name]["points"]
-        course = "  ".join(f"{p['seconds']:.0f} s {p['robust_accuracy']:.1%}" for p in points)
-        table.add_row(
-            name,
-            f"{last['seconds']:.0f}",
-            f"{last['epochs']:.2f}",
-            f"{last['natural_accuracy']:.1%}",
-            course,
-        )
-    return table
-
-
-def markdown(results: dict[str, Any], title: str) -> str:
-    """The same as Markdown."""
-    count = max(len(result["points"]) for result in results.values())
-    heads = ["method", *(f"after {p}" for p in range(1, count + 1)), "natural at the end", "epochs"]
-    lines = [title, "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    for name in sorted(results, key=lambda n: -results[n]["points"][-1]["robust_accuracy"]):
-        points = results[name]["points"]
-        cells = [f"{100 * p['robust_accuracy']:.1f} ({p['seconds']:.0f} s)" for p in points]
-        last = points[-1]
-        ends = [f"{100 * last['natural_accuracy']:.1f}", f"{last['epochs']:.2f}"]
-        lines.append("| " + " | ".join([name, *cells, *ends]) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def draw(results: dict[str, Any], path: Path, title: str) -> None:
-    """Robust accuracy against training seconds."""
-    figure = new_figure(9, 5)
-    axes = figure.subplots()
-    styles, markers = ("-", "--", ":"), "osv^D<>P*X"
-    # In the order of the curves' ends, so that the legend reads as the plot does.
-    order = sorted(results, key=lambda name: -results[name]["points"][-1]["robust_accuracy"])
-    for number, name in enumerate(order):
-        points = [(p["seconds"], 100 * p["robust_accuracy"]) for p in results[name]["points"]]
-        style = styles[number // 10 % 3] + markers[number % len(markers)]
-        axes.plot(*zip(*points, strict=True), style, color=f"C{number % 10}", label=name)
-    axes.set_xlabel("training seconds")
-    axes.set_xlim(left=0)
-    axes.set_ylabel("robust accuracy (adp), %")
-    axes.set_ylim(-2, 100)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axes.set_title(title, fontsize="medium")
-    save_figure(figure, path)
-
-
 def read_done(path: Path, key: dict[str, Any]) -> dict[str, Any]:
     """What an earlier call measured with the same options."""
     if not path.exists():
@@ -208,7 +161,27 @@ def read_done(path: Path, key: dict[str, Any]) -> dict[str, Any]:
             "The folder holds a run with other options; give another `--out`. "
             f"Received: out={str(path.parent)!r}, options there={stored['options']}"
         )
-    return stored["methods"]
+    return stored["runs"]
+
+
+def read_multiples(text: str) -> dict[str, float]:
+    """`pgd=20,trades=5` as a mapping.
+
+    Raises:
+        ValueError: if a method is unknown or a factor no positive number.
+    """
+    multiples = {}
+    for part in filter(None, text.split(",")):
+        name, _, factor = part.partition("=")
+        check_choice(name, "multiples", tuple(METHODS))
+        try:
+            multiples[name] = check_number(float(factor), "multiples", minimum=0.0, strict=True)
+        except ValueError as error:
+            raise ValueError(
+                "`multiples` must be methods with a positive factor, such as pgd=20,trades=5. "
+                f"Received: multiples={text!r}"
+            ) from error
+    return multiples
 
 
 def main() -> int:
@@ -222,10 +195,13 @@ def main() -> int:
     parser.add_argument("--epsilon-warmup", type=float, default=0.3, help="share of the training")
     parser.add_argument("--num-images", type=int, default=500)
     parser.add_argument("--steps", type=int, default=100, help="of the attacks")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", default="0", help="of the training, comma-separated")
+    parser.add_argument("--multiples", default="", help="of --seconds, as pgd=20,trades=5")
+    parser.add_argument("--target", type=float, help="robust accuracy whose time is told")
     parser.add_argument("--out", default="results/time_to_robustness")
     options = parser.parse_args()
     try:
+        options.multiples = read_multiples(options.multiples)
         run(options)
     except (ValueError, OSError) as error:
         print(f"time_to_robustness: {error}", file=sys.stderr)
@@ -233,33 +209,43 @@ def main() -> int:
     return 0
 
 
+# What the runs of a folder need not have in common.
+_FREE = ("methods", "seeds", "target", "out")
+
+
 def run(options: argparse.Namespace) -> None:
     """Measures, and writes table and plot."""
-    out = Path(options.out)
-    out.mkdir(parents=True, exist_ok=True)
-    target = out / "time_to_robustness.json"
+    out, target = Path(options.out), options.target
+    file = out / "time_to_robustness.json"
     names = [check_choice(name, "methods", tuple(METHODS)) for name in options.methods.split(",")]
-    key = {k: v for k, v in vars(options).items() if k not in ("methods", "out")}
-    done = read_done(target, key)
+    seeds = [check_count(int(seed), "seeds", minimum=0) for seed in options.seeds.split(",")]
+    if target is not None:
+        check_number(target, "target", minimum=0.0, maximum=1.0, strict=True)
+    out.mkdir(parents=True, exist_ok=True)
+    key = {k: v for k, v in vars(options).items() if k not in _FREE}
+    done = read_done(file, key)
     console = Console()
     data = load_data(options.dataset, "train")
     test = load_data(options.dataset, "test").take(options.num_images)
     title = (
         f"{options.dataset}, adp (APGD-CE, targeted APGD; {options.steps} steps), "
-        f"{options.num_images} images, seed {options.seed}"
+        f"{options.num_images} images, seed {options.seeds}; ± half the range over seeds"
     )
-    for number, name in enumerate(names, 1):
-        if name not in done:
-            console.print(f"[{number}/{len(names)}] {name}")
-            done[name] = measure_method(name, options, data, test)
+    planned = [(name, seed) for seed in seeds for name in names]
+    for number, (name, seed) in enumerate(planned, 1):
+        label = f"{name}-seed{seed}"
+        if label not in done:
+            console.print(f"[{number}/{len(planned)}] {label}", markup=False)
+            done[label] = measure_method(name, seed, options, data, test)
             facts = {"hardware": hardware(), "versions": versions()}
-            content = {"options": key, **facts, "methods": done}
-            write_atomically(target, json.dumps(content, indent=2) + "\n")
-        console.print(print_table({name: done[name]}, name))
-    console.print(print_table(done, title))
-    write_atomically(out / "time_to_robustness.md", markdown(done, title))
-    draw(done, out / "time_to_robustness.png", title)
-    console.print(f"figures: {target}", soft_wrap=True)
+            content = {"options": key, **facts, "runs": done, "summary": summarise(done, target)}
+            write_atomically(file, json.dumps(content, indent=2) + "\n")
+        console.print(rich_table(summarise({label: done[label]}, None), label, None))
+    rows = summarise(done, target)
+    console.print(rich_table(rows, title, target))
+    write_atomically(out / "time_to_robustness.md", markdown(rows, title, target))
+    draw(rows, out / "time_to_robustness.png", title, target)
+    console.print(f"figures: {file}", soft_wrap=True)
 
 
 if __name__ == "__main__":

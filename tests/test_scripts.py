@@ -81,15 +81,15 @@ def test_time_to_robustness_measures_each_method_once(tmp_path):
     words += ["--methods", "standard,free", "--out", tmp_path]
     subprocess.run(words, capture_output=True, text=True, check=True)
     stored = json.loads((tmp_path / "time_to_robustness.json").read_text())
-    assert set(stored["methods"]) == {"standard", "free"}
-    for result in stored["methods"].values():
+    assert set(stored["runs"]) == {"standard-seed0", "free-seed0"}
+    for result in stored["runs"].values():
         first, last = result["points"]
         assert 0 < first["seconds"] < last["seconds"]
         assert first["steps"] < last["steps"]
         assert last["robust_accuracy"] <= last["natural_accuracy"]
     assert "| free |" in (tmp_path / "time_to_robustness.md").read_text()
     before = (tmp_path / "time_to_robustness.json").read_bytes()
-    other = [*words[:-2], "--seed", "1", "--out", tmp_path]
+    other = [*words[:-2], "--epsilon-warmup", "0.1", "--out", tmp_path]
     refused = subprocess.run(other, capture_output=True, text=True)
     assert refused.returncode != 0
     assert "other options" in refused.stderr

@@ -29,6 +29,12 @@ from keras_efgsm.networks.mnist import (
 )
 from keras_efgsm.networks.residual import resnet, resnet18
 from keras_efgsm.networks.synchronization import synchronize_batch_norm
+from keras_efgsm.networks.threshold import (
+    cifar10_threshold_classifier,
+    mnist_threshold_classifier,
+    pixel_threshold,
+    threshold_classifier,
+)
 from keras_efgsm.networks.wide_resnet import (
     preact_resnet18,
     wide_resnet,
@@ -41,9 +47,11 @@ CLASSIFIERS = {
     "digits": digits_classifier,
     "mnist": mnist_classifier,
     "mnist-paper": mnist_paper_classifier,
+    "mnist-threshold": mnist_threshold_classifier,
     "mnist-madry": mnist_madry_classifier,
     "mnist-trades": mnist_trades_classifier,
     "mnist-resnet": mnist_resnet,
+    "cifar10-threshold": cifar10_threshold_classifier,
     "cifar10-conv4": cifar10_conv4,
     "cifar10-resnet": cifar10_resnet,
     "cifar10-resnet18": cifar10_resnet18,
@@ -70,6 +78,7 @@ __all__ = [
     "cifar10_resnet",
     "cifar10_resnet18",
     "cifar10_small_reconstructor",
+    "cifar10_threshold_classifier",
     "cifar10_wrn10_1",
     "cifar10_wrn10_2",
     "cifar10_wrn22_3_reconstructor",
@@ -82,12 +91,15 @@ __all__ = [
     "mnist_paper_classifier",
     "mnist_reconstructor",
     "mnist_resnet",
+    "mnist_threshold_classifier",
     "mnist_trades_classifier",
     "multiply_adds",
+    "pixel_threshold",
     "preact_resnet18",
     "resnet",
     "resnet18",
     "synchronize_batch_norm",
+    "threshold_classifier",
     "wide_resnet",
     "wide_resnet_reconstructor",
 ]

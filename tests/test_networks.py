@@ -14,6 +14,7 @@ from keras_efgsm.networks import (
     cifar10_resnet,
     cifar10_resnet18,
     cifar10_small_reconstructor,
+    cifar10_threshold_classifier,
     cifar10_wrn10_1,
     cifar10_wrn10_2,
     cifar10_wrn22_3_reconstructor,
@@ -21,10 +22,12 @@ from keras_efgsm.networks import (
     digits_classifier,
     digits_reconstructor,
     mnist_classifier,
+    mnist_dense_reconstructor,
     mnist_madry_classifier,
     mnist_paper_classifier,
     mnist_reconstructor,
     mnist_resnet,
+    mnist_threshold_classifier,
     mnist_trades_classifier,
     multiply_adds,
     resnet,
@@ -35,6 +38,9 @@ SHAPES = {
     mnist_classifier: (28, 28, 1),
     mnist_paper_classifier: (28, 28, 1),
     mnist_reconstructor: (28, 28, 1),
+    mnist_dense_reconstructor: (28, 28, 1),
+    mnist_threshold_classifier: (28, 28, 1),
+    cifar10_threshold_classifier: (32, 32, 3),
     digits_classifier: (8, 8, 1),
     digits_reconstructor: (8, 8, 1),
     mnist_madry_classifier: (28, 28, 1),
@@ -60,6 +66,9 @@ by_name = {"ids": lambda value: getattr(value, "__name__", str(value))}
         (mnist_classifier, 185_354),
         (mnist_paper_classifier, 210_650),
         (mnist_reconstructor, 258_152),
+        (mnist_dense_reconstructor, 51_664),
+        (mnist_threshold_classifier, 185_354),
+        (cifar10_threshold_classifier, 239_626),
         (digits_classifier, 76_522),
         (cifar10_conv4, 1_116_970),
         (mnist_madry_classifier, 3_274_634),
@@ -149,7 +158,11 @@ def test_networks_have_names_and_take_others(build):
 
 
 def test_classifiers_and_reconstructors_of_a_name_fit_together():
-    classifiers = {"cifar10-small": "cifar10-conv4", "cifar10-wrn22-3": "cifar10-wrn10-1"}
+    classifiers = {
+        "mnist-dense": "mnist-threshold",
+        "cifar10-small": "cifar10-conv4",
+        "cifar10-wrn22-3": "cifar10-wrn10-1",
+    }
     for name, build in RECONSTRUCTORS.items():
         check_reconstructor(build(), CLASSIFIERS[classifiers.get(name, name)](), 10)
     check_reconstructor(mnist_reconstructor(), CLASSIFIERS["mnist-paper"](), 10)

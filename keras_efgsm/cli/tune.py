@@ -38,8 +38,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     search.add_argument("--tuner", default="bayesian", help="random, bayesian or hyperband")
     search.add_argument(
         "--parameters",
-        default="lambda,sigma",
-        help="out of lambda, sigma, label-smoothing, decay, learning-rate; default lambda,sigma",
+        help="out of lambda, sigma, label-smoothing, decay, learning-rate; default: lambda and "
+        "sigma, as far as the method has them",
     )
     search.add_argument(
         "--range",
@@ -96,7 +96,8 @@ def run(options: argparse.Namespace) -> None:
         if getattr(options, field) is not None
     }
     config = dataclasses.replace(preset, **changes)
-    names = [_name(name) for name in options.parameters.split(",")]
+    own = [name for name in ("lambda", "sigma") if name in config.method_options] or ["sigma"]
+    names = [_name(name) for name in options.parameters.split(",")] if options.parameters else own
     budget = {name: getattr(options, name) for name in ("steps", "targets", "queries")}
     search = SearchOptions(
         config,

@@ -21,6 +21,7 @@ from keras_efgsm.networks.cost import multiply_adds
 from keras_efgsm.networks.digits import digits_classifier, digits_reconstructor
 from keras_efgsm.networks.mnist import (
     mnist_classifier,
+    mnist_dense_reconstructor,
     mnist_madry_classifier,
     mnist_paper_classifier,
     mnist_reconstructor,
@@ -64,6 +65,7 @@ CLASSIFIERS = {
 RECONSTRUCTORS = {
     "digits": digits_reconstructor,
     "mnist": mnist_reconstructor,
+    "mnist-dense": mnist_dense_reconstructor,
     "cifar10-small": cifar10_small_reconstructor,
     "cifar10-wrn22-3": cifar10_wrn22_3_reconstructor,
 }
@@ -87,6 +89,7 @@ __all__ = [
     "digits_classifier",
     "digits_reconstructor",
     "mnist_classifier",
+    "mnist_dense_reconstructor",
     "mnist_madry_classifier",
     "mnist_paper_classifier",
     "mnist_reconstructor",

@@ -40,7 +40,7 @@ class SearchOptions:
     Example:
 
     ```python
-    config = PRESETS["mnist"]
+    config = PRESETS["mnist-joint"]
     options = SearchOptions(config, make_ranges(config, ["lambda", "sigma"]), trials=30)
     ```
     """

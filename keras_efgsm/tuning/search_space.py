@@ -113,7 +113,7 @@ def make_ranges(
     Example:
 
     ```python
-    make_ranges(PRESETS["mnist"], ["lambda", "sigma"], {"sigma": (0.0, 0.2)})
+    make_ranges(PRESETS["mnist-joint"], ["lambda", "sigma"], {"sigma": (0.0, 0.2)})
     ```
     """
     names = [check_choice(name, "parameters", SEARCHABLE) for name in names]

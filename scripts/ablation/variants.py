@@ -85,21 +85,69 @@ def _crop_and_flip(base: TrainingConfig) -> TrainingConfig:
     return dataclasses.replace(base, crop_padding=4, flip=True)
 
 
-def _without_reconstructor(base: TrainingConfig) -> TrainingConfig:
+def _reconstructor(base: TrainingConfig) -> TrainingConfig:
+    """Takes the re-constructor out, or puts it in with the method's lambda."""
+    if base.method == "efgsm":
+        options = {**METHODS["combined"].options, **base.method_options}
+        weight = options["lambda"]
+        return dataclasses.replace(
+            base, method="combined", method_options=options, **_same_steps(base, 1 / weight)
+        )
     if base.method != "combined":
         raise ValueError(
-            "The variant without re-constructor needs a base that has one. "
-            f"Received: method={base.method!r}"
+            "The variant of the re-constructor needs a base whose method is 'combined' or "
+            f"'efgsm'. Received: method={base.method!r}"
         )
     options = {k: v for k, v in base.method_options.items() if k in METHODS["efgsm"].options}
-    changes: dict[str, Any] = {}
-    if base.optimizer == "sgd":
-        # The loss is now the classification loss itself and no longer lambda times it: the
-        # classifier is to make the same steps as before.
-        weight = base.method_options["lambda"]
-        changes["learning_rate"] = base.learning_rate * weight
-        changes["weight_decay"] = base.weight_decay / weight
+    changes = _same_steps(base, base.method_options["lambda"])
     return dataclasses.replace(base, method="efgsm", method_options=options, **changes)
+
+
+def _same_steps(base: TrainingConfig, factor: float) -> dict[str, Any]:
+    """What lets the classifier make the same steps where its loss is so many times what it was."""
+    if base.optimizer != "sgd":
+        return {}  # Adam is indifferent to it
+    return {
+        "learning_rate": base.learning_rate * factor,
+        "weight_decay": base.weight_decay / factor,
+    }
+
+
+def _without_attack(base: TrainingConfig) -> TrainingConfig:
+    methods = {"combined": "rec", "efgsm": "standard"}
+    if base.method not in methods:
+        raise ValueError(
+            "The variant without eFGSM needs a base whose method is 'combined' or 'efgsm'. "
+            f"Received: method={base.method!r}"
+        )
+    method = methods[base.method]
+    options = {k: v for k, v in base.method_options.items() if k in METHODS[method].options}
+    return dataclasses.replace(base, method=method, method_options=options, momentum_reset_epochs=0)
+
+
+def _other_start(base: TrainingConfig) -> TrainingConfig:
+    if base.method != "efgsm":
+        raise ValueError(
+            "The variant of the rival with a random start needs a base whose method is 'efgsm'. "
+            f"Received: method={base.method!r}"
+        )
+    return dataclasses.replace(
+        base.with_method("fgsm-rs"),
+        label_smoothing=base.label_smoothing,
+        momentum_reset_epochs=0,
+        epsilon_warmup_epochs=0.3 * base.epochs,
+    )
+
+
+def _threshold(base: TrainingConfig) -> TrainingConfig:
+    plain = {"mnist-threshold": "mnist", "cifar10-threshold": "cifar10-conv4"}
+    steep = {"mnist": "mnist-threshold"}
+    if base.classifier not in plain | steep:
+        raise ValueError(
+            f"The variant of the threshold needs a base with a classifier of {list(plain | steep)}."
+            f" Received: classifier={base.classifier!r}"
+        )
+    return dataclasses.replace(base, classifier=(plain | steep)[base.classifier])
 
 
 def _other_optimizer(base: TrainingConfig) -> TrainingConfig:
@@ -129,7 +177,10 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
         PIECES["consistency"](base), attack_in_training_mode=True
     ),
     "activation": _field("activation", "relu", "silu"),
-    "reconstructor": _without_reconstructor,
+    "reconstructor": _reconstructor,
+    "efgsm": _without_attack,
+    "fgsm-rs": _other_start,
+    "threshold": _threshold,
     "sigma-half": _option("sigma", lambda sigma: sigma / 2),
     "sigma-double": _option("sigma", lambda sigma: sigma * 2),
     "decay": _option("decay", lambda decay: 0.8 if decay > 0.8 else 0.95),

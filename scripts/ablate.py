@@ -1,14 +1,16 @@
 """Ablates a recipe: trains a configuration and one variant for each piece, and attacks them.
 
     python scripts/ablate.py [--preset cifar10-small] [--variants alignment,weight-decay] \
-        [--seeds 0,1] [--images 500] [--attacks adp] [OPTIONS OF keras-efgsm train]
+        [--seeds 0,1] [--images 500] [--attacks adp] [--validation-images 5000] \
+        [OPTIONS OF keras-efgsm train]
 
 A variant has one piece of the recipe taken out, or put in where the preset has it not; all else,
 the seed included, is the same. The base is the preset with the options of `keras-efgsm train` that
-are given, such as `--dataset`, `--epochs` and `--train-images`, and without the overfitting stop: a
-variant that overfits is a result here. Each is trained into a run folder of its own and attacked on
-the first test images. Interrupted, it goes on where it was; variants and seeds can be added later.
-Writes `ablation.json` and `ablation.md` into `--out`.
+are given, such as `--dataset`, `--epochs` and `--train-images`, and without the overfitting stop
+(unless `--with-stop` keeps it): a variant that overfits is a result here. Each is trained into a run folder of its own and attacked on
+the first test images, or with `--validation-images`, for choosing among variants, on the first of
+so many images that are held out of the train split. Interrupted, it goes on where it was; variants
+and seeds can be added later. Writes `ablation.json` and `ablation.md` into `--out`.
 """
 
 import argparse
@@ -170,11 +172,18 @@ def summarise(results: dict[str, Any]) -> list[dict[str, Any]]:
                 "changes": results[names[0]]["changes"],
                 "seeds": sorted(int(name.rpartition("-seed")[2]) for name in names),
                 **{key: sum(results[n][key] for n in names) / len(names) for key in means},
+                "natural_spread": spread([results[n]["natural_accuracy"] for n in names]),
+                "robust_spread": spread([results[n]["robust_accuracy"] for n in names]),
                 "difference": sum(differences) / len(differences) if differences else None,
                 "differences": differences,
             }
         )
     return summary
+
+
+def spread(values: list[float]) -> float:
+    """Highest less lowest."""
+    return max(values) - min(values)
 
 
 _HEADINGS = ("variant", "change", "natural", "robust", "to base", "margin-robust", "seconds")
@@ -183,12 +192,19 @@ _HEADINGS = ("variant", "change", "natural", "robust", "to base", "margin-robust
 def cells(row: dict[str, Any]) -> list[str]:
     """A row of the summary as text."""
     is_base, difference = row["variant"] == BASE, row["difference"]
-    seeds = f" ({len(row['seeds'])} seeds)" if len(row["seeds"]) > 1 else ""
+    several = len(row["seeds"]) > 1
+    seeds = f" ({len(row['seeds'])} seeds)" if several else ""
+
+    def figure(name: str) -> str:
+        # Half the range over the seeds beside their mean.
+        half = 50 * row[f"{name}_spread"]
+        return f"{row[f'{name}_accuracy']:.2%}" + (f" ±{half:.2f}" if several else "")
+
     return [
         row["variant"] + seeds,
         row["changes"],
-        f"{row['natural_accuracy']:.1%}",
-        f"{row['robust_accuracy']:.1%}",
+        figure("natural"),
+        figure("robust"),
         "" if is_base or difference is None else f"{100 * difference:+.1f}",
         f"{row['margin_robust_accuracy']:.1%}",
         f"{row['training_seconds']:.0f}",
@@ -202,8 +218,10 @@ def title_of(options: argparse.Namespace, base: TrainingConfig, results: dict[st
     chance = math.sqrt(robust * (1 - robust) / options.images)
     return (
         f"{base.dataset}, {first['train_images']:,} training images, {base.epochs} epochs, "
-        f"{options.attacks} on {options.images} test images, epsilon {base.epsilon:.4g}; one "
-        f"standard error of a robust accuracy by the images alone: {100 * chance:.1f} points"
+        f"{options.attacks} on {options.images} "
+        f"{'held-out training' if options.validation_images else 'test'} images, "
+        f"epsilon {base.epsilon:.4g}; ± half the range over seeds; one standard error of a "
+        f"robust accuracy by the images alone: {100 * chance:.1f} points"
     )
 
 
@@ -248,6 +266,19 @@ def read_results(path: Path, key: dict[str, Any], planned: list[Planned]) -> dic
     return stored["runs"]
 
 
+def load_splits(base: TrainingConfig, held_out: int) -> tuple[ImageData, ImageData]:
+    """What is trained on and what is attacked: train and test split, or two parts of the first."""
+    train = load_data(base.dataset, "train", base.data_dir)
+    if not held_out:
+        return train, load_data(base.dataset, "test", base.data_dir)
+    if not held_out < len(train):
+        raise ValueError(
+            f"`validation_images` must be less than {len(train)}, the images of the train split. "
+            f"Received: validation_images={held_out}"
+        )
+    return train.split(held_out / len(train), seed=0)
+
+
 def ablate(base: TrainingConfig, options: argparse.Namespace) -> None:
     """Trains and attacks what is not there yet, and writes the figures after each."""
     variants = [
@@ -257,13 +288,16 @@ def ablate(base: TrainingConfig, options: argparse.Namespace) -> None:
     ]
     seeds = [int(seed) for seed in options.seeds.split(",")]
     check_count(options.images, "images")
+    check_count(options.validation_images, "validation_images", minimum=0)
     make_attacks(options.attacks, base.epsilon, steps=options.steps)
     out, runs = Path(options.out), Path(options.runs)
     planned = plan(base, variants, seeds, runs)
     target = out / "ablation.json"
     key = {"attacks": options.attacks, "images": options.images, "steps": options.steps}
+    if options.validation_images:
+        key["validation_images"] = options.validation_images
     results = read_results(target, key, planned)
-    data = tuple(load_data(base.dataset, split, base.data_dir) for split in ("train", "test"))
+    data = load_splits(base, options.validation_images)
     data[1].take(options.images)
     out.mkdir(parents=True, exist_ok=True)
     console = Console()
@@ -311,17 +345,30 @@ def read_options(words: list[str] | None = None) -> tuple[TrainingConfig, argpar
     parser.add_argument("--seeds", default="0", help="comma-separated")
     parser.add_argument("--images", type=int, default=500, help="test images that are attacked")
     parser.add_argument("--attacks", default="adp", help="as in `keras-efgsm evaluate`")
+    parser.add_argument(
+        "--validation-images",
+        type=int,
+        default=0,
+        help="attack images held out of the train split instead; default: none",
+    )
     parser.add_argument("--steps", type=int, help="of the attacks; default: as published")
+    parser.add_argument(
+        "--with-stop", action="store_true", help="keep the overfitting stop of the preset"
+    )
     parser.add_argument("--verbose", type=int, default=2, help="of the training: 0, 1 or 2")
     parser.add_argument("--runs", help="run folders; default runs/ablation/PRESET")
     parser.add_argument("--out", help="results folder; default results/ablation/PRESET")
     options, of_training = parser.parse_known_args(words)
-    options.runs = options.runs or f"runs/ablation/{options.preset}"
-    options.out = options.out or f"results/ablation/{options.preset}"
+    kind = options.preset + ("-validation" if options.validation_images else "")
+    options.runs = options.runs or f"runs/ablation/{kind}"
+    options.out = options.out or f"results/ablation/{kind}"
     training = argparse.ArgumentParser(prog="ablate", add_help=False)
     add_config_options(training)
     given = training.parse_args([options.preset, *of_training])
-    return dataclasses.replace(read_config(given), overfitting_stop=False), options
+    base = read_config(given)
+    if not options.with_stop:
+        base = dataclasses.replace(base, overfitting_stop=False)
+    return base, options
 
 
 def main() -> int:

@@ -44,7 +44,7 @@ def pixel_threshold(x: Tensor, steepness: float = 40.0, leak: float = 2e-4) -> T
 def threshold_classifier(
     image_shape: tuple[int, int, int],
     num_classes: int = 10,
-    channels: tuple[int, int] = (16, 32),
+    channels: tuple[int, int] = (24, 32),
     width: int = 112,
     *,
     activation: str = "relu",
@@ -52,15 +52,15 @@ def threshold_classifier(
     leak: float = 2e-4,
     name: str = "threshold_classifier",
 ) -> keras.Model:
-    """A threshold on each pixel, two convolutions of stride 2, one dense layer, logits.
+    """A threshold on each pixel, two convolutions, one dense layer, logits.
 
-    Both convolutions are 4x4 with stride 2; the first is written as a 2x2 one on 2x2 blocks of
-    pixels, see `subpixel.py`.
+    The first convolution is 6x6 with stride 2, written as a 3x3 one on 2x2 blocks of pixels, see
+    `subpixel.py`; the second 3x3 with stride 2.
 
     Args:
         image_shape: `(H, W, C)`, height and width multiples of 4.
         num_classes: number of logits K. Defaults to 10.
-        channels: of the two convolutions. Defaults to `(16, 32)`.
+        channels: of the two convolutions. Defaults to `(24, 32)`.
         width: of the dense layer. Defaults to 112.
         activation: any Keras activation. Defaults to `"relu"`.
         steepness: of the threshold, see `pixel_threshold`. Defaults to `40.0`.
@@ -86,9 +86,9 @@ def threshold_classifier(
         )
     options = {"activation": activation, "kernel_initializer": "he_normal"}
     inputs = keras.Input(image_shape, name="image")
-    x = layers.ZeroPadding2D(1)(pixel_threshold(inputs, steepness, leak))
-    x = layers.Conv2D(channels[0], 2, **options)(space_to_depth(x))
-    x = layers.Conv2D(channels[1], 4, strides=2, padding="same", **options)(x)
+    x = space_to_depth(pixel_threshold(inputs, steepness, leak))
+    x = layers.Conv2D(channels[0], 3, padding="same", **options)(x)
+    x = layers.Conv2D(channels[1], 3, strides=2, padding="same", **options)(x)
     x = layers.Dense(width, **options)(layers.Flatten()(x))
     return logits_model(inputs, x, num_classes, name)
 
@@ -96,7 +96,9 @@ def threshold_classifier(
 def mnist_threshold_classifier(
     num_classes: int = 10, activation: str = "relu", name: str = "mnist_threshold_classifier"
 ) -> keras.Model:
-    """The `mnist_classifier` behind a threshold on each pixel: 185,354 parameters.
+    """`threshold_classifier` for 28x28 grey images: 184,690 parameters.
+
+    0.68 million multiply-adds an image, as `mnist_classifier`.
 
     Args:
         num_classes: number of logits K. Defaults to 10.

@@ -257,7 +257,7 @@ PRESETS: dict[str, TrainingConfig] = {
         reconstructor="mnist-dense",
         epsilon=0.3,
         method="efgsm",
-        epochs=20,
+        epochs=12,
         learning_rate=4e-3,
     ),
     # The paper's method as we read it, on a network as cheap that sees the pixels themselves.

@@ -10,7 +10,8 @@ are given, such as `--dataset`, `--epochs` and `--train-images`, and without the
 (unless `--with-stop` keeps it): a variant that overfits is a result here. Each is trained into a
 run folder of its own and attacked on the first test images, or with `--validation-images`, for
 choosing among variants, on the first of so many images that are held out of the train split.
-Interrupted, it goes on where it was; variants and seeds can be added later. Writes `ablation.json` and `ablation.md` into `--out`.
+Interrupted, it goes on where it was; variants and seeds can be added later. Writes
+`ablation.json` and `ablation.md` into `--out`.
 """
 
 import argparse

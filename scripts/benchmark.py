@@ -4,7 +4,7 @@
     python scripts/benchmark.py --methods all --images 2560 --rounds 3 [--json methods.json]
 
 The first compares eFGSM with ordinary `fit`, and the memory and accuracy of each storage of its
-momentum; the second times every training method.
+momentum; the second times every training method. The networks are those of the preset `mnist`.
 
 Times are of whole epochs on the same machine, taken in turn (ordinary, eFGSM, eFGSM with the
 re-constructor, ordinary, ...), so that a machine that slows down slows all of them; the ratio is
@@ -29,14 +29,26 @@ from rich.table import Table
 from keras_efgsm import EFGSM, AdversarialTrainer, SampleMomentum
 from keras_efgsm.attacks import PGD
 from keras_efgsm.callbacks.probe import Probe
+from keras_efgsm.config import PRESETS
 from keras_efgsm.data import load_data
 from keras_efgsm.environment import hardware, versions
 from keras_efgsm.memory import format_bytes
 from keras_efgsm.methods import METHODS
 from keras_efgsm.momentum import STORAGE_DTYPES
-from keras_efgsm.networks import mnist_classifier, mnist_reconstructor
+from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
 
-BATCH = 128
+PRESET = PRESETS["mnist"]
+BATCH = PRESET.batch_size
+
+
+def make_classifier() -> keras.Model:
+    """The classifier of the preset."""
+    return CLASSIFIERS[PRESET.classifier](10)
+
+
+def make_reconstructor() -> keras.Model:
+    """The re-constructor of the preset."""
+    return RECONSTRUCTORS[PRESET.reconstructor](10)
 
 
 def read_images(count: int) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -51,7 +63,7 @@ def read_images(count: int) -> tuple[np.ndarray, np.ndarray, bool]:
 
 def ordinary_model() -> keras.Model:
     """The classifier compiled for ordinary training."""
-    model = mnist_classifier()
+    model = make_classifier()
     model.compile(
         keras.optimizers.Adam(2e-3),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -62,8 +74,8 @@ def ordinary_model() -> keras.Model:
 
 def efgsm_model(with_reconstructor: bool, **options) -> AdversarialTrainer:
     """The same classifier compiled for eFGSM."""
-    reconstructor = mnist_reconstructor() if with_reconstructor else None
-    trainer = AdversarialTrainer(mnist_classifier(), EFGSM(epsilon=0.3), reconstructor, **options)
+    reconstructor = make_reconstructor() if with_reconstructor else None
+    trainer = AdversarialTrainer(make_classifier(), EFGSM(epsilon=0.3), reconstructor, **options)
     trainer.compile(keras.optimizers.Adam(2e-3))
     return trainer
 
@@ -83,9 +95,9 @@ def method_model(name: str) -> AdversarialTrainer:
     method = METHODS[name]
     options = method.complete({})
     trainer = AdversarialTrainer(
-        mnist_classifier(),
+        make_classifier(),
         method.attack(0.3, options),
-        mnist_reconstructor() if method.has_reconstructor else None,
+        make_reconstructor() if method.has_reconstructor else None,
         method.objective(method.label_smoothing, options),
     )
     trainer.compile(keras.optimizers.Adam(2e-3))

@@ -70,6 +70,9 @@ class TrainingConfig:
         attack_in_training_mode: whether examples are made with batch norm in training mode, for
             comparison. Defaults to `False`.
         epsilon_warmup_epochs: linear rise of epsilon from zero. Defaults to `0.0`.
+        epsilon_factor: radius of the ball that the training attacks in, over `epsilon`, for which
+            the classifier is meant; a little more than 1 makes up for what one step does not find.
+            Defaults to `1.0`.
         weight_averaging: momentum of the running average of the weights; 0 for none. Defaults to
             `0.999`.
         overfitting_stop: whether to end training when it overfits to its own attack. Defaults to
@@ -120,6 +123,7 @@ class TrainingConfig:
     momentum_reset_epochs: int = 0
     attack_in_training_mode: bool = False
     epsilon_warmup_epochs: float = 0.0
+    epsilon_factor: float = 1.0
     weight_averaging: float = 0.999
     overfitting_stop: bool = True
     probe_images: int = 256
@@ -164,6 +168,12 @@ class TrainingConfig:
         check_count(self.cutout, "cutout", minimum=0)
         check_count(self.momentum_reset_epochs, "momentum_reset_epochs", minimum=0)
         check_number(self.epsilon_warmup_epochs, "epsilon_warmup_epochs", minimum=0.0)
+        check_number(self.epsilon_factor, "epsilon_factor", minimum=0.0, strict=True)
+        if self.epsilon * self.epsilon_factor > 1.0:
+            raise ValueError(
+                "`epsilon_factor` must leave the ball of the training a radius of at most 1. "
+                f"Received: epsilon_factor={self.epsilon_factor}, epsilon={self.epsilon}"
+            )
         check_number(self.weight_averaging, "weight_averaging", minimum=0.0, maximum=0.99999)
         check_count(self.probe_images, "probe_images", minimum=0)
         check_choice(self.dtype_policy, "dtype_policy", DTYPE_POLICIES)
@@ -179,7 +189,8 @@ class TrainingConfig:
 
     def attack(self) -> Attack:
         """The attack of the training."""
-        return find_method(self.method).attack(self.epsilon, self.method_options)
+        radius = self.epsilon * self.epsilon_factor
+        return find_method(self.method).attack(radius, self.method_options)
 
     def objective(self) -> Objective:
         """What the training minimises."""

@@ -402,7 +402,7 @@ def test_pieces_that_do_not_fit_the_method_are_refused():
 
 def test_a_configuration_written_before_there_were_these_options_is_read(tmp_path):
     folder = RunFolder(tmp_path)
-    options = PRESETS["mnist"].method_options
+    options = PRESETS["mnist-joint"].method_options
     old = {
         "dataset": "mnist",
         "classifier": "mnist",
@@ -424,8 +424,19 @@ def test_a_configuration_written_before_there_were_these_options_is_read(tmp_pat
         "seed": 0,
     }
     folder.config.write_text(json.dumps(old))
-    assert folder.read_config() == PRESETS["mnist"]
-    folder.prepare(PRESETS["mnist"], resume=True)
+    assert folder.read_config() == PRESETS["mnist-joint"]
+    folder.prepare(PRESETS["mnist-joint"], resume=True)
+
+
+def test_the_training_may_attack_in_a_larger_ball_than_is_evaluated():
+    config = dataclasses.replace(DIGITS, epsilon=0.2, epsilon_factor=1.2)
+    assert config.attack().epsilon == pytest.approx(0.24)
+    assert config.epsilon == 0.2
+    data = load_data("digits", "train").take(64)
+    assert build_trainer(config, data).attack.epsilon == pytest.approx(0.24)
+    for factor in (0.0, -1.0, 5.1):
+        with pytest.raises(ValueError, match="`epsilon_factor` must"):
+            dataclasses.replace(DIGITS, epsilon=0.2, epsilon_factor=factor)
 
 
 def test_the_pieces_reach_the_trainer(data):

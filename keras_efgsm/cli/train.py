@@ -46,6 +46,7 @@ _OPTIONS = (
         "make examples with batch norm in training mode",
     ),
     ("--epsilon-warmup-epochs", "epsilon_warmup_epochs", float, "linear rise of epsilon"),
+    ("--epsilon-factor", "epsilon_factor", float, "radius of the training's ball over epsilon"),
     ("--weight-averaging", "weight_averaging", float, "momentum of the averaged weights, 0: none"),
     ("--probe-images", "probe_images", int, "held-out images that confirm the stop, 0: none"),
     ("--classifier", "classifier", str, "network, see the documentation"),

@@ -169,6 +169,7 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     "averaging": _field("weight_averaging", 0.0, 0.999),
     "attack-mode": _field("attack_in_training_mode", False, True),
     "epsilon-warmup": _field("epsilon_warmup_epochs", 0.0, lambda epochs: 0.3 * epochs),
+    "epsilon-factor": _field("epsilon_factor", 1.0, 1.2),
     "momentum-reset": _field("momentum_reset_epochs", 0, lambda epochs: max(1, epochs // 3)),
     "consistency": _option("consistency_weight", lambda weight: 0.0 if weight else 10.0),
     "consistency-weak": _option("consistency_weight", lambda weight: 0.0 if weight else 1.0),

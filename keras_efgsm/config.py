@@ -269,7 +269,9 @@ PRESETS: dict[str, TrainingConfig] = {
         epsilon=0.3,
         method="efgsm",
         epochs=12,
+        activation="silu",
         learning_rate=4e-3,
+        epsilon_factor=1.25,
     ),
     # The paper's method as we read it, on a network as cheap that sees the pixels themselves.
     "mnist-joint": TrainingConfig(

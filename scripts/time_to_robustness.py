@@ -5,7 +5,7 @@
         --methods efgsm,pgd,trades,free --seeds 0,1,2 --target 0.88
 
 Each method trains alone for the same wall-clock time, or the multiple of it that `--multiples`
-gives it, its learning rate falling to zero over just that time, and its averaged weights are kept
+gives it, its learning rate rising and falling to zero over just that time, and its averaged weights are kept
 at parts of it. Each of these is then attacked with
 the `adp` set (APGD-CE, then targeted APGD). Tracing the graph is not counted; the number of steps
 that fill the time is measured on a few steps first. `--clock cpu` counts the process's own seconds
@@ -80,11 +80,11 @@ class Snapshots(keras.callbacks.Callback):
             self._aside += self.clock() - now
 
 
-def make_trainer(config: TrainingConfig, data: ImageData, steps: int, warmup: float):
+def make_trainer(config: TrainingConfig, data: ImageData, steps: int, warmup: float, rise: float):
     """The method's trainer, its learning rate and epsilon laid out over so many steps."""
     trainer = build_trainer(config, data)
     updates = steps * trainer.attack.replays
-    rise = max(1, updates // 20)
+    rise = min(max(1, round(rise * updates)), updates - 1)
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, max(1, updates - rise), warmup_target=config.learning_rate, warmup_steps=rise
     )
@@ -103,7 +103,7 @@ def fit(trainer, data: ImageData, config: TrainingConfig, steps: int, callbacks:
 
 def seconds_per_step(config: TrainingConfig, data: ImageData, at_least: float, clock: str) -> float:
     """Measured over at least so many seconds, on a trainer that is thrown away."""
-    trainer = make_trainer(config, data, 1000, 0.0)
+    trainer = make_trainer(config, data, 1000, 0.0, 0.5)
     steps = 3
     while True:
         watch = Snapshots(WeightAveraging(config.weight_averaging), [steps], clock)
@@ -132,7 +132,7 @@ def measure_method(
     total = max(len(options.marks) + 1, round(seconds / each))
     keras.utils.set_random_seed(seed)
     warmup = options.epsilon_warmup if name in NEEDS_WARMUP else 0.0
-    trainer = make_trainer(config, data, total, warmup)
+    trainer = make_trainer(config, data, total, warmup, options.rise)
     averaging = WeightAveraging(config.weight_averaging)
     marks = sorted({max(2, round(mark * total)) for mark in options.marks})
     snapshots = Snapshots(averaging, marks, options.clock)
@@ -197,6 +197,7 @@ def main() -> int:
     parser.add_argument("--marks", type=float, nargs="+", default=[0.125, 0.25, 0.5, 1.0])
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--epsilon-warmup", type=float, default=0.3, help="share of the training")
+    parser.add_argument("--rise", type=float, default=0.4, help="of the rate; share of training")
     parser.add_argument("--num-images", type=int, default=500)
     parser.add_argument("--steps", type=int, default=100, help="of the attacks")
     parser.add_argument("--seeds", default="0", help="of the training, comma-separated")
@@ -223,6 +224,7 @@ def run(options: argparse.Namespace) -> None:
     file = out / "time_to_robustness.json"
     names = [check_choice(name, "methods", tuple(METHODS)) for name in options.methods.split(",")]
     seeds = [check_count(int(seed), "seeds", minimum=0) for seed in options.seeds.split(",")]
+    check_number(options.rise, "rise", minimum=0.0, maximum=1.0)
     if target is not None:
         check_number(target, "target", minimum=0.0, maximum=1.0, strict=True)
     out.mkdir(parents=True, exist_ok=True)

@@ -5,16 +5,16 @@
         --methods efgsm,pgd,trades,free --seeds 0,1,2 --target 0.88
 
 Each method trains alone for the same wall-clock time, or the multiple of it that `--multiples`
-gives it, its learning rate rising and falling to zero over just that time, and its averaged weights are kept
-at parts of it. Each of these is then attacked with
-the `adp` set (APGD-CE, then targeted APGD). Tracing the graph is not counted; the number of steps
-that fill the time is measured on a few steps first. `--clock cpu` counts the process's own seconds
-instead of those of the wall, for a machine that others use too; it is the same on one quiet core.
+gives it, its learning rate rising and falling to zero over just that time, and its averaged weights
+are kept at parts of it. Each of these is then attacked with the `adp` set (APGD-CE, then targeted
+APGD). Tracing the graph is not counted; the number of steps that fill the time is measured on a few
+steps first. `--clock cpu` counts the process's own seconds instead of those of the wall, for a
+machine that others use too; it is the same on one quiet core.
 With `--target` the table says when each method first had that robust accuracy, between two marks by
 a straight line, and how many times as long as the quickest that took. All seeds and methods are
 trained and attacked in turn, on the network of the preset and from its learning rate.
-Writes `time_to_robustness.json`, a table and
-a plot into `--out`; methods that are there already, with the same options, are not trained again.
+Writes `time_to_robustness.json`, a table and a plot into `--out`; methods that are there already,
+with the same options, are not trained again.
 """
 
 import argparse

@@ -139,7 +139,7 @@ def measure_method(
     fit(trainer, data, config, total, [averaging, snapshots])
     points = []
     for taken in snapshots.taken:
-        classifier = CLASSIFIERS[config.classifier](data.num_classes)
+        classifier = CLASSIFIERS[config.classifier](data.num_classes, activation=config.activation)
         classifier.set_weights(taken["weights"])
         attacks = make_attacks("adp", config.epsilon, steps=options.steps)
         report = evaluate_robustness(classifier, test, attacks, cascade=True, seed=0)

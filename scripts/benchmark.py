@@ -43,7 +43,7 @@ BATCH = PRESET.batch_size
 
 def make_classifier() -> keras.Model:
     """The classifier of the preset."""
-    return CLASSIFIERS[PRESET.classifier](10)
+    return CLASSIFIERS[PRESET.classifier](10, activation=PRESET.activation)
 
 
 def make_reconstructor() -> keras.Model:

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
     console.print(f"  {result.metrics['training_seconds']:.0f} s; now the same network ordinarily")
     keras.utils.set_random_seed(config.seed)
     data = load_data("digits", "train")
-    ordinary = CLASSIFIERS[config.classifier](data.num_classes)
+    ordinary = CLASSIFIERS[config.classifier](data.num_classes, activation=config.activation)
     ordinary.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     ordinary.fit(data.pixels(), data.labels, epochs=config.epochs, verbose=0)
     ordinary.save(out / "ordinary.keras")

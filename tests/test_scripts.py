@@ -133,3 +133,53 @@ def test_an_ablation_goes_on_after_a_training_that_diverged(tmp_path):
     for run in found["runs"].values():
         assert run["robust_accuracy"] == 0.0
         assert "diverged" in run["changes"] and "not a number" in run["failed"]
+
+
+def course(*marks):
+    names = ("seconds", "robust_accuracy")
+    return [dict(zip(names, mark, strict=True), natural_accuracy=1.0, epochs=1.0) for mark in marks]
+
+
+def test_the_time_to_a_robust_accuracy_lies_between_two_marks():
+    summary = load("robustness_curves/summary")
+    points = course((10.0, 0.4), (20.0, 0.8), (30.0, 0.9))
+    assert summary.time_to(points, 0.4) == pytest.approx(10.0)
+    assert summary.time_to(points, 0.2) == pytest.approx(5.0)
+    assert summary.time_to(points, 0.85) == pytest.approx(25.0)
+    assert summary.time_to(points, 0.91) is None
+    # The first time that it is there counts, though it is lost again.
+    assert summary.time_to(course((10.0, 0.9), (20.0, 0.1)), 0.45) == pytest.approx(5.0)
+
+
+def test_a_method_that_never_arrives_took_at_least_the_time_it_was_given():
+    summary = load("robustness_curves/summary")
+    runs = {
+        "quick-seed0": {"points": course((10.0, 0.9))},
+        "quick-seed1": {"points": course((20.0, 0.9))},
+        "slow-seed0": {"points": course((40.0, 0.45), (80.0, 0.9))},
+        "slow-seed1": {"points": course((40.0, 0.1), (100.0, 0.2))},
+    }
+    rows = {row["method"]: row for row in summary.summarise(runs, 0.9)}
+    assert rows["quick"]["seconds_to_target"] == [10.0, 20.0]
+    assert rows["slow"]["seconds_to_target"] == [80.0, None]
+    # Seed by seed: 80 s against 10 s, and more than 100 s against 20 s.
+    assert rows["slow"]["ratios"] == [
+        {"ratio": 8.0, "at_least": False},
+        {"ratio": 5.0, "at_least": True},
+    ]
+    assert rows["slow"]["marks"][-1]["robust_accuracy"] == pytest.approx(0.55)
+    text = summary.markdown(list(rows.values()), "title", 0.9)
+    assert "1 of 2 never, in 100 s | over 5.0 |" in text
+
+
+def test_multiples_are_checked_before_anything_is_trained(tmp_path):
+    words = [sys.executable, SCRIPTS / "time_to_robustness.py", "--dataset", "digits"]
+    for given in ("nosuch=2", "pgd=0", "pgd", "pgd=x"):
+        refused = subprocess.run(
+            [*words, "--multiples", given, "--out", tmp_path / "out"],
+            capture_output=True,
+            text=True,
+        )
+        assert refused.returncode == 2
+        assert "multiples" in refused.stderr and "Received" in refused.stderr
+    assert not (tmp_path / "out").exists()

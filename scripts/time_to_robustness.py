@@ -53,6 +53,9 @@ PUBLISHED = {
 # answered with one class. All methods that use the whole ball at once get a rising epsilon.
 NEEDS_WARMUP = ("fgsm", "fgsm-rs", "n-fgsm", "fgsm-pgi", "pgd", "alp", "free", "yopo")
 
+# Options of the preset that may be given here, the same for all methods.
+_OF_PRESET = ("learning_rate", "batch_size", "activation")
+
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
@@ -125,7 +128,8 @@ def measure_method(
     else:
         # The ball of their papers, not the larger one of our recipe.
         config = dataclasses.replace(preset.with_method(name, **published), epsilon_factor=1.0)
-    config = dataclasses.replace(config, seed=seed, overfitting_stop=False)
+    changes = {name: vars(options)[name] for name in _OF_PRESET if vars(options)[name] is not None}
+    config = dataclasses.replace(config, seed=seed, overfitting_stop=False, **changes)
     keras.utils.set_random_seed(seed)
     each = seconds_per_step(config, data, min(5.0, options.seconds / 10), options.clock)
     seconds = options.seconds * options.multiples.get(name, 1.0)
@@ -198,6 +202,9 @@ def main() -> int:
     parser.add_argument("--methods", default=",".join(METHODS))
     parser.add_argument("--epsilon-warmup", type=float, default=0.3, help="share of the training")
     parser.add_argument("--rise", type=float, default=0.4, help="of the rate; share of training")
+    parser.add_argument("--learning-rate", type=float, help="peak; default: the preset's")
+    parser.add_argument("--batch-size", type=int, help="default: the preset's")
+    parser.add_argument("--activation", help="default: the preset's")
     parser.add_argument("--num-images", type=int, default=500)
     parser.add_argument("--steps", type=int, default=100, help="of the attacks")
     parser.add_argument("--seeds", default="0", help="of the training, comma-separated")
@@ -228,7 +235,8 @@ def run(options: argparse.Namespace) -> None:
     if target is not None:
         check_number(target, "target", minimum=0.0, maximum=1.0, strict=True)
     out.mkdir(parents=True, exist_ok=True)
-    key = {k: v for k, v in vars(options).items() if k not in _FREE}
+    given = vars(options).items()
+    key = {k: v for k, v in given if k not in _FREE and not (k in _OF_PRESET and v is None)}
     done = read_done(file, key)
     console = Console()
     data = load_data(options.dataset, "train")

@@ -128,6 +128,8 @@ def attack_one(one: Planned, test: ImageData, options: argparse.Namespace) -> di
             raise
         # A training that broke down is a result as well.
         return result | {"natural_accuracy": 0.0, "robust_accuracy": 0.0, "failed": str(error)}
+    # As `keras-efgsm evaluate` does, so that the run can be reported and exported as any other.
+    report.write_json(one.folder.evaluation)
     return result | {
         "natural_accuracy": report.natural_accuracy,
         "robust_accuracy": report.worst_case_accuracy,

@@ -324,6 +324,36 @@ def test_a_fall_of_the_probe_alone_stops_training_at_the_best_weights(trainer, p
     assert [row["probe_accuracy"] for row in logs] == [0.4, 0.6, 0.5, 0.45, 0.39]
 
 
+def test_slow_overfitting_ends_with_the_best_weights_though_nothing_fired(trainer, probe):
+    stop = probe(0.1, 0.4, 0.6, 0.58, 0.54)
+    assert drive(stop, trainer, robust(0.5, 0.5, 0.5, 0.5)) is None
+    assert marked(trainer) == 2
+    assert stop.report() == {
+        "fired": False,
+        "epoch": None,
+        "reason": "the PGD probe ended at 0.540, its best was 0.600",
+        "restored_epoch": 2,
+    }
+
+
+def test_a_probe_that_ends_near_its_best_keeps_the_last_weights(trainer, probe):
+    stop = probe(0.1, 0.4, 0.6, 0.5, 0.56)
+    assert drive(stop, trainer, robust(0.5, 0.5, 0.5, 0.5)) is None
+    assert marked(trainer) == 4
+    assert stop.report()["restored_epoch"] is None
+
+
+def test_the_last_score_of_the_probe_survives_a_resume(trainer, probe):
+    stop = probe(0.1, 0.6, 0.5)
+    drive(stop, trainer, robust(0.5, 0.5))
+    resumed = probe()
+    resumed.set_state(stop.get_state())
+    resumed.set_model(trainer)
+    resumed.on_train_begin()
+    resumed.on_train_end()
+    assert resumed.report()["restored_epoch"] == 1
+
+
 def test_a_robust_network_that_collapses_at_once_gets_its_first_weights_back(trainer, probe):
     stop = probe(0.7, 0.2)
     assert drive(stop, trainer, robust(0.5, 0.5)) == 1
@@ -378,7 +408,7 @@ def test_a_stop_that_fired_puts_the_good_weights_back_after_a_resume_too(trainer
     assert after.report() == before.report()
 
 
-@pytest.mark.parametrize("option", ["max_shortfall", "max_drop", "probe_drop"])
+@pytest.mark.parametrize("option", ["max_shortfall", "max_drop", "probe_drop", "final_drop"])
 @pytest.mark.parametrize("value", [0.0, 1.1, -0.2])
 def test_a_threshold_out_of_range_is_refused(option, value):
     with pytest.raises(ValueError, match=f"`{option}` must be.*Received: {option}={value}$"):

@@ -57,6 +57,8 @@ class OverfittingStop(keras.callbacks.Callback):
             epsilon, 20 steps of an eighth of it.
         probe_drop: in (0, 1]. Defaults to `0.2`; published collapses lose at least 0.38 in an
             epoch, healthy runs at most 0.08.
+        final_drop: in (0, 1]; 1 for never. Defaults to `0.05`, some two standard errors of the
+            difference of a probe of 256 images to itself.
         verbose: whether to print when the signal turns and when training ends. Defaults to
             `True`.
 
@@ -79,6 +81,7 @@ class OverfittingStop(keras.callbacks.Callback):
         probe: tuple[Any, Any] | None = None,
         probe_attack: Attack | None = None,
         probe_drop: float = 0.2,
+        final_drop: float = 0.05,
         verbose: bool = True,
     ):
         super().__init__()
@@ -86,6 +89,9 @@ class OverfittingStop(keras.callbacks.Callback):
         self.max_shortfall, self.max_drop = self._signal.max_shortfall, self._signal.max_drop
         self.probe_drop = check_number(
             probe_drop, "probe_drop", minimum=0.0, maximum=1.0, strict=True
+        )
+        self.final_drop = check_number(
+            final_drop, "final_drop", minimum=0.0, maximum=1.0, strict=True
         )
         self.probe_images = probe
         self.probe_attack = probe_attack
@@ -97,6 +103,7 @@ class OverfittingStop(keras.callbacks.Callback):
     def _reset(self) -> None:
         self._signal.reset()
         self._best_score = 0.0  # of the probe
+        self._last_score: float | None = None
         self._latest: tuple[list[np.ndarray], int] | None = None
         self._good_weights: list[np.ndarray] | None = None
         self._good_epoch: int | None = None
@@ -114,6 +121,8 @@ class OverfittingStop(keras.callbacks.Callback):
             state, self._restored = self._restored, None
             self._signal.set_state(state)
             self._best_score = state["best_score"]
+            # Checkpoints of earlier versions do not hold it.
+            self._last_score = state.get("last_score")
             self._good_weights = state["good_weights"] or None
             self._good_epoch = state["good_epoch"]
             if state["latest_weights"]:
@@ -146,7 +155,7 @@ class OverfittingStop(keras.callbacks.Callback):
             reason = turned
         else:
             accuracy = self._measure()
-            logs["probe_accuracy"] = accuracy
+            logs["probe_accuracy"] = self._last_score = accuracy
             reason = None
             if accuracy <= self._best_score - self.probe_drop:
                 reason = f"the PGD probe fell to {accuracy:.3f} from {self._best_score:.3f}" + (
@@ -174,12 +183,27 @@ class OverfittingStop(keras.callbacks.Callback):
             )
 
     def on_train_end(self, logs=None):
+        if not self._report["fired"]:
+            self._look_back()
         # Not earlier: Keras and the weight averaging write to the weights until here.
-        if self._report["fired"] and self._good_weights is not None:
+        if self._report["restored_epoch"] is not None and self._good_weights is not None:
             self.model.set_weights(self._good_weights)
 
+    def _look_back(self) -> None:
+        """Goes back to the best of the probe where training ended well below it."""
+        last, best = self._last_score, self._best_score
+        if last is None or last > best - self.final_drop:
+            return
+        reason = f"the PGD probe ended at {last:.3f}, its best was {best:.3f}"
+        self._report |= {"reason": reason, "restored_epoch": self._good_epoch}
+        if self.verbose:
+            print(f"\n{reason}; the weights of epoch {self._good_epoch} are put back")
+
     def report(self) -> dict[str, Any]:
-        """When and why it fired, and the epoch whose weights were put back."""
+        """When and why it fired, and the epoch whose weights were put back.
+
+        Where it did not fire, there is a reason only if weights were put back at the end.
+        """
         return dict(self._report)
 
     def get_state(self) -> dict[str, Any]:
@@ -187,6 +211,7 @@ class OverfittingStop(keras.callbacks.Callback):
         return {
             **self._signal.get_state(),
             "best_score": float(self._best_score),
+            "last_score": self._last_score,
             "good_weights": list(self._good_weights or []),
             "good_epoch": self._good_epoch,
             "latest_weights": list(self._latest[0]) if self._latest else [],

@@ -258,6 +258,8 @@ def run(options: argparse.Namespace) -> None:
     stop = metrics["stop"]
     if stop is not None and stop["fired"]:
         table.add_row("stopped", f"epoch {stop['epoch']}: {stop['reason']}")
+    elif stop is not None and stop["restored_epoch"] is not None:
+        table.add_row("put back", f"epoch {stop['restored_epoch']}: {stop['reason']}")
     console = Console()
     console.print(table)
     console.print(f"run folder: {result.folder.path}", soft_wrap=True)

@@ -101,10 +101,11 @@ def training_section(run: ReportedRun) -> Html:
 def _stop(stop: Any) -> str:
     if not isinstance(stop, dict):
         return "Trained without the overfitting stop."
-    if not stop.get("fired"):
-        return "The overfitting stop watched the training and did not fire."
     restored = stop.get("restored_epoch")
     back = "" if restored is None else f"; the weights of epoch {number(restored)} were put back"
+    if not stop.get("fired"):
+        at_end = f": {stop.get('reason')}{back}" if back else ""
+        return f"The overfitting stop watched the training and did not fire{at_end}."
     return (
         f"The overfitting stop ended training in epoch {number(stop.get('epoch'))}: "
         f"{stop.get('reason')}{back}."

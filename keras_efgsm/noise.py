@@ -76,7 +76,7 @@ class Noise:
         # 2^-25 keeps the logarithm finite; the largest value possible is 5.9.
         radius = ops.sqrt(-2.0 * ops.log(self._uniform(0, half, stream) + 2.0**-25))
         angle = (2.0 * math.pi) * self._uniform(half, half, stream)
-        # A sine as a shifted cosine: TensorFlow's own takes six times as long on a CPU.
+        # A sine as a shifted cosine: TensorFlow's own is several times as slow on a CPU.
         quarter = 0.5 * math.pi
         pairs = [radius * ops.cos(angle), radius * ops.cos(angle - quarter)]
         pairs = ops.concatenate(pairs, axis=-1)

@@ -4,7 +4,7 @@
     python scripts/benchmark.py --methods all --images 2560 --rounds 3 [--json methods.json]
 
 The first compares eFGSM with ordinary `fit`, and the memory and accuracy of each storage of its
-momentum; the second times every training method. The networks are those of the preset `mnist`.
+momentum; the second times every training method. The networks are those of `--preset`.
 
 Times are of whole epochs on the same machine, taken in turn (ordinary, eFGSM, eFGSM with the
 re-constructor, ordinary, ...), so that a machine that slows down slows all of them; the ratio is
@@ -29,7 +29,7 @@ from rich.table import Table
 from keras_efgsm import EFGSM, AdversarialTrainer, SampleMomentum
 from keras_efgsm.attacks import PGD
 from keras_efgsm.callbacks.probe import Probe
-from keras_efgsm.config import PRESETS
+from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import load_data
 from keras_efgsm.environment import hardware, versions
 from keras_efgsm.memory import format_bytes
@@ -37,18 +37,17 @@ from keras_efgsm.methods import METHODS
 from keras_efgsm.momentum import STORAGE_DTYPES
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
 
-PRESET = PRESETS["mnist"]
-BATCH = PRESET.batch_size
+BATCH = 128
 
 
-def make_classifier() -> keras.Model:
+def make_classifier(preset: TrainingConfig) -> keras.Model:
     """The classifier of the preset."""
-    return CLASSIFIERS[PRESET.classifier](10, activation=PRESET.activation)
+    return CLASSIFIERS[preset.classifier](10, activation=preset.activation)
 
 
-def make_reconstructor() -> keras.Model:
+def make_reconstructor(preset: TrainingConfig) -> keras.Model:
     """The re-constructor of the preset."""
-    return RECONSTRUCTORS[PRESET.reconstructor](10)
+    return RECONSTRUCTORS[preset.reconstructor](10)
 
 
 def read_images(count: int) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -61,9 +60,9 @@ def read_images(count: int) -> tuple[np.ndarray, np.ndarray, bool]:
         return rng.random((count, 28, 28, 1), dtype="float32"), rng.integers(0, 10, count), False
 
 
-def ordinary_model() -> keras.Model:
+def ordinary_model(preset: TrainingConfig) -> keras.Model:
     """The classifier compiled for ordinary training."""
-    model = make_classifier()
+    model = make_classifier(preset)
     model.compile(
         keras.optimizers.Adam(2e-3),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -72,10 +71,12 @@ def ordinary_model() -> keras.Model:
     return model
 
 
-def efgsm_model(with_reconstructor: bool, **options) -> AdversarialTrainer:
+def efgsm_model(preset: TrainingConfig, with_reconstructor: bool, **options) -> AdversarialTrainer:
     """The same classifier compiled for eFGSM."""
-    reconstructor = make_reconstructor() if with_reconstructor else None
-    trainer = AdversarialTrainer(make_classifier(), EFGSM(epsilon=0.3), reconstructor, **options)
+    reconstructor = make_reconstructor(preset) if with_reconstructor else None
+    trainer = AdversarialTrainer(
+        make_classifier(preset), EFGSM(epsilon=0.3), reconstructor, **options
+    )
     trainer.compile(keras.optimizers.Adam(2e-3))
     return trainer
 
@@ -90,14 +91,14 @@ class EpochWatch(keras.callbacks.Callback):
         self.seconds = time.perf_counter() - self.begun
 
 
-def method_model(name: str) -> AdversarialTrainer:
+def method_model(preset: TrainingConfig, name: str) -> AdversarialTrainer:
     """The same classifier compiled for a method at its own options."""
     method = METHODS[name]
     options = method.complete({})
     trainer = AdversarialTrainer(
-        make_classifier(),
+        make_classifier(preset),
         method.attack(0.3, options),
-        make_reconstructor() if method.has_reconstructor else None,
+        make_reconstructor(preset) if method.has_reconstructor else None,
         method.objective(method.label_smoothing, options),
     )
     trainer.compile(keras.optimizers.Adam(2e-3))
@@ -150,19 +151,21 @@ class StorageComparison:
         }
 
 
-def compare_signs(images: np.ndarray, labels: np.ndarray, epochs: int) -> dict[str, float]:
+def compare_signs(
+    preset: TrainingConfig, images: np.ndarray, labels: np.ndarray, epochs: int
+) -> dict[str, float]:
     """Share of signs that each storage gets wrong over a real training."""
-    trainer = efgsm_model(False)
+    trainer = efgsm_model(preset, False)
     trainer.momentum = StorageComparison(len(images), trainer.attack.decay)
     trainer.fit(images, labels, batch_size=BATCH, epochs=epochs, verbose=0)
     return trainer.momentum.differing_signs()
 
 
-def measure_storage(dtype: str, count: int, epochs: int, seed: int) -> dict:
+def measure_storage(preset: TrainingConfig, dtype: str, count: int, epochs: int, seed: int) -> dict:
     """Peak memory of a training with one storage, and the accuracies it reaches."""
     images, labels, is_real = read_images(count)
     keras.utils.set_random_seed(seed)
-    trainer = efgsm_model(False, momentum_dtype=dtype, seed=seed)
+    trainer = efgsm_model(preset, False, momentum_dtype=dtype, seed=seed)
     trainer.fit(images, labels, batch_size=BATCH, epochs=epochs, verbose=0)
     result = {
         "momentum_bytes": trainer.momentum.nbytes,
@@ -180,6 +183,12 @@ def measure_storage(dtype: str, count: int, epochs: int, seed: int) -> dict:
 def main() -> None:
     """Runs the benchmark and prints its tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--preset",
+        choices=[name for name in PRESETS if name.startswith("mnist")],
+        default="mnist",
+        help="whose networks are timed",
+    )
     parser.add_argument("--images", type=int, default=12800)
     parser.add_argument("--rounds", type=int, default=9, help="timed epochs of each model")
     parser.add_argument("--methods", help="time these instead, comma-separated, or 'all'")
@@ -189,10 +198,11 @@ def main() -> None:
     parser.add_argument("--storage", help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    preset = PRESETS[options.preset]
     if options.storage:
         # A process of its own, as peak memory is that of a whole process.
         figures = measure_storage(
-            options.storage, options.images, options.storage_epochs, options.seed
+            preset, options.storage, options.images, options.storage_epochs, options.seed
         )
         print(json.dumps(figures))
         return
@@ -202,13 +212,13 @@ def main() -> None:
     console.print(f"{hardware()}; {len(images):,} {kind} images, batch {BATCH}")
     if options.methods:
         names = list(METHODS) if options.methods == "all" else options.methods.split(",")
-        models = {name: method_model(name) for name in names}
+        models = {name: method_model(preset, name) for name in names}
     else:
         models = {
-            "eFGSM": efgsm_model(False),
-            "eFGSM with re-constructor": efgsm_model(True),
+            "eFGSM": efgsm_model(preset, False),
+            "eFGSM with re-constructor": efgsm_model(preset, True),
         }
-    models = {"ordinary fit": ordinary_model(), **models}
+    models = {"ordinary fit": ordinary_model(preset), **models}
     seconds = time_epochs(models, images, labels, options.rounds)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     table = Table(title=f"epoch time, median of {options.rounds}, in turn")
@@ -220,6 +230,7 @@ def main() -> None:
         table.add_row(name, *(f"{value:.2f}" for value in times), f"{ratio:.2f}")
     console.print(table)
     result = {"hardware": hardware(), "versions": versions(), "images": len(images), "data": kind}
+    result["preset"] = options.preset
     result["seconds"] = seconds
     result["ratios"] = {name: m / medians["ordinary fit"] for name, m in medians.items()}
     if options.storage_epochs and not options.methods:
@@ -232,7 +243,8 @@ def main() -> None:
 
 def compare_storages(console, options, images, labels) -> dict:
     """Table of memory, signs and accuracies by storage."""
-    signs = compare_signs(images, labels, options.storage_epochs)
+    preset = PRESETS[options.preset]
+    signs = compare_signs(preset, images, labels, options.storage_epochs)
     table = Table(
         title=f"momentum storage, {options.storage_epochs} epochs, "
         f"{options.storage_seeds} seeds: mean (spread); PGD-40 CW on 1,000 test images"
@@ -243,7 +255,8 @@ def compare_storages(console, options, images, labels) -> dict:
     for dtype in STORAGE_DTYPES:
         runs = []
         for seed in range(options.storage_seeds):
-            words = [sys.executable, __file__, "--storage", dtype, "--seed", str(seed)]
+            words = [sys.executable, __file__, "--preset", options.preset]
+            words += ["--storage", dtype, "--seed", str(seed)]
             words += ["--images", str(options.images)]
             words += ["--storage-epochs", str(options.storage_epochs)]
             output = subprocess.run(words, check=True, capture_output=True, text=True).stdout

@@ -21,6 +21,16 @@ def per_sample(values: Tensor, like: Tensor) -> Tensor:
     return ops.reshape(values, (-1,) + (1,) * (len(like.shape) - 1))
 
 
+def ball_bounds(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Darkest and brightest images of the L-infinity ball of radius `epsilon` around `x` in [0, 1].
+
+    Args:
+        x: clean images `(B, H, W, C)` in [0, 1].
+        epsilon: radius in pixels of [0, 1].
+    """
+    return ops.maximum(x - epsilon, 0.0), ops.minimum(x + epsilon, 1.0)
+
+
 def project(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
     """Projects onto the L-infinity ball of radius `epsilon` around `x` and onto [0, 1].
 
@@ -29,7 +39,7 @@ def project(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
         x: clean images of the same shape.
         epsilon: radius in pixels of [0, 1].
     """
-    return ops.clip(ops.clip(x_adv, x - epsilon, x + epsilon), 0.0, 1.0)
+    return ops.clip(x_adv, *ball_bounds(x, epsilon))
 
 
 def momentum_start(
@@ -55,7 +65,8 @@ def momentum_start(
     ```
     """
     kappa = ops.sign(momentum) * epsilon + sigma * noise
-    return ops.clip(x + ops.clip(kappa, -epsilon, epsilon), 0.0, 1.0)
+    # The same as clipping kappa first, in fewer passes over the pixels.
+    return project(x + kappa, x, epsilon)
 
 
 def rival_logits(logits: Tensor, labels: Tensor) -> Tensor:
@@ -199,7 +210,8 @@ def worst_linear_margin(
     Returns:
         `(B,)`.
     """
-    corner = project(x_start - 2.0 * epsilon * ops.sign(gradient), x, epsilon)
+    darkest, brightest = ball_bounds(x, epsilon)
+    corner = ops.where(gradient > 0.0, darkest, brightest)
     axes = tuple(range(1, len(x.shape)))
     return margin_value + ops.sum(gradient * (corner - x_start), axis=axes)
 

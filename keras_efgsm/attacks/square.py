@@ -56,8 +56,7 @@ class Square(Attack):
         self.p_init = check_number(p_init, "p_init", minimum=0.0, maximum=1.0, strict=True)
 
     def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
-        low = equations.project(x - self.epsilon, x, self.epsilon)
-        high = equations.project(x + self.epsilon, x, self.epsilon)
+        low, high = equations.ball_bounds(x, self.epsilon)
         sides = ops.convert_to_tensor(window_sides(self.queries, self.p_init, *x.shape[1:3]))
 
         def margin_of(is_high):

@@ -17,14 +17,13 @@ Interrupted, it goes on where it was; variants and seeds can be added later. Wri
 import argparse
 import dataclasses
 import json
-import math
 import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from ablation.summary import markdown, rich_table, summarise, title_of
 from ablation.variants import BASE, PIECES, describe, make_variant
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.cli.train import add_config_options, command_line, read_config
@@ -155,96 +154,6 @@ def diverged(one: Planned, error: ValueError, images: int) -> dict[str, Any]:
     }
 
 
-def summarise(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row for each variant: means over its seeds, and differences to the base with the same."""
-    rows: dict[str, list[str]] = {}
-    for name in results:
-        rows.setdefault(name.rpartition("-seed")[0], []).append(name)
-    means = ("natural_accuracy", "robust_accuracy", "margin_robust_accuracy", "training_seconds")
-    summary = []
-    for variant, names in rows.items():
-        of_base = [BASE + name.removeprefix(variant) for name in names]
-        differences = [
-            results[name]["robust_accuracy"] - results[base]["robust_accuracy"]
-            for name, base in zip(names, of_base, strict=True)
-            if base in results
-        ]
-        summary.append(
-            {
-                "variant": variant,
-                "changes": results[names[0]]["changes"],
-                "seeds": sorted(int(name.rpartition("-seed")[2]) for name in names),
-                **{key: sum(results[n][key] for n in names) / len(names) for key in means},
-                "natural_spread": spread([results[n]["natural_accuracy"] for n in names]),
-                "robust_spread": spread([results[n]["robust_accuracy"] for n in names]),
-                "difference": sum(differences) / len(differences) if differences else None,
-                "differences": differences,
-            }
-        )
-    return summary
-
-
-def spread(values: list[float]) -> float:
-    """Highest less lowest."""
-    return max(values) - min(values)
-
-
-_HEADINGS = ("variant", "change", "natural", "robust", "to base", "margin-robust", "seconds")
-
-
-def cells(row: dict[str, Any]) -> list[str]:
-    """A row of the summary as text."""
-    is_base, difference = row["variant"] == BASE, row["difference"]
-    several = len(row["seeds"]) > 1
-    seeds = f" ({len(row['seeds'])} seeds)" if several else ""
-
-    def figure(name: str) -> str:
-        # Half the range over the seeds beside their mean.
-        half = 50 * row[f"{name}_spread"]
-        return f"{row[f'{name}_accuracy']:.2%}" + (f" ±{half:.2f}" if several else "")
-
-    return [
-        row["variant"] + seeds,
-        row["changes"],
-        figure("natural"),
-        figure("robust"),
-        "" if is_base or difference is None else f"{100 * difference:+.1f}",
-        f"{row['margin_robust_accuracy']:.1%}",
-        f"{row['training_seconds']:.0f}",
-    ]
-
-
-def title_of(options: argparse.Namespace, base: TrainingConfig, results: dict[str, Any]) -> str:
-    """What the table is about, and how much of a difference is chance."""
-    first = next(iter(results.values()))
-    robust = max(first["robust_accuracy"], 1 / options.images)
-    chance = math.sqrt(robust * (1 - robust) / options.images)
-    return (
-        f"{base.dataset}, {first['train_images']:,} training images, {base.epochs} epochs, "
-        f"{options.attacks} on {options.images} "
-        f"{'held-out training' if options.validation_images else 'test'} images, "
-        f"epsilon {base.epsilon:.4g}; ± half the range over seeds; one standard error of a "
-        f"robust accuracy by the images alone: {100 * chance:.1f} points"
-    )
-
-
-def rich_table(summary: list[dict[str, Any]], title: str) -> Table:
-    """The summary for the terminal."""
-    table = Table(title=title)
-    for heading in _HEADINGS:
-        table.add_column(heading, justify="left" if heading in _HEADINGS[:2] else "right")
-    for row in summary:
-        table.add_row(*cells(row))
-    return table
-
-
-def markdown(summary: list[dict[str, Any]], title: str) -> str:
-    """The summary as Markdown."""
-    lines = [title, "", "| " + " | ".join(_HEADINGS) + " |", "|---" * len(_HEADINGS) + "|"]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in summary]
-    return "\n".join(lines) + "\n"
-
-
 def read_results(path: Path, key: dict[str, Any], planned: list[Planned]) -> dict[str, Any]:
     """What an earlier call measured.
 
@@ -330,7 +239,7 @@ def ablate(base: TrainingConfig, options: argparse.Namespace) -> None:
             f"training {found['training_seconds']:.0f} s, "
             f"attacks {found.get('attack_seconds', 0):.0f} s"
         )
-    summary, title = summarise(results), title_of(options, base, results)
+    summary, title = summarise(results), title_of(key, base, results)
     write_atomically(out / "ablation.md", markdown(summary, title))
     console.print(rich_table(summary, title))
     console.print(f"figures: {target}", soft_wrap=True)

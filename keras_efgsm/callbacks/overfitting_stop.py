@@ -57,7 +57,7 @@ class OverfittingStop(keras.callbacks.Callback):
             epsilon, 20 steps of an eighth of it.
         probe_drop: in (0, 1]. Defaults to `0.2`; published collapses lose at least 0.38 in an
             epoch, healthy runs at most 0.08.
-        final_drop: in (0, 1]; 1 for never. Defaults to `0.05`, some two standard errors of the
+        final_drop: in (0, 1]. Defaults to `0.05`, some two standard errors of the
             difference of a probe of 256 images to itself.
         verbose: whether to print when the signal turns and when training ends. Defaults to
             `True`.

@@ -170,6 +170,9 @@ def test_a_method_that_never_arrives_took_at_least_the_time_it_was_given():
     assert rows["slow"]["marks"][-1]["robust_accuracy"] == pytest.approx(0.55)
     text = summary.markdown(list(rows.values()), "title", 0.9)
     assert "1 of 2 never, in 100 s | over 5.0 |" in text
+    runs["slow-seed1"] = {"points": course((40.0, 0.1), (80.0, 0.9))}
+    text = summary.markdown(summary.summarise(runs, 0.9), "title", 0.9)
+    assert "80.0 to 80.0 s | 6.0 (4.0 to 8.0) |" in text
 
 
 def test_multiples_are_checked_before_anything_is_trained(tmp_path):

@@ -85,22 +85,25 @@ def _add_ratios(rows: list[dict[str, Any]]) -> None:
 
 def _mark(mark: dict[str, float], seeds: int) -> str:
     spread = f" ±{50 * mark['spread']:.1f}" if seeds > 1 else ""
-    return f"{100 * mark['robust_accuracy']:.1f}{spread} ({mark['seconds']:.0f} s)"
+    return f"{100 * mark['robust_accuracy']:.1f}{spread} ({mark['seconds']:.3g} s)"
 
 
 def _to_target(row: dict[str, Any]) -> list[str]:
     """The time to the target and its ratio to the quickest, over the seeds."""
     times = row["seconds_to_target"]
     words = (
-        f"{min(times):.0f} to {max(times):.0f} s"
+        f"{min(times):.1f} to {max(times):.1f} s"
         if None not in times
         else f"{times.count(None)} of {len(times)} never, in {max(row['seconds_trained']):.0f} s"
     )
     ratios = row.get("ratios", [])
     if not ratios:
         return [words, ""]
-    least = "over " if any(ratio["at_least"] for ratio in ratios) else ""
-    return [words, f"{least}{min(ratio['ratio'] for ratio in ratios):.1f}"]
+    values = [ratio["ratio"] for ratio in ratios]
+    if any(ratio["at_least"] for ratio in ratios):
+        return [words, f"over {min(values):.1f}"]
+    several = f" ({min(values):.1f} to {max(values):.1f})" if max(values) > min(values) else ""
+    return [words, f"{statistics.mean(values):.1f}{several}"]
 
 
 def headings(rows: list[dict[str, Any]], target: float | None) -> list[str]:

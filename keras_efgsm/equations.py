@@ -36,7 +36,7 @@ def project(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
 
     Args:
         x_adv: candidate images `(B, H, W, C)`.
-        x: clean images of the same shape.
+        x: clean images of the same shape, in [0, 1].
         epsilon: radius in pixels of [0, 1].
     """
     return ops.clip(x_adv, *ball_bounds(x, epsilon))
@@ -52,7 +52,7 @@ def momentum_start(
     so it is applied once. While Gamma is zero this is a Gaussian random start.
 
     Args:
-        x: clean images `(B, H, W, C)`.
+        x: clean images `(B, H, W, C)` in [0, 1].
         momentum: Gamma of these samples, same shape; only its sign matters.
         noise: standard normal noise, same shape.
         epsilon: radius in pixels of [0, 1].

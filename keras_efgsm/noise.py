@@ -1,7 +1,7 @@
 """Noise keyed by (seed, step, sample id).
 
 The same sample draws the same noise whatever batch, replica or backend it meets it in, so a
-resumed or distributed run repeats the original, to the bit.
+resumed or distributed run repeats the original, to the bit on one machine.
 
 A counter-based generator: a 32-bit integer mixer (C. Wellons' "lowbias32") hashes the key and the
 number's index. Normal noise costs one hash for 64 numbers, see `Noise.normal`: a training step of a

@@ -130,7 +130,7 @@ def test_normal_noise_is_what_it_has_been():
 def test_blocks_of_normal_noise_are_drawn_independently():
     z = draw(ids=range(4000), shape=(128, 1, 1)).reshape(8000, 64).astype("float64")
     # Two blocks share a row of one table, or have opposite ones, twice in a thousand times, and
-    # about half of these correlate by more than a half; of both tables once in a million times.
+    # about half of these correlate by more than a half; of both tables twice in four million.
     alike = np.abs(np.corrcoef(z[:2000]))[~np.eye(2000, dtype=bool)]
     assert np.mean(alike > 0.5) < 0.002
     assert np.mean(alike > 0.95) < 1e-5

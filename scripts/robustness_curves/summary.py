@@ -85,7 +85,8 @@ def _add_ratios(rows: list[dict[str, Any]]) -> None:
 
 def _mark(mark: dict[str, float], seeds: int) -> str:
     spread = f" ±{50 * mark['spread']:.1f}" if seeds > 1 else ""
-    return f"{100 * mark['robust_accuracy']:.1f}{spread} ({mark['seconds']:.3g} s)"
+    digits = 1 if mark["seconds"] < 100 else 0
+    return f"{100 * mark['robust_accuracy']:.1f}{spread} ({mark['seconds']:.{digits}f} s)"
 
 
 def _to_target(row: dict[str, Any]) -> list[str]:

@@ -342,3 +342,16 @@ def test_per_sample_values_broadcast_over_the_pixels():
     values = equations.per_sample(np.array([1.0, 2.0], "float32"), np.zeros((2, 3, 4, 5)))
     assert values.shape == (2, 1, 1, 1)
     np.testing.assert_array_equal(np.ravel(values), [1.0, 2.0])
+
+
+def test_clipping_to_the_bounds_of_the_ball_is_clipping_to_it_and_to_the_pixels_in_turn():
+    rng = np.random.default_rng(3)
+    x = np.clip(rng.uniform(-0.3, 1.3, (50, 6, 6, 1)), 0.0, 1.0).astype("float32")  # black, white
+    momentum, noise = (rng.normal(0.0, 2.0, x.shape).astype("float32") for _ in range(2))
+    kappa = np.clip(np.sign(momentum) * 0.3 + 0.1 * noise, -0.3, 0.3).astype("float32")
+    start = equations.momentum_start(x, momentum, noise, 0.3, 0.1)
+    np.testing.assert_allclose(start, np.clip(x + kappa, 0.0, 1.0), rtol=0.0, atol=1e-7)
+    candidate = (x + noise).astype("float32")
+    expected = np.clip(np.clip(candidate, x - 0.3, x + 0.3), 0.0, 1.0)
+    found = equations.project(candidate, x, 0.3)
+    np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-7)

@@ -97,10 +97,16 @@ def train_one(one: Planned, data: tuple[ImageData, ImageData], verbose: int) -> 
     )
 
 
+def partial_state(one: Planned, out: Path) -> Path:
+    """Where an interrupted evaluation of a run is kept."""
+    return out / f"{one.name}.partial.npz"
+
+
 def attack_one(one: Planned, test: ImageData, options: argparse.Namespace) -> dict[str, Any]:
     """Attacks a trained run and tells how it fared."""
     metrics, history = one.folder.read_metrics(), one.folder.read_history()
-    state = one.folder.path / "ablation.partial.npz"
+    # Beside the results: another set of attacks on the same run has another folder.
+    state = partial_state(one, Path(options.out))
     result = {
         "changes": one.changes,
         "command": command_line(one.config),
@@ -232,7 +238,7 @@ def ablate(base: TrainingConfig, options: argparse.Namespace) -> None:
                 "runs": results,
             }
             write_atomically(target, json.dumps(content, indent=2) + "\n")
-            (one.folder.path / "ablation.partial.npz").unlink(missing_ok=True)
+            partial_state(one, out).unlink(missing_ok=True)
         found = results[one.name]
         console.print(
             f"    natural {found['natural_accuracy']:.1%}, robust {found['robust_accuracy']:.1%}; "

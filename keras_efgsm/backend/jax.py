@@ -110,24 +110,14 @@ def rival_margins_and_gradients(
     Returns:
         logits `(B, K)`, M margins `(B,)`, M gradients `(B, H, W, C)`.
     """
-    pure = _with_updates(logits_fn)
-
-    def margins(images):
-        logits, updates = pure(images)
-        if count == 1:
-            # Without a gather: its gradient would be a scatter.
-            values = [equations.margin(logits, labels)]
-        else:
-            nearest = min(count or logits.shape[-1] - 1, logits.shape[-1] - 1)
-            rivals = equations.nearest_rivals(jax.lax.stop_gradient(logits), labels, nearest)
-            columns = equations.margins(logits, labels, rivals)
-            values = [columns[:, column] for column in range(nearest)]
-        return [jnp.sum(value * scale) for value in values], (logits, values, updates)
-
-    totals, backward, (logits, values, updates) = jax.vjp(margins, jnp.asarray(x), has_aux=True)
+    logits, backward, updates = jax.vjp(_with_updates(logits_fn), jnp.asarray(x), has_aux=True)
     _apply_updates(updates)
-    one_hot = jnp.eye(len(totals), dtype=totals[0].dtype)
-    gradients = [backward(list(row))[0] for row in one_hot]
+    count = min(count or logits.shape[-1] - 1, logits.shape[-1] - 1)
+    slopes = equations.margin_slopes(
+        logits, labels, equations.nearest_rivals(logits, labels, count)
+    )
+    values = [jnp.sum(slope * logits, axis=-1) for slope in slopes]
+    gradients = [backward(slope * scale)[0] for slope in slopes]
     if scale != 1.0:
         gradients = [gradient / scale for gradient in gradients]
     return logits, values, gradients

@@ -77,17 +77,19 @@ def rival_margins_and_gradients(
     with tf.GradientTape(persistent=count != 1, watch_accessed_variables=False) as tape:
         tape.watch(x)
         logits = logits_fn(x)
-        if count == 1:
-            # Without a gather: its gradient would be a scatter.
-            values = [equations.margin(logits, labels)]
-        else:
-            count = min(count or logits.shape[-1] - 1, logits.shape[-1] - 1)
-            rivals = equations.nearest_rivals(tf.stop_gradient(logits), labels, count)
-            values = tf.unstack(equations.margins(logits, labels, rivals), num=count, axis=1)
-        targets = [value * scale for value in values]
+    count = min(count or logits.shape[-1] - 1, logits.shape[-1] - 1)
+    slopes = equations.margin_slopes(
+        logits, labels, equations.nearest_rivals(logits, labels, count)
+    )
+    values = [tf.reduce_sum(slope * logits, axis=-1) for slope in slopes]
     gradients = [
-        tape.gradient(target, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        for target in targets
+        tape.gradient(
+            logits,
+            x,
+            output_gradients=slope * scale,
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        for slope in slopes
     ]
     if scale != 1.0:
         gradients = [gradient / scale for gradient in gradients]

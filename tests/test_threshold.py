@@ -5,7 +5,11 @@ import numpy as np
 import pytest
 
 from keras_efgsm.backend import input_gradient
-from keras_efgsm.networks import pixel_threshold, threshold_classifier
+from keras_efgsm.networks import (
+    deep_threshold_classifier,
+    pixel_threshold,
+    threshold_classifier,
+)
 
 PIXELS = np.linspace(0.0, 1.0, 28 * 28, dtype="float32").reshape(1, 28, 28, 1)
 
@@ -57,9 +61,10 @@ def test_a_change_that_keeps_black_and_white_pixels_on_their_side_is_hardly_seen
         assert np.abs(after - before).max() < 1e-3
 
 
-def test_the_gradient_of_a_pixel_has_the_sign_of_the_gradient_behind_the_threshold():
+@pytest.mark.parametrize("make", [threshold_classifier, deep_threshold_classifier])
+def test_the_gradient_of_a_pixel_has_the_sign_of_the_gradient_behind_the_threshold(make):
     keras.utils.set_random_seed(0)
-    classifier = threshold_classifier((28, 28, 1))
+    classifier = make((28, 28, 1))
     seen = classifier.get_layer("seen").output
     behind = keras.Model(seen, classifier.output)
     before = keras.Model(classifier.input, seen)
@@ -80,6 +85,7 @@ def test_the_gradient_of_a_pixel_has_the_sign_of_the_gradient_behind_the_thresho
     np.testing.assert_array_equal(np.sign(through[clear]), np.sign(inner[clear]))
 
 
-def test_a_size_that_the_strides_do_not_divide_is_refused():
+@pytest.mark.parametrize("make", [threshold_classifier, deep_threshold_classifier])
+def test_a_size_that_the_strides_do_not_divide_is_refused(make):
     with pytest.raises(ValueError, match=r"multiples of 4. Received: image_shape=\(30, 28, 1\)"):
-        threshold_classifier((30, 28, 1))
+        make((30, 28, 1))

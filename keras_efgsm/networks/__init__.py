@@ -32,6 +32,8 @@ from keras_efgsm.networks.residual import resnet, resnet18
 from keras_efgsm.networks.synchronization import synchronize_batch_norm
 from keras_efgsm.networks.threshold import (
     cifar10_threshold_classifier,
+    deep_threshold_classifier,
+    mnist_deep_threshold_classifier,
     mnist_threshold_classifier,
     pixel_threshold,
     threshold_classifier,
@@ -49,6 +51,7 @@ CLASSIFIERS = {
     "mnist": mnist_classifier,
     "mnist-paper": mnist_paper_classifier,
     "mnist-threshold": mnist_threshold_classifier,
+    "mnist-threshold-deep": mnist_deep_threshold_classifier,
     "mnist-madry": mnist_madry_classifier,
     "mnist-trades": mnist_trades_classifier,
     "mnist-resnet": mnist_resnet,
@@ -86,9 +89,11 @@ __all__ = [
     "cifar10_wrn22_3_reconstructor",
     "cifar10_wrn22_5",
     "cifar10_wrn34_10",
+    "deep_threshold_classifier",
     "digits_classifier",
     "digits_reconstructor",
     "mnist_classifier",
+    "mnist_deep_threshold_classifier",
     "mnist_dense_reconstructor",
     "mnist_madry_classifier",
     "mnist_paper_classifier",

@@ -79,11 +79,7 @@ def threshold_classifier(
     logits = threshold_classifier((28, 28, 1))(images)
     ```
     """
-    if any(side % 4 for side in image_shape[:2]):
-        raise ValueError(
-            "`image_shape` must have a height and a width that are multiples of 4. "
-            f"Received: image_shape={tuple(image_shape)}"
-        )
+    _check_sides(image_shape)
     options = {"activation": activation, "kernel_initializer": "he_normal"}
     inputs = keras.Input(image_shape, name="image")
     x = space_to_depth(pixel_threshold(inputs, steepness, leak))
@@ -91,6 +87,62 @@ def threshold_classifier(
     x = layers.Conv2D(channels[1], 3, strides=2, padding="same", **options)(x)
     x = layers.Dense(width, **options)(layers.Flatten()(x))
     return logits_model(inputs, x, num_classes, name)
+
+
+def deep_threshold_classifier(
+    image_shape: tuple[int, int, int],
+    num_classes: int = 10,
+    channels: tuple[int, int, int, int, int] = (32, 32, 48, 64, 64),
+    width: int = 32,
+    *,
+    activation: str = "relu",
+    steepness: float = 40.0,
+    leak: float = 2e-4,
+    name: str = "deep_threshold_classifier",
+) -> keras.Model:
+    """A threshold on each pixel, five convolutions, one dense layer, logits.
+
+    The first convolution sees every pixel at full resolution; the second and the fourth have
+    stride 2. As many parameters as `threshold_classifier` at twelve times its cost.
+
+    Args:
+        image_shape: `(H, W, C)`, height and width multiples of 4.
+        num_classes: number of logits K. Defaults to 10.
+        channels: of the five convolutions, 3x3 each. Defaults to `(32, 32, 48, 64, 64)`.
+        width: of the dense layer. Defaults to 32.
+        activation: any Keras activation. Defaults to `"relu"`.
+        steepness: of the threshold, see `pixel_threshold`. Defaults to `40.0`.
+        leak: of the threshold. Defaults to `2e-4`.
+        name: name of the model.
+
+    Returns:
+        A model from images `(B, H, W, C)` in [0, 1] to logits `(B, K)`.
+
+    Raises:
+        ValueError: if height or width is no multiple of 4.
+
+    Example:
+
+    ```python
+    logits = deep_threshold_classifier((28, 28, 1))(images)
+    ```
+    """
+    _check_sides(image_shape)
+    options = {"activation": activation, "kernel_initializer": "he_normal"}
+    inputs = keras.Input(image_shape, name="image")
+    x = pixel_threshold(inputs, steepness, leak)
+    for count, strides in zip(channels, (1, 2, 1, 2, 1), strict=True):
+        x = layers.Conv2D(count, 3, strides=strides, padding="same", **options)(x)
+    x = layers.Dense(width, **options)(layers.Flatten()(x))
+    return logits_model(inputs, x, num_classes, name)
+
+
+def _check_sides(image_shape: tuple[int, int, int]) -> None:
+    if any(side % 4 for side in image_shape[:2]):
+        raise ValueError(
+            "`image_shape` must have a height and a width that are multiples of 4. "
+            f"Received: image_shape={tuple(image_shape)}"
+        )
 
 
 def mnist_threshold_classifier(
@@ -115,6 +167,30 @@ def mnist_threshold_classifier(
     ```
     """
     return threshold_classifier((28, 28, 1), num_classes, activation=activation, name=name)
+
+
+def mnist_deep_threshold_classifier(
+    num_classes: int = 10, activation: str = "relu", name: str = "mnist_deep_threshold_classifier"
+) -> keras.Model:
+    """`deep_threshold_classifier` for 28x28 grey images: 188,794 parameters.
+
+    8.0 million multiply-adds an image.
+
+    Args:
+        num_classes: number of logits K. Defaults to 10.
+        activation: any Keras activation. Defaults to `"relu"`.
+        name: name of the model.
+
+    Returns:
+        A model from images `(B, 28, 28, 1)` in [0, 1] to logits `(B, K)`.
+
+    Example:
+
+    ```python
+    logits = mnist_deep_threshold_classifier()(images)
+    ```
+    """
+    return deep_threshold_classifier((28, 28, 1), num_classes, activation=activation, name=name)
 
 
 def cifar10_threshold_classifier(

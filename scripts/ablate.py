@@ -23,7 +23,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ablation.summary import markdown, rich_table, summarise, title_of
+from ablation.summary import summarise, table_of, title_of
 from ablation.variants import BASE, PIECES, describe, make_variant
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.cli.train import add_config_options, command_line, read_config
@@ -245,9 +245,9 @@ def ablate(base: TrainingConfig, options: argparse.Namespace) -> None:
             f"training {found['training_seconds']:.0f} s, "
             f"attacks {found.get('attack_seconds', 0):.0f} s"
         )
-    summary, title = summarise(results), title_of(key, base, results)
-    write_atomically(out / "ablation.md", markdown(summary, title))
-    console.print(rich_table(summary, title))
+    table = table_of(summarise(results), title_of(key, base, results))
+    write_atomically(out / "ablation.md", table.markdown())
+    console.print(table.rich())
     console.print(f"figures: {target}", soft_wrap=True)
 
 

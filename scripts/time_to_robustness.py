@@ -39,7 +39,7 @@ from keras_efgsm.methods import METHODS
 from keras_efgsm.networks import CLASSIFIERS
 from keras_efgsm.run_parts import build_trainer
 from keras_efgsm.runs import write_atomically
-from robustness_curves.summary import draw, markdown, rich_table, summarise
+from robustness_curves.summary import draw, summarise, table_of
 
 # Options of the published recipes on MNIST where they are not the method's defaults.
 PUBLISHED = {
@@ -257,10 +257,11 @@ def run(options: argparse.Namespace) -> None:
             facts = {"hardware": hardware(), "versions": versions()}
             content = {"options": key, **facts, "runs": done, "summary": summarise(done, target)}
             write_atomically(file, json.dumps(content, indent=2) + "\n")
-        console.print(rich_table(summarise({label: done[label]}, None), label, None))
+        console.print(table_of(summarise({label: done[label]}, None), label, None).rich())
     rows = summarise(done, target)
-    console.print(rich_table(rows, title, target))
-    write_atomically(out / "time_to_robustness.md", markdown(rows, title, target))
+    table = table_of(rows, title, target)
+    console.print(table.rich())
+    write_atomically(out / "time_to_robustness.md", table.markdown())
     draw(rows, out / "time_to_robustness.png", title, target)
     console.print(f"figures: {file}", soft_wrap=True)
 

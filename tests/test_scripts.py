@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
 
 
 def load(name):
@@ -168,10 +169,10 @@ def test_a_method_that_never_arrives_took_at_least_the_time_it_was_given():
         {"ratio": 5.0, "at_least": True},
     ]
     assert rows["slow"]["marks"][-1]["robust_accuracy"] == pytest.approx(0.55)
-    text = summary.markdown(list(rows.values()), "title", 0.9)
+    text = summary.table_of(list(rows.values()), "title", 0.9).markdown()
     assert "1 of 2 never, in 100 s | over 5.0 |" in text
     runs["slow-seed1"] = {"points": course((40.0, 0.1), (80.0, 0.9))}
-    text = summary.markdown(summary.summarise(runs, 0.9), "title", 0.9)
+    text = summary.table_of(summary.summarise(runs, 0.9), "title", 0.9).markdown()
     assert "80.0 to 80.0 s | 6.0 (4.0 to 8.0) |" in text
 
 

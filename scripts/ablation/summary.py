@@ -1,12 +1,11 @@
-"""Results of an ablation: summed up over seeds, and as tables."""
+"""Results of an ablation: summed up over seeds, and as a table."""
 
 import math
 from typing import Any
 
-from rich.table import Table
-
 from ablation.variants import BASE
 from keras_efgsm.config import TrainingConfig
+from reporting.result_table import ResultTable, spread
 
 
 def summarise(results: dict[str, Any]) -> list[dict[str, Any]]:
@@ -36,11 +35,6 @@ def summarise(results: dict[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return summary
-
-
-def spread(values: list[float]) -> float:
-    """Highest less lowest."""
-    return max(values) - min(values)
 
 
 _HEADINGS = ("variant", "change", "natural", "robust", "to base", "margin-robust", "seconds")
@@ -88,18 +82,6 @@ def title_of(attack: dict[str, Any], base: TrainingConfig, results: dict[str, An
     )
 
 
-def rich_table(summary: list[dict[str, Any]], title: str) -> Table:
-    """The summary for the terminal."""
-    table = Table(title=title)
-    for heading in _HEADINGS:
-        table.add_column(heading, justify="left" if heading in _HEADINGS[:2] else "right")
-    for row in summary:
-        table.add_row(*cells(row))
-    return table
-
-
-def markdown(summary: list[dict[str, Any]], title: str) -> str:
-    """The summary as Markdown."""
-    lines = [title, "", "| " + " | ".join(_HEADINGS) + " |", "|---" * len(_HEADINGS) + "|"]
-    lines += ["| " + " | ".join(cells(row)) + " |" for row in summary]
-    return "\n".join(lines) + "\n"
+def table_of(summary: list[dict[str, Any]], title: str) -> ResultTable:
+    """The summary as a table."""
+    return ResultTable(_HEADINGS, [cells(row) for row in summary], title, words=2)

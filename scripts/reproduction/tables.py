@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from reporting.result_table import ResultTable
 from reproduction import paper
 from reproduction.rows import LAMBDAS, Scale, lambda_row
 
@@ -33,12 +34,6 @@ def _pair(ours: str, theirs: float | None) -> str:
     return f"{ours} / {'-' if theirs is None else f'{theirs:.2f}'}"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
 def _accuracies(measured: list[dict], theirs: Sequence[float] | None) -> list[str]:
     theirs = theirs or (None,) * len(FIGURES)
     return [
@@ -66,7 +61,7 @@ def table_1(dataset: str, results: Results) -> str:
             ]
         )
     heads = ("method", "epochs", "training, s", "epoch, s", "natural, %", "adp, %", "+ Square, %")
-    return _table(heads, rows)
+    return ResultTable(heads, rows).markdown()
 
 
 def table_of_own_networks(dataset: str, timed: dict[str, Any]) -> str:
@@ -84,7 +79,7 @@ def table_of_own_networks(dataset: str, timed: dict[str, Any]) -> str:
         ]
         for name, found in timed.items()
     ]
-    return _table(("method", "parameters", "epoch, s", "over ours"), rows)
+    return ResultTable(("method", "parameters", "epoch, s", "over ours"), rows).markdown()
 
 
 def table_of_lambdas(dataset: str, results: Results, smoothing: bool, chosen: float) -> str:
@@ -95,7 +90,9 @@ def table_of_lambdas(dataset: str, results: Results, smoothing: bool, chosen: fl
         is_ours = smoothing and value == chosen
         measured = results["ours" if is_ours else lambda_row(value, smoothing)]
         rows.append([f"{value:g}", *_accuracies(measured, theirs[value])])
-    return _table(("lambda", "natural, %", "adp, %", "PGD-CE, %", "PGD-CW, %"), rows)
+    return ResultTable(
+        ("lambda", "natural, %", "adp, %", "PGD-CE, %", "PGD-CW, %"), rows
+    ).markdown()
 
 
 def table_4(dataset: str, results: Results) -> str:
@@ -104,7 +101,9 @@ def table_4(dataset: str, results: Results) -> str:
         [TITLES[name] if name != "ours" else "Combined (ours)", *_accuracies(results[name], theirs)]
         for name, theirs in paper.TABLE_4[dataset].items()
     ]
-    return _table(("technique", "natural, %", "adp, %", "PGD-CE, %", "PGD-CW, %"), rows)
+    return ResultTable(
+        ("technique", "natural, %", "adp, %", "PGD-CE, %", "PGD-CW, %"), rows
+    ).markdown()
 
 
 def table_5(dataset: str, transfer: dict[str, Any]) -> str:
@@ -117,7 +116,9 @@ def table_5(dataset: str, transfer: dict[str, Any]) -> str:
         ]
         for source, found in transfer.items()
     ]
-    return _table(("source", "accuracy of ours, %", "accuracy of the source itself, %"), rows)
+    return ResultTable(
+        ("source", "accuracy of ours, %", "accuracy of the source itself, %"), rows
+    ).markdown()
 
 
 def page(

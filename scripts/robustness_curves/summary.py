@@ -4,9 +4,8 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from keras_efgsm.drawing import new_figure, save_figure
+from reporting.result_table import ResultTable, spread
 
 Points = list[dict[str, float]]
 
@@ -45,7 +44,7 @@ def summarise(runs: dict[str, Any], target: float | None) -> list[dict[str, Any]
                 key: statistics.mean(point[key] for point in points)
                 for key in ("seconds", "epochs", "natural_accuracy", "robust_accuracy")
             }
-            | {"spread": _spread([point["robust_accuracy"] for point in points])}
+            | {"spread": spread([point["robust_accuracy"] for point in points])}
             for points in zip(*courses, strict=False)
         ]
         row = {"method": method, "seeds": len(courses), "marks": marks}
@@ -56,10 +55,6 @@ def summarise(runs: dict[str, Any], target: float | None) -> list[dict[str, Any]
     if target is not None:
         _add_ratios(rows)
     return sorted(rows, key=lambda row: -row["marks"][-1]["robust_accuracy"])
-
-
-def _spread(values: list[float]) -> float:
-    return max(values) - min(values)
 
 
 def _add_ratios(rows: list[dict[str, Any]]) -> None:
@@ -129,23 +124,10 @@ def cells(row: dict[str, Any], columns: int, target: float | None) -> list[str]:
     return texts + [""] * (columns - len(texts) - len(times)) + times
 
 
-def rich_table(rows: list[dict[str, Any]], title: str, target: float | None) -> Table:
-    """The summary for the terminal."""
-    table = Table(title=title)
+def table_of(rows: list[dict[str, Any]], title: str, target: float | None) -> ResultTable:
+    """The summary as a table."""
     heads = headings(rows, target)
-    for heading in heads:
-        table.add_column(heading, justify="left" if heading == "method" else "right")
-    for row in rows:
-        table.add_row(*cells(row, len(heads), target))
-    return table
-
-
-def markdown(rows: list[dict[str, Any]], title: str, target: float | None) -> str:
-    """The summary as Markdown."""
-    heads = headings(rows, target)
-    lines = [title, "", "| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
-    lines += ["| " + " | ".join(cells(row, len(heads), target)) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
+    return ResultTable(heads, [cells(row, len(heads), target) for row in rows], title)
 
 
 def draw(rows: list[dict[str, Any]], path: Path, title: str, target: float | None) -> None:

@@ -23,7 +23,7 @@ def card_section(found: Measurements, card: str) -> str:
     Example:
 
     ```python
-    print(card_section(found, Path("exported_models/mnist/mnist-2.md").read_text()))
+    print(card_section(found, Path("exported_models/mnist/mnist-3.md").read_text()))
     ```
     """
     rows = [

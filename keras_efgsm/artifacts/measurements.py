@@ -65,7 +65,7 @@ class Measurements:
     Example:
 
     ```python
-    Measurements.read("exported_models/mnist/mnist-2.measured.json").forms["tflite-int8"].robust
+    Measurements.read("exported_models/mnist/mnist-1.measured.json").forms["tflite-int8"].robust
     ```
     """
 

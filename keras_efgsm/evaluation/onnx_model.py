@@ -31,7 +31,7 @@ class ONNXClassifier:
     Example:
 
     ```python
-    classifier = ONNXClassifier("exported_models/mnist/mnist-2.onnx")
+    classifier = ONNXClassifier("exported_models/mnist/mnist-3.onnx")
     classifier.logits(np.zeros((5, 28, 28, 1), "float32")).shape  # (5, 10)
     ```
     """

@@ -32,7 +32,7 @@ def file_name(form: str, name: str, version: int) -> str:
     Example:
 
     ```python
-    file_name("tflite-int8", "mnist", 2)  # "mnist-2-int8.tflite"
+    file_name("tflite-int8", "mnist", 3)  # "mnist-3-int8.tflite"
     ```
     """
     return str(version) if form == SAVED_MODEL else f"{name}-{version}{_ENDINGS[form]}"

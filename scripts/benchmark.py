@@ -91,15 +91,16 @@ class EpochWatch(keras.callbacks.Callback):
         self.seconds = time.perf_counter() - self.begun
 
 
-def method_model(preset: TrainingConfig, name: str) -> AdversarialTrainer:
+def method_model(preset: TrainingConfig, name: str, **options) -> AdversarialTrainer:
     """The same classifier compiled for a method at its own options."""
     method = METHODS[name]
-    options = method.complete({})
+    own = method.complete({})
     trainer = AdversarialTrainer(
         make_classifier(preset),
-        method.attack(0.3, options),
+        method.attack(0.3, own),
         make_reconstructor(preset) if method.has_reconstructor else None,
-        method.objective(method.label_smoothing, options),
+        method.objective(method.label_smoothing, own),
+        **options,
     )
     trainer.compile(keras.optimizers.Adam(2e-3))
     return trainer
@@ -192,6 +193,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=12800)
     parser.add_argument("--rounds", type=int, default=9, help="timed epochs of each model")
     parser.add_argument("--methods", help="time these instead, comma-separated, or 'all'")
+    parser.add_argument(
+        "--momentum-dtype", choices=STORAGE_DTYPES, default="int8", help="storage that is timed"
+    )
     parser.add_argument("--storage-epochs", type=int, default=10, help="0: no storage part")
     parser.add_argument("--storage-seeds", type=int, default=3)
     parser.add_argument("--json", help="where the figures go")
@@ -210,13 +214,14 @@ def main() -> None:
     images, labels, is_real = read_images(options.images)
     kind = "MNIST" if is_real else "random"
     console.print(f"{hardware()}; {len(images):,} {kind} images, batch {BATCH}")
+    storage = {"momentum_dtype": options.momentum_dtype}
     if options.methods:
         names = list(METHODS) if options.methods == "all" else options.methods.split(",")
-        models = {name: method_model(preset, name) for name in names}
+        models = {name: method_model(preset, name, **storage) for name in names}
     else:
         models = {
-            "eFGSM": efgsm_model(preset, False),
-            "eFGSM with re-constructor": efgsm_model(preset, True),
+            "eFGSM": efgsm_model(preset, False, **storage),
+            "eFGSM with re-constructor": efgsm_model(preset, True, **storage),
         }
     models = {"ordinary fit": ordinary_model(preset), **models}
     seconds = time_epochs(models, images, labels, options.rounds)
@@ -230,7 +235,7 @@ def main() -> None:
         table.add_row(name, *(f"{value:.2f}" for value in times), f"{ratio:.2f}")
     console.print(table)
     result = {"hardware": hardware(), "versions": versions(), "images": len(images), "data": kind}
-    result["preset"] = options.preset
+    result |= {"preset": options.preset, "momentum_dtype": options.momentum_dtype}
     result["seconds"] = seconds
     result["ratios"] = {name: m / medians["ordinary fit"] for name, m in medians.items()}
     if options.storage_epochs and not options.methods:

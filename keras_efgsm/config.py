@@ -296,7 +296,7 @@ PRESETS: dict[str, TrainingConfig] = {
     ),
 }
 
-# The same recipe on a network of as many parameters that takes seven times as long.
+# The same recipe on a network of as many parameters that takes six times as long.
 PRESETS["mnist-deep"] = dataclasses.replace(
     PRESETS["mnist"], classifier="mnist-threshold-deep", learning_rate=2e-3
 )

@@ -62,6 +62,7 @@ from keras_efgsm.objectives import (
     JointReconstruction,
     LogitConsistency,
     LogitPairing,
+    NuclearNorm,
     Objective,
     Trades,
 )
@@ -97,6 +98,7 @@ __all__ = [
     "MarginWarning",
     "Method",
     "MomentumReset",
+    "NuclearNorm",
     "Objective",
     "OverfittingStop",
     "PriorFGSM",

@@ -12,7 +12,7 @@ from keras_efgsm.methods import find_method
 from keras_efgsm.momentum import STORAGE_DTYPES, STORAGES
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
 from keras_efgsm.objectives import Objective
-from keras_efgsm.precision import DTYPE_POLICIES
+from keras_efgsm.precision import AUTOMATIC, DTYPE_POLICIES
 
 OPTIMIZERS = ("adam", "sgd")
 SCHEDULES = ("cosine", "one-cycle", "piecewise")
@@ -67,9 +67,11 @@ class TrainingConfig:
             see `Augmentation`; False is for comparison. Defaults to `True`.
         momentum_reset_epochs: epochs after which the momentum is set to zero, again and again; 0
             for never. Defaults to 0.
-        attack_in_training_mode: whether examples are made with batch norm in training mode, for
-            comparison. Defaults to `False`.
+        attack_in_training_mode: whether the attack sees batch norm as the update does, by the
+            statistics of the batch; `False` for evaluation mode. Defaults to `True`.
         epsilon_warmup_epochs: linear rise of epsilon from zero. Defaults to `0.0`.
+        regularizer_warmup_epochs: linear rise of the weight of the objective's regulariser, of
+            consistency say, from zero. Defaults to `0.0`.
         epsilon_factor: radius of the ball that the training attacks in, over `epsilon`, for which
             the classifier is meant; a little more than 1 makes up for what one step does not find.
             Defaults to `1.0`.
@@ -77,11 +79,15 @@ class TrainingConfig:
             `0.999`.
         overfitting_stop: whether to end training when it overfits to its own attack. Defaults to
             `True`.
+        keep_best: whether the weights that are kept are those of the epoch with the best probe;
+            otherwise those of the last, unless the probe ended well below its best. Defaults to
+            `False`.
         probe_images: how many training images, at most a tenth, are held out for the PGD probe
             that confirms the stop; 0 to stop by the margins alone. Defaults to 256.
         dtype_policy: what the networks compute in: `"float32"`, `"mixed_bfloat16"` or
-            `"mixed_float16"`; weights, margins, losses and momentum stay float32. Defaults to
-            `"float32"`.
+            `"mixed_float16"`; weights, margins, losses and momentum stay float32. `"auto"` is
+            measured once, before training, and what it chose stands in the run's configuration.
+            Defaults to `"float32"`.
         seed: of weights, order and noise. Defaults to 0.
 
     Raises:
@@ -121,11 +127,13 @@ class TrainingConfig:
     cutout: int = 0
     align_momentum: bool = True
     momentum_reset_epochs: int = 0
-    attack_in_training_mode: bool = False
+    attack_in_training_mode: bool = True
     epsilon_warmup_epochs: float = 0.0
+    regularizer_warmup_epochs: float = 0.0
     epsilon_factor: float = 1.0
     weight_averaging: float = 0.999
     overfitting_stop: bool = True
+    keep_best: bool = False
     probe_images: int = 256
     dtype_policy: str = "float32"
     seed: int = 0
@@ -162,12 +170,25 @@ class TrainingConfig:
         check_number(self.learning_rate, "learning_rate", minimum=0.0, strict=True)
         check_number(self.warmup_epochs, "warmup_epochs", minimum=0.0)
         check_number(self.peak_share, "peak_share", minimum=0.0, maximum=1.0)
-        for name in ("flip", "align_momentum", "attack_in_training_mode", "overfitting_stop"):
+        for name in (
+            "flip",
+            "align_momentum",
+            "attack_in_training_mode",
+            "overfitting_stop",
+            "keep_best",
+        ):
             check_choice(getattr(self, name), name, (False, True))
+        if self.keep_best and not (self.overfitting_stop and self.probe_images):
+            raise ValueError(
+                "`keep_best` needs the probe of the overfitting stop to tell which epoch is best. "
+                f"Received: overfitting_stop={self.overfitting_stop}, "
+                f"probe_images={self.probe_images}"
+            )
         check_count(self.crop_padding, "crop_padding", minimum=0)
         check_count(self.cutout, "cutout", minimum=0)
         check_count(self.momentum_reset_epochs, "momentum_reset_epochs", minimum=0)
         check_number(self.epsilon_warmup_epochs, "epsilon_warmup_epochs", minimum=0.0)
+        check_number(self.regularizer_warmup_epochs, "regularizer_warmup_epochs", minimum=0.0)
         check_number(self.epsilon_factor, "epsilon_factor", minimum=0.0, strict=True)
         if self.epsilon * self.epsilon_factor > 1.0:
             raise ValueError(
@@ -176,7 +197,7 @@ class TrainingConfig:
             )
         check_number(self.weight_averaging, "weight_averaging", minimum=0.0, maximum=0.99999)
         check_count(self.probe_images, "probe_images", minimum=0)
-        check_choice(self.dtype_policy, "dtype_policy", DTYPE_POLICIES)
+        check_choice(self.dtype_policy, "dtype_policy", (*DTYPE_POLICIES, AUTOMATIC))
         check_count(self.seed, "seed", minimum=0)
         # Their own checks, before any data is read.
         attack = self.attack()
@@ -185,7 +206,12 @@ class TrainingConfig:
                 f"The method {self.method!r} keeps no momentum that could be reset. "
                 f"Received: momentum_reset_epochs={self.momentum_reset_epochs}"
             )
-        self.objective()
+        if self.objective().regularizer_weight is None and self.regularizer_warmup_epochs:
+            raise ValueError(
+                f"The objective of the method {self.method!r} has no regulariser that could be "
+                "warmed up. "
+                f"Received: regularizer_warmup_epochs={self.regularizer_warmup_epochs}"
+            )
 
     def attack(self) -> Attack:
         """The attack of the training."""
@@ -329,4 +355,26 @@ PRESETS["cifar10-small"] = dataclasses.replace(
     reconstructor="cifar10-small",
     epochs=15,
     weight_averaging=0.99,
+)
+# Width at low resolution, where a CPU makes the most multiply-adds a second; see docs/cifar10.md.
+PRESETS["cifar10-cpu"] = TrainingConfig(
+    dataset="cifar10",
+    classifier="cifar10-strided",
+    reconstructor="cifar10-small",
+    epsilon=8 / 255,
+    method="efgsm",
+    method_options={"sigma": 8 / 255 / 3, "first_visit": "corner"},
+    label_smoothing=0.3,
+    epochs=30,
+    optimizer="sgd",
+    learning_rate=0.1,
+    weight_decay=5e-4,
+    schedule="one-cycle",
+    peak_share=0.3,
+    crop_padding=4,
+    flip=True,
+    weight_averaging=0.999,
+    keep_best=True,
+    probe_images=1000,
+    dtype_policy="auto",
 )

@@ -69,6 +69,19 @@ def momentum_start(
     return project(x + kappa, x, epsilon)
 
 
+def random_corner(momentum: Tensor, coin: Tensor) -> Tensor:
+    """The momentum, and the sign of a coin where it is zero: a start in a corner of the ball.
+
+    What Jia et al., "Prior-guided adversarial initialization for fast adversarial training", 2022,
+    start from on the first visit of a sample, `epsilon * sign(uniform)`.
+
+    Args:
+        momentum: Gamma of these samples `(B, H, W, C)`.
+        coin: random numbers of either sign, `(B, H, W, C)`.
+    """
+    return ops.where(momentum == 0.0, ops.sign(coin), momentum)
+
+
 def rival_logits(logits: Tensor, labels: Tensor) -> Tensor:
     """The logits `(B, K)` with the true class pushed below all others."""
     num_classes = logits.shape[-1]
@@ -195,6 +208,21 @@ def boundary_step(
     """
     x_adv = x_start - per_sample(overshoot * distance, x) * ops.sign(gradient)
     return project(x_adv, x, epsilon) if use_projection else ops.clip(x_adv, 0.0, 1.0)
+
+
+def signed_step(
+    x_start: Tensor, x: Tensor, gradient: Tensor, step_size: float, epsilon: float
+) -> Tensor:
+    """A step of fixed length from the start against the margin's gradient, within the ball [7].
+
+    Args:
+        x_start: start `(B, H, W, C)`.
+        x: clean images, same shape.
+        gradient: gradient of the margin at the start, same shape.
+        step_size: in pixels of [0, 1].
+        epsilon: radius in pixels of [0, 1].
+    """
+    return project(x_start - step_size * ops.sign(gradient), x, epsilon)
 
 
 def update_momentum(momentum: Tensor, direction: Tensor, decay: float) -> Tensor:

@@ -23,6 +23,7 @@ from keras_efgsm.objectives import (
     JointReconstruction,
     LogitConsistency,
     LogitPairing,
+    NuclearNorm,
     Objective,
     Trades,
 )
@@ -85,11 +86,18 @@ def _cross_entropy(label_smoothing: float, options: Options) -> Objective:
     return AdversarialCrossEntropy(label_smoothing)
 
 
-def _consistent_cross_entropy(label_smoothing: float, options: Options) -> Objective:
-    weight = options["consistency_weight"]
-    if weight == 0:
-        return AdversarialCrossEntropy(label_smoothing)
-    return LogitConsistency(weight, label_smoothing)
+def _regularised_cross_entropy(label_smoothing: float, options: Options) -> Objective:
+    consistency, nuclear = options["consistency_weight"], options["nuclear_weight"]
+    if consistency and nuclear:
+        raise ValueError(
+            "One of `consistency_weight` and `nuclear_weight` must be 0. "
+            f"Received: consistency_weight={consistency}, nuclear_weight={nuclear}"
+        )
+    if nuclear:
+        return NuclearNorm(nuclear, label_smoothing)
+    if consistency:
+        return LogitConsistency(consistency, label_smoothing)
+    return AdversarialCrossEntropy(label_smoothing)
 
 
 def _joint(label_smoothing: float, options: Options) -> Objective:
@@ -107,6 +115,9 @@ _EFGSM_OPTIONS = {
     "rivals": 1,
     "overshoot": 1.0,
     "use_projection": True,
+    "first_visit": "gaussian",
+    "step_size": None,
+    "memory": "sample",
 }
 
 
@@ -117,7 +128,11 @@ def _efgsm(epsilon: float, options: Options) -> Attack:
 def _efgsm_passes(options: Options) -> float:
     # A pass in which only the images' gradient is taken, and one backward pass for each rival.
     rivals = 9 if options["rivals"] == "all" else options["rivals"]
-    return (1 + rivals) / 3 + 1
+    # Consistency goes back through the attack's own pass; the nuclear norm classifies the clean
+    # images as well.
+    consistency = 2 / 3 if options.get("consistency_weight") else 0.0
+    nuclear = 1.0 if options.get("nuclear_weight") else 0.0
+    return (1 + rivals) / 3 + 1 + consistency + nuclear
 
 
 def _pgd(epsilon: float, options: Options) -> Attack:
@@ -146,8 +161,8 @@ METHODS: dict[str, Method] = {
         "eFGSM alone (AdvTrain)",
         "Chen & Lee",
         _efgsm,
-        _consistent_cross_entropy,
-        {**_EFGSM_OPTIONS, "consistency_weight": 0.0},
+        _regularised_cross_entropy,
+        {**_EFGSM_OPTIONS, "consistency_weight": 0.0, "nuclear_weight": 0.0},
         _efgsm_passes,
         label_smoothing=0.1,
     ),
@@ -204,8 +219,8 @@ METHODS: dict[str, Method] = {
         lambda epsilon, options: PriorFGSM(epsilon=epsilon, **_pick(options, "step_size", "decay")),
         lambda smoothing, options: LogitConsistency(options["consistency_weight"], smoothing),
         {"consistency_weight": 10.0, "step_size": None, "decay": 0.3},
-        lambda options: 5 / 3,
-        label_smoothing=0.1,
+        lambda options: 7 / 3,
+        label_smoothing=4 / 9,
     ),
     "pgd": Method(
         "PGD",

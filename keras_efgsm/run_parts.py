@@ -1,5 +1,6 @@
 """What a run is made of, from its configuration: trainer, held-out probe, callbacks."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ from keras_efgsm.data import ImageData, steps_per_epoch
 from keras_efgsm.methods import find_method
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS, synchronize_batch_norm
 from keras_efgsm.optimizers import L2SGD
-from keras_efgsm.precision import dtype_policy_scope
+from keras_efgsm.precision import AUTOMATIC, choose_dtype_policy, dtype_policy_scope
 from keras_efgsm.schedules import OneCycle
 from keras_efgsm.trainer import AdversarialTrainer
 
@@ -26,6 +27,7 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
     Raises:
         ValueError: if the images do not have the size that the classifier takes.
     """
+    config, _ = with_dtype_policy(config, data)
     with dtype_policy_scope(config.dtype_policy):
         classifier = CLASSIFIERS[config.classifier](data.num_classes, activation=config.activation)
         reconstructor = None
@@ -54,6 +56,7 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
         momentum_directory=config.momentum_directory,
         seed=config.seed,
         epsilon_warmup_steps=round(config.epsilon_warmup_epochs * updates),
+        regularizer_warmup_steps=round(config.regularizer_warmup_epochs * updates),
         augmentation=config.augmentation(),
         attack_in_training_mode=config.attack_in_training_mode,
     )
@@ -62,6 +65,26 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
         # Its batches are numbers of samples alone.
         trainer.keep_images(data.images)
     return trainer
+
+
+def with_dtype_policy(config: TrainingConfig, data: ImageData) -> tuple[TrainingConfig, str | None]:
+    """The configuration with a policy measured on this machine in place of `"auto"`.
+
+    Args:
+        config: the run's options.
+        data: the training data, for its number of classes.
+
+    Returns:
+        The configuration, and a sentence about the choice, None where there was none to make.
+    """
+    if config.dtype_policy != AUTOMATIC:
+        return config, None
+    choice = choose_dtype_policy(
+        lambda: CLASSIFIERS[config.classifier](data.num_classes, activation=config.activation),
+        config.batch_size,
+    )
+    decided = dataclasses.replace(config, dtype_policy=choice.policy)
+    return decided, f"dtype policy {choice.policy}: {choice.reason}"
 
 
 def _optimizer(config: TrainingConfig, learning_rate: Any) -> keras.optimizers.Optimizer:
@@ -140,7 +163,8 @@ def stateful_callbacks(
     if config.weight_averaging:
         callbacks["averaging"] = WeightAveraging(config.weight_averaging)
     if config.overfitting_stop:
-        callbacks["stop"] = OverfittingStop(probe=probe, verbose=verbose)
+        options = {"final_drop": 0.0} if config.keep_best else {}
+        callbacks["stop"] = OverfittingStop(probe=probe, verbose=verbose, **options)
     return callbacks
 
 

@@ -93,16 +93,21 @@ class SampleState:
         return [*tables, self.images] if self.images is not None else tables
 
     def read_momentum(self, batch: TrainingBatch) -> Tensor | None:
-        """The momentum of the samples, or of the positions, of a batch."""
+        """The momentum of the samples or positions of a batch, or the one row of all."""
         return self.momentum.gather(self._momentum_rows(batch)) if self.momentum else None
 
     def write_momentum(self, batch: TrainingBatch, values: Tensor) -> None:
-        """Keeps the momentum of the samples, or of the positions, of a batch."""
-        self.momentum.write(batch.real(self._momentum_rows(batch)), batch.real(values))
+        """Keeps the momentum of the samples or positions of a batch, or the one row of all."""
+        rows = self._momentum_rows(batch)
+        if self.attack.momentum_of != "dataset":
+            rows, values = batch.real(rows), batch.real(values)
+        self.momentum.write(rows, values)
 
     def _momentum_rows(self, batch: TrainingBatch) -> Tensor:
         if self.needs_ids:
             return self.shard.rows(batch.ids)
+        if self.attack.momentum_of == "dataset":
+            return ops.zeros((1,), dtype="int32")
         size, room = batch.x.shape[0], self.momentum.num_samples
         if size is not None and size > room:
             raise ValueError(

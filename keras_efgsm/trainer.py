@@ -7,12 +7,13 @@ import keras
 from keras import ops
 
 from keras_efgsm.attacks import Attack
-from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.attacks.attack import batch_statistics_logits, evaluation_logits
 from keras_efgsm.augmentation import Augmentation
 from keras_efgsm.backend import (
     BACKEND,
     SampleTable,
     TrainStep,
+    fuse_batch_norm,
     replica_count,
     without_empty_batch,
 )
@@ -53,7 +54,9 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
     """Trains a classifier to withstand adversarial examples, through `compile` and `fit`.
 
     A training method is an attack times an objective: each step perturbs the batch with the
-    attack, batch norm in evaluation mode, and minimises the objective on the result. The default
+    attack and minimises the objective on the result. The attack sees the network that the update
+    sees: batch norm normalises by the batch, whose running statistics the attack does not move,
+    and random layers draw what the update draws. The default
     objective is the joint loss of Chen & Lee (equation 16) where there is a re-constructor, and
     the cross-entropy of the adversarial images otherwise. `evaluate` and `predict` answer for
     clean images and need no sample ids. What is trained is `trainer.classifier`; momentum and
@@ -79,8 +82,12 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
             to epsilon; FGSM needs it for a large epsilon. Defaults to 0.
         augmentation: random views of the training images, such as `Augmentation(padding=4,
             flip=True)`. Defaults to none.
-        attack_in_training_mode: whether the examples are made with batch norm in training mode,
-            which moves its statistics as well; for comparison. Defaults to `False`.
+        regularizer_warmup_steps: updates over which the weight of the objective's regulariser,
+            such as that of `LogitConsistency`, rises linearly from nothing; a short training only
+            loses by a large one at once. Defaults to 0.
+        attack_in_training_mode: whether the attack sees batch norm, and random layers, as the
+            update does; `False` for evaluation mode, in which a fresh batch-norm network, whose
+            running statistics lag behind, is hardly attacked at all. Defaults to `True`.
 
     Raises:
         ValueError: if the classifier does not return logits, or the parts do not fit together.
@@ -108,8 +115,9 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
         momentum_directory: str | os.PathLike | None = None,
         seed: int = 0,
         epsilon_warmup_steps: int = 0,
+        regularizer_warmup_steps: int = 0,
         augmentation: Augmentation | None = None,
-        attack_in_training_mode: bool = False,
+        attack_in_training_mode: bool = True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -122,6 +130,9 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
         objective = _suitable_objective(objective, attack, reconstructor)
         if reconstructor is not None:
             check_reconstructor(reconstructor, classifier, self.num_classes)
+        for network in (classifier, reconstructor):
+            if network is not None:
+                fuse_batch_norm(network)
         self.classifier = classifier
         self.attack = attack
         self.reconstructor = reconstructor
@@ -137,6 +148,9 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
         self.seed = check_count(seed, "seed", minimum=0)
         self.epsilon_warmup_steps = check_count(
             epsilon_warmup_steps, "epsilon_warmup_steps", minimum=0
+        )
+        self.regularizer_warmup_steps = check_count(
+            regularizer_warmup_steps, "regularizer_warmup_steps", minimum=0
         )
         if augmentation is not None and not isinstance(augmentation, Augmentation):
             raise ValueError(
@@ -202,6 +216,9 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
         batch = self.unpack_training_batch(data)
         if self.attack.makes_updates:
             perturbed, result = self.attack_now().replay(self, batch)
+        elif self.objective.needs_start_logits:
+            perturbed, result, gradients = self.gradients_through_attack(batch)
+            self.apply_gradients(gradients)
         else:
             perturbed = self.perturb(batch)
             result, gradients, _ = self.gradients_on(batch, perturbed, of_images=False)
@@ -229,9 +246,19 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
         """The attack at this step: on a smaller ball while epsilon is being warmed up."""
         if not self.epsilon_warmup_steps:
             return self.attack
-        step = ops.cast(self.optimizer.iterations, "float32") + 1.0
         # Never zero, which some steps divide by.
-        return self.attack.scaled(ops.minimum(step / self.epsilon_warmup_steps, 1.0))
+        return self.attack.scaled(self._risen(self.epsilon_warmup_steps))
+
+    def objective_now(self) -> Objective:
+        """The objective at this step: with a small regulariser while that is being warmed up."""
+        if not self.regularizer_warmup_steps:
+            return self.objective
+        return self.objective.scaled(self._risen(self.regularizer_warmup_steps))
+
+    def _risen(self, steps: int) -> Tensor:
+        """The share in (0, 1] that a linear rise over so many steps has reached."""
+        step = ops.cast(self.optimizer.iterations, "float32") + 1.0
+        return ops.minimum(step / steps, 1.0)
 
     def perturb(self, batch: TrainingBatch) -> Any:
         """Adversarial examples of a batch; writes its momentum back."""
@@ -240,7 +267,7 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
         if aligned:
             momentum = batch.view.of_momentum(stored)
         perturbed = self.attack_now().perturb(
-            self.classify_in_training
+            batch_statistics_logits(self.classifier)
             if self.attack_in_training_mode
             else evaluation_logits(self.classifier),
             batch.x,
@@ -271,7 +298,7 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
         reconstructor = None
         if self.reconstructor is not None:
             reconstructor = lambda p: self.reconstructor(p, training=True)  # noqa: E731
-        result = self.objective.losses(
+        result = self.objective_now().losses(
             classifier or self.classify_in_training,
             reconstructor,
             Examples(
@@ -329,6 +356,7 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
             "momentum_directory": self.momentum_directory,
             "seed": self.seed,
             "epsilon_warmup_steps": self.epsilon_warmup_steps,
+            "regularizer_warmup_steps": self.regularizer_warmup_steps,
             "attack_in_training_mode": self.attack_in_training_mode,
         }
 

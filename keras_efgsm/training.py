@@ -1,6 +1,7 @@
 """A whole training run from a configuration to a run folder."""
 
 import contextlib
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,11 +35,13 @@ from keras_efgsm.distribution.worker_folders import prepare_folders
 from keras_efgsm.environment import hardware, versions
 from keras_efgsm.interruption import Interruption
 from keras_efgsm.networks import synchronize_batch_norm
+from keras_efgsm.precision import AUTOMATIC, DTYPE_POLICIES
 from keras_efgsm.run_parts import (
     build_trainer,
     hold_out_probe,
     momentum_callbacks,
     stateful_callbacks,
+    with_dtype_policy,
 )
 from keras_efgsm.runs import RunFolder
 from keras_efgsm.trainer import AdversarialTrainer
@@ -141,6 +144,7 @@ def train(
         test_data = load_data(config.dataset, "test", config.data_dir)
     if deterministic:
         enable_determinism()
+    config = _decided(config, folder, resume, train_data, agreement)
     keras.utils.set_random_seed(config.seed)
     train_data, probe = hold_out_probe(config, train_data)
     with contextlib.nullcontext() if strategy is None else strategy.scope():
@@ -208,6 +212,25 @@ def train(
             # No worker leaves while another may still need it.
             agreement.gather([1])
     return TrainingResult(trainer, metrics, folder)
+
+
+def _decided(
+    config: TrainingConfig,
+    folder: RunFolder,
+    resume: bool,
+    data: ImageData,
+    agreement: Agreement,
+) -> TrainingConfig:
+    """The configuration with the precision of the run: its own where it is resumed."""
+    if config.dtype_policy != AUTOMATIC:
+        return config
+    if resume and folder.config.exists():
+        return dataclasses.replace(config, dtype_policy=folder.read_config().dtype_policy)
+    config, said = with_dtype_policy(config, data)
+    # What worker 0 measured holds for all.
+    chosen = agreement.gather([DTYPE_POLICIES.index(config.dtype_policy)])[0, 0]
+    print(said)
+    return dataclasses.replace(config, dtype_policy=DTYPE_POLICIES[int(chosen)])
 
 
 class _Start(NamedTuple):

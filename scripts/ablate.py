@@ -32,6 +32,7 @@ from keras_efgsm.data import ImageData, load_data
 from keras_efgsm.environment import hardware, versions
 from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.evaluation.attack_sets import make_attacks
+from keras_efgsm.precision import AUTOMATIC
 from keras_efgsm.runs import RunFolder, write_atomically
 from keras_efgsm.training import train
 
@@ -80,7 +81,9 @@ def plan(base: TrainingConfig, variants: list[str], seeds: list[int], runs: Path
 
 
 def _is_same(stored: TrainingConfig, config: TrainingConfig) -> bool:
-    return dataclasses.replace(stored, data_dir=config.data_dir) == config
+    # A policy that was to be measured stands in the run as what it came to.
+    policy = stored.dtype_policy if config.dtype_policy == AUTOMATIC else config.dtype_policy
+    return stored == dataclasses.replace(config, data_dir=stored.data_dir, dtype_policy=policy)
 
 
 def train_one(one: Planned, data: tuple[ImageData, ImageData], verbose: int) -> None:
@@ -285,7 +288,7 @@ def read_options(words: list[str] | None = None) -> tuple[TrainingConfig, argpar
     given = training.parse_args([options.preset, *of_training])
     base = read_config(given)
     if not options.with_stop:
-        base = dataclasses.replace(base, overfitting_stop=False)
+        base = dataclasses.replace(base, overfitting_stop=False, keep_best=False)
     return base, options
 
 

@@ -61,7 +61,8 @@ class Attack:
     has_shortfall = False
     # Whether the logits of its one gradient pass are handed on, for an objective that wants them.
     tells_start_logits = False
-    # Whose momentum it is: that of a training sample, or of a position in the batch.
+    # Whose momentum it is: that of a training "sample", of a "position" in the batch, or one for
+    # the whole "dataset".
     momentum_of = "sample"
     # Whether it shares passes with the updates of the weights and makes them itself, see `replay`.
     makes_updates = False
@@ -92,7 +93,8 @@ class Attack:
         """Perturbs a batch within the ball.
 
         Args:
-            logits_fn: maps images to logits `(B, K)` in evaluation mode.
+            logits_fn: maps images to float32 logits `(B, K)`; a trainer's uses the statistics of
+                the batch, an evaluation's those that the network keeps.
             x: clean images `(B, H, W, C)` in [0, 1].
             labels: true classes `(B,)`, integers.
             noise: noise of these samples.
@@ -180,6 +182,21 @@ def evaluation_logits(classifier: LogitsFn) -> LogitsFn:
     if isinstance(classifier, keras.layers.Layer):
         return lambda x: keras.ops.cast(classifier(x, training=False), "float32")
     return lambda x: keras.ops.cast(classifier(x), "float32")
+
+
+def batch_statistics_logits(classifier: keras.Model) -> LogitsFn:
+    """Float32 logits of a classifier in training mode, which leave the classifier as it was.
+
+    Batch norm normalises by the batch, as in the update that follows, but its running statistics
+    do not move; dropout and other random layers draw what that update will draw.
+    """
+
+    def logits_of(images: Tensor) -> Tensor:
+        state = [(variable, variable.value) for variable in classifier.variables]
+        with keras.StatelessScope(state_mapping=state):
+            return keras.ops.cast(classifier(images, training=True), "float32")
+
+    return logits_of
 
 
 def still_correct(logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,11 +1,15 @@
 """eFGSM, the attack of the paper."""
 
 import keras
+from keras import ops
 
 from keras_efgsm import equations
 from keras_efgsm.attacks.attack import Attack, Perturbed
 from keras_efgsm.backend import rival_margins_and_gradients
 from keras_efgsm.checks import check_choice, check_count, check_number
+
+# Whose momentum there may be, and what `Attack.momentum_of` calls it.
+MEMORIES = {"sample": "sample", "universal": "dataset"}
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
@@ -31,6 +35,14 @@ class EFGSM(Attack):
             as the paper's text has it, or `"perturbation"`, the sign of `x_adv - x`, as its
             equation 13 is printed. Defaults to `"gradient"`, which trained much more robust
             models here.
+        first_visit: where a pixel without momentum starts: `"gaussian"`, around the clean image,
+            as the paper has it, or `"corner"`, around a random corner of the ball. Defaults to
+            `"gaussian"`.
+        step_size: length of the step in pixels of [0, 1] in place of the way to the boundary, for
+            comparison: epsilon makes it FGSM's. Defaults to `None`, the boundary.
+        memory: whose momentum it is: `"sample"`, one for each training sample, or `"universal"`,
+            a single one that all samples start from and vote on, for comparison. Defaults to
+            `"sample"`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -58,6 +70,9 @@ class EFGSM(Attack):
         overshoot: float = 1.0,
         use_projection: bool = True,
         momentum_from: str = "gradient",
+        first_visit: str = "gaussian",
+        step_size: float | None = None,
+        memory: str = "sample",
     ):
         super().__init__(epsilon=epsilon)
         self.sigma = check_number(sigma, "sigma", minimum=0.0)
@@ -71,6 +86,21 @@ class EFGSM(Attack):
         self.momentum_from = check_choice(
             momentum_from, "momentum_from", ("gradient", "perturbation")
         )
+        self.first_visit = check_choice(first_visit, "first_visit", ("gaussian", "corner"))
+        self.step_size = (
+            None
+            if step_size is None
+            else check_number(step_size, "step_size", minimum=0.0, strict=True)
+        )
+        self.memory = check_choice(memory, "memory", tuple(MEMORIES))
+
+    @property
+    def momentum_of(self) -> str:
+        """Whether each sample has a momentum or all of them one."""
+        return MEMORIES[self.memory]
+
+    def momentum_rows(self, num_samples):
+        return num_samples if self.memory == "sample" else 1
 
     @property
     def momentum_limit(self) -> float:
@@ -78,9 +108,13 @@ class EFGSM(Attack):
         return 1.0 / (1.0 - self.decay)
 
     def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
-        start = equations.momentum_start(
-            x, momentum, noise.normal(tuple(x.shape[1:])), self.epsilon, self.sigma
-        )
+        shape = tuple(x.shape[1:])
+        towards = momentum
+        if self.first_visit == "corner":
+            # The normal noise is of the stream before.
+            coin = noise.uniform(shape, -1.0, 1.0, stream=1)
+            towards = equations.random_corner(momentum, coin)
+        start = equations.momentum_start(x, towards, noise.normal(shape), self.epsilon, self.sigma)
         logits, margin_values, gradients = rival_margins_and_gradients(
             logits_fn,
             start,
@@ -89,17 +123,23 @@ class EFGSM(Attack):
             gradient_scale,
         )
         distance, nearest_margin, gradient = equations.linearised_margin(margin_values, gradients)
-        x_adv = equations.boundary_step(
-            start,
-            x,
-            gradient,
-            distance,
-            self.epsilon,
-            overshoot=self.overshoot,
-            use_projection=self.use_projection,
-        )
+        if self.step_size is None:
+            x_adv = equations.boundary_step(
+                start,
+                x,
+                gradient,
+                distance,
+                self.epsilon,
+                overshoot=self.overshoot,
+                use_projection=self.use_projection,
+            )
+        else:
+            x_adv = equations.signed_step(start, x, gradient, self.step_size, self.epsilon)
         worst = equations.worst_linear_margin(nearest_margin, gradient, start, x, self.epsilon)
         direction = -gradient if self.momentum_from == "gradient" else x_adv - x
+        if self.memory == "universal":
+            # Each sample has a vote, however large its gradient.
+            direction = ops.mean(ops.sign(direction), axis=0, keepdims=True)
         return Perturbed(
             images=x_adv,
             robust=worst > 0.0,
@@ -116,4 +156,7 @@ class EFGSM(Attack):
             "overshoot": self.overshoot,
             "use_projection": self.use_projection,
             "momentum_from": self.momentum_from,
+            "first_visit": self.first_visit,
+            "step_size": self.step_size,
+            "memory": self.memory,
         }

@@ -8,6 +8,9 @@ from keras_efgsm.attacks.attack import Perturbed
 from keras_efgsm.attacks.gradient_sign import GradientSignAttack
 from keras_efgsm.checks import check_epsilon, check_number
 
+_LARGEST_GRADIENT = 32.0
+_TINY = 1e-12
+
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class PriorFGSM(GradientSignAttack):
@@ -17,10 +20,12 @@ class PriorFGSM(GradientSignAttack):
     adversarial training", 2022. Each sample keeps a momentum g and a prior eta:
 
     - `x_adv = x + clip(eta + alpha * sign(grad_x L(x + eta)))`,
-    - `g <- decay * g + sign(grad_x L)`, `eta <- clip(eta + alpha * sign(g))`.
+    - `g <- decay * g + grad_x L / mean |grad_x L|`, `eta <- clip(eta + alpha * sign(g))`.
 
-    The start of a sample not seen before is uniform in the ball. Its paper trains it with
-    `LogitConsistency`. Gradients join g by their sign rather than divided by their mean magnitude.
+    The start of a sample not seen before is a random corner of the ball. Its paper trains it with
+    `LogitConsistency`, a label smoothing of 4/9 and the memory zeroed every 40 epochs. The mean is
+    that of the batch. Its authors smooth the labels of L as well and clip the start to the ball
+    alone; here it is the cross-entropy of the labels at a start that is an image.
 
     Args:
         epsilon: L-infinity radius in pixels of [0, 1].
@@ -61,8 +66,11 @@ class PriorFGSM(GradientSignAttack):
 
     @property
     def momentum_limit(self) -> float:
-        """Bound on both halves of the momentum: eta is kept as a share of epsilon times this."""
-        return 1.0 / (1.0 - self.decay)
+        """Bound on both halves of the momentum: eta is kept as a share of epsilon times this.
+
+        Gradients larger than so many times their mean are cut off where g is stored.
+        """
+        return _LARGEST_GRADIENT / (1.0 - self.decay)
 
     def momentum_shape(self, image_shape):
         return (*image_shape[:-1], 2 * image_shape[-1])
@@ -74,12 +82,14 @@ class PriorFGSM(GradientSignAttack):
         is_new = ops.max(ops.abs(momentum), axis=axes) == 0.0
         eta = ops.where(
             equations.per_sample(is_new, x),
-            self.epsilon * noise.uniform(tuple(x.shape[1:]), -1.0, 1.0),
+            self.epsilon * ops.sign(noise.uniform(tuple(x.shape[1:]), -1.0, 1.0)),
             prior * unit,
         )
         start = self.restrict(x + eta, x)
         step = self.ascend(logits_fn, start, x, labels, gradient_scale)
-        past = equations.update_momentum(past, step.gradient, self.decay)
+        # Of a batch whose gradients all vanish nothing joins.
+        mean = ops.maximum(ops.mean(ops.abs(step.gradient)), _TINY)
+        past = self.decay * past + step.gradient / mean
         eta = ops.clip(eta + self.step_size * ops.sign(past), -self.epsilon, self.epsilon)
         return Perturbed(
             images=step.images,

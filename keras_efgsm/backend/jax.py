@@ -176,6 +176,10 @@ def enable_determinism() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
 
 
+def fuse_batch_norm(network: keras.Model) -> None:
+    """Leaves the network as it is: XLA fuses its batch norm by itself."""
+
+
 def replica_count() -> int:
     """How many replicas take a step together: one."""
     return 1
@@ -371,6 +375,41 @@ class TrainStep:
             # A loss scale may overflow; NaN would stay in a perturbation for ever.
             slope = jnp.where(jnp.isfinite(slope), slope, jnp.zeros_like(slope))
         return result, gradients[0], slope
+
+    def gradients_through_attack(self, batch: Any) -> tuple[Any, Any, list[Tensor]]:
+        """The attack and the objective of a batch, whose gradients go through both passes.
+
+        For an objective of the logits at the attack's start: these come from the attack's own
+        forward pass. No gradient goes through the adversarial images themselves.
+
+        Args:
+            batch: the training batch.
+
+        Returns:
+            `(perturbed, result, weight_gradients)`.
+        """
+        weights = self.trainable_weights
+
+        def loss_of(weight_values):
+            for weight, value in zip(weights, weight_values, strict=True):
+                weight.assign(value)
+            perturbed = self.perturb(batch)
+            perturbed = perturbed._replace(images=jax.lax.stop_gradient(perturbed.images))
+            result = self.training_losses(batch, perturbed)
+            return self.optimizer.scale_loss(result.loss), (perturbed, result)
+
+        pure = _with_updates(loss_of)
+        changed = {id(weight) for weight in weights}
+
+        def total(weight_values):
+            (loss, made), updates = pure(weight_values)
+            return loss, (made, {k: v for k, v in updates.items() if k not in changed})
+
+        gradients, ((perturbed, result), updates) = jax.grad(total, has_aux=True)(
+            [weight.value for weight in weights]
+        )
+        _apply_updates(updates)
+        return perturbed, result, gradients
 
     def apply_gradients(self, gradients: list[Tensor]) -> None:
         """One step of the optimizer."""

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_efgsm import equations
+from keras_efgsm.backend.fused_batch_norm import fuse_batch_norm as fuse_batch_norm
 from keras_efgsm.distribution.replicas import (
     batch_positions as batch_positions,
 )
@@ -320,14 +321,11 @@ class TrainStep:
                     hidden.append(output)
                 return tf.cast(self.split.rest(output, training=True), tf.float32)
 
-        share = share_of_batch(batch.count)
         with tf.GradientTape() as tape:
             if of_images:
                 tape.watch(images)
             result = self.training_losses(batch, perturbed, classifier)
-            # The optimizer adds up the gradients of the replicas.
-            loss = result.loss if share is None else result.loss * share
-            loss = self.optimizer.scale_loss(loss)
+            loss = self._own_scaled_loss(batch, result)
         inner = hidden if at_first_layer else [images] if of_images else []
         gradients = tape.gradient(loss, [*inner, *weights])
         slope = gradients[0] if inner else None
@@ -335,6 +333,31 @@ class TrainStep:
             # A loss scale may overflow; NaN would stay in a perturbation for ever.
             slope = tf.where(tf.math.is_finite(slope), slope, tf.zeros_like(slope))
         return result, gradients[len(inner) :], slope
+
+    def gradients_through_attack(self, batch: Any) -> tuple[Any, Any, list[Tensor]]:
+        """The attack and the objective of a batch, whose gradients go through both passes.
+
+        For an objective of the logits at the attack's start: these come from the attack's own
+        forward pass. No gradient goes through the adversarial images themselves.
+
+        Args:
+            batch: the training batch.
+
+        Returns:
+            `(perturbed, result, weight_gradients)`.
+        """
+        with tf.GradientTape() as tape:
+            perturbed = self.perturb(batch)
+            perturbed = perturbed._replace(images=tf.stop_gradient(perturbed.images))
+            result = self.training_losses(batch, perturbed)
+            loss = self._own_scaled_loss(batch, result)
+        return perturbed, result, tape.gradient(loss, self.trainable_weights)
+
+    def _own_scaled_loss(self, batch: Any, result: Any) -> Tensor:
+        """The loss as this replica differentiates it, scaled as the optimizer asks for."""
+        share = share_of_batch(batch.count)
+        # The optimizer adds up the gradients of the replicas.
+        return self.optimizer.scale_loss(result.loss if share is None else result.loss * share)
 
     def apply_gradients(self, gradients: list[Tensor]) -> None:
         """One step of the optimizer."""

@@ -57,8 +57,9 @@ class OverfittingStop(keras.callbacks.Callback):
             epsilon, 20 steps of an eighth of it.
         probe_drop: in (0, 1]. Defaults to `0.2`; published collapses lose at least 0.38 in an
             epoch, healthy runs at most 0.08.
-        final_drop: in (0, 1]. Defaults to `0.05`, some two standard errors of the
-            difference of a probe of 256 images to itself.
+        final_drop: how far below its best the probe may end without that the best weights are put
+            back, in [0, 1]; at 0 the probe decides the epoch. Defaults to `0.05`, some two standard
+            errors of the difference of a probe of 256 images to itself.
         verbose: whether to print when the signal turns and when training ends. Defaults to
             `True`.
 
@@ -90,9 +91,7 @@ class OverfittingStop(keras.callbacks.Callback):
         self.probe_drop = check_number(
             probe_drop, "probe_drop", minimum=0.0, maximum=1.0, strict=True
         )
-        self.final_drop = check_number(
-            final_drop, "final_drop", minimum=0.0, maximum=1.0, strict=True
-        )
+        self.final_drop = check_number(final_drop, "final_drop", minimum=0.0, maximum=1.0)
         self.probe_images = probe
         self.probe_attack = probe_attack
         self.verbose = verbose
@@ -192,7 +191,7 @@ class OverfittingStop(keras.callbacks.Callback):
     def _look_back(self) -> None:
         """Goes back to the best of the probe where training ended well below it."""
         last, best = self._last_score, self._best_score
-        if last is None or last > best - self.final_drop:
+        if last is None or last > best - self.final_drop or last == best:
             return
         reason = f"the PGD probe ended at {last:.3f}, its best was {best:.3f}"
         self._report |= {"reason": reason, "restored_epoch": self._good_epoch}

@@ -51,6 +51,13 @@ def check_distribution(trainer: Any, x: Any) -> None:
             "Several replicas keep the per-sample momentum in memory, where several workers share "
             f"it among them. Received: momentum_storage={trainer.momentum_storage!r}"
         )
+    if trainer.attack.momentum_of == "dataset" and trainer.attack.uses_momentum:
+        raise ValueError(
+            "Each of several replicas would write the one momentum that all samples share: train "
+            "on one device, or give each sample its own. "
+            f"Received: attack={trainer.attack.name!r}, "
+            f"{strategy.num_replicas_in_sync} replicas"
+        )
     workers = own_shard(strategy).count
     if workers == 1 or not trainer.attack.uses_momentum:
         return

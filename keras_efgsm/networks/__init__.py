@@ -11,6 +11,8 @@ from keras_efgsm.networks.cifar10 import (
     cifar10_resnet,
     cifar10_resnet18,
     cifar10_small_reconstructor,
+    cifar10_strided,
+    cifar10_strided_wide,
     cifar10_wrn10_1,
     cifar10_wrn10_2,
     cifar10_wrn22_3_reconstructor,
@@ -40,6 +42,7 @@ from keras_efgsm.networks.threshold import (
 )
 from keras_efgsm.networks.wide_resnet import (
     preact_resnet18,
+    strided_resnet,
     wide_resnet,
     wide_resnet_reconstructor,
 )
@@ -60,6 +63,8 @@ CLASSIFIERS = {
     "cifar10-resnet": cifar10_resnet,
     "cifar10-resnet18": cifar10_resnet18,
     "cifar10-preact-resnet18": cifar10_preact_resnet18,
+    "cifar10-strided": cifar10_strided,
+    "cifar10-strided-wide": cifar10_strided_wide,
     "cifar10-wrn10-1": cifar10_wrn10_1,
     "cifar10-wrn10-2": cifar10_wrn10_2,
     "cifar10-wrn22-5": cifar10_wrn22_5,
@@ -83,6 +88,8 @@ __all__ = [
     "cifar10_resnet",
     "cifar10_resnet18",
     "cifar10_small_reconstructor",
+    "cifar10_strided",
+    "cifar10_strided_wide",
     "cifar10_threshold_classifier",
     "cifar10_wrn10_1",
     "cifar10_wrn10_2",
@@ -106,6 +113,7 @@ __all__ = [
     "preact_resnet18",
     "resnet",
     "resnet18",
+    "strided_resnet",
     "synchronize_batch_norm",
     "threshold_classifier",
     "wide_resnet",

@@ -5,6 +5,7 @@ from keras_efgsm.objectives.gradient_regularisation import GradientRegularisatio
 from keras_efgsm.objectives.joint_reconstruction import JointReconstruction
 from keras_efgsm.objectives.logit_consistency import LogitConsistency
 from keras_efgsm.objectives.logit_pairing import LogitPairing
+from keras_efgsm.objectives.nuclear_norm import NuclearNorm
 from keras_efgsm.objectives.objective import Examples, Objective, ObjectiveResult
 from keras_efgsm.objectives.trades import Trades
 
@@ -15,6 +16,7 @@ __all__ = [
     "JointReconstruction",
     "LogitConsistency",
     "LogitPairing",
+    "NuclearNorm",
     "Objective",
     "ObjectiveResult",
     "Trades",

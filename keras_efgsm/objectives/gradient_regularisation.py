@@ -39,6 +39,7 @@ class GradientRegularisation(Objective):
     """
 
     part_names = ("classification_loss", "gradient_loss")
+    regularizer_weight = "gradient_weight"
 
     def __init__(self, gradient_weight: float = 1.0, label_smoothing: float = 0.0):
         self.gradient_weight = check_number(

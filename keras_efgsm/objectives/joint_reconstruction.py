@@ -66,6 +66,7 @@ class JointReconstruction(Objective):
         if self.consistency_weight:
             self.part_names = (*self.part_names, "consistency_loss")
             self.needs_start_logits = True
+            self.regularizer_weight = "consistency_weight"
 
     def losses(self, classifier, reconstructor, examples):
         logits = classifier(examples.x_adv)
@@ -77,7 +78,7 @@ class JointReconstruction(Objective):
         # One value per sample, so that sample weights apply to both losses alike.
         squared_error = weighted_mean(mean_squared_difference(examples.x, reconstruction), weight)
         parts = {"classification_loss": classification, "reconstruction_loss": squared_error}
-        if self.consistency_weight:
+        if self.needs_start_logits:
             # Inside lambda, so that w means the same with and without a re-constructor.
             parts["consistency_loss"] = logit_consistency(logits, examples)
             classification += self.consistency_weight * parts["consistency_loss"]

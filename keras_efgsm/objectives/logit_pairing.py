@@ -37,6 +37,7 @@ class LogitPairing(Objective):
     """
 
     part_names = ("classification_loss", "pairing_loss")
+    regularizer_weight = "pairing_weight"
 
     def __init__(self, pairing_weight: float = 0.5, label_smoothing: float = 0.0):
         self.pairing_weight = check_number(

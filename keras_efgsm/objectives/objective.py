@@ -1,5 +1,6 @@
 """What a training objective is: the examples of a batch in, losses out."""
 
+import copy
 from typing import Any, NamedTuple
 
 import keras
@@ -18,7 +19,8 @@ class Examples(NamedTuple):
         x_adv: adversarial images, same shape.
         labels: class probabilities `(B, K)`, not yet smoothed.
         sample_weight: weights `(B,)` or None.
-        start_logits: logits `(B, K)` where the attack started, None if it does not tell.
+        start_logits: logits `(B, K)` where the attack started, in the mode of the update and with
+            the gradients of the weights; None if the attack does not tell.
     """
 
     x: Tensor
@@ -47,12 +49,14 @@ class Objective:
 
     A subclass names its losses in `part_names`, implements `losses`, and says with
     `needs_reconstructor` whether it minimises a reconstruction, with `needs_start_logits` whether
-    the attack has to tell the logits where it started.
+    the attack has to tell the logits where it started, with `regularizer_weight` which of its
+    attributes weighs a term that may rise over the training.
     """
 
     part_names: tuple[str, ...] = ()
     needs_reconstructor = False
     needs_start_logits = False
+    regularizer_weight: str | None = None
 
     def losses(self, classifier: Any, reconstructor: Any, examples: Examples) -> ObjectiveResult:
         """Losses of a batch; called once inside the gradient tape.
@@ -63,6 +67,15 @@ class Objective:
             examples: the batch.
         """
         raise NotImplementedError
+
+    def scaled(self, factor: Tensor) -> "Objective":
+        """The same objective with `factor` times the weight of its regulariser, for a warm-up."""
+        if self.regularizer_weight is None:
+            return self
+        objective = copy.copy(self)
+        weight = getattr(self, self.regularizer_weight)
+        setattr(objective, self.regularizer_weight, weight * factor)
+        return objective
 
     def get_config(self) -> dict:
         return {}

@@ -37,6 +37,7 @@ class Trades(Objective):
     """
 
     part_names = ("classification_loss", "divergence_loss")
+    regularizer_weight = "beta"
 
     def __init__(self, beta: float = 1.0, label_smoothing: float = 0.0):
         self.beta = check_number(beta, "beta", minimum=0.0, strict=True)

@@ -150,6 +150,22 @@ def _threshold(base: TrainingConfig) -> TrainingConfig:
     return dataclasses.replace(base, classifier=(plain | steep)[base.classifier])
 
 
+def _full_step(base: TrainingConfig) -> TrainingConfig:
+    """A step of epsilon in place of that to the boundary, or the other way round."""
+    change = _option("step_size", lambda size: None if size is not None else base.epsilon)
+    return change(base)
+
+
+def _width(base: TrainingConfig) -> TrainingConfig:
+    wider = {"cifar10-strided": "cifar10-strided-wide", "cifar10-strided-wide": "cifar10-strided"}
+    if base.classifier not in wider:
+        raise ValueError(
+            f"The variant of the width needs a base with a classifier of {list(wider)}. "
+            f"Received: classifier={base.classifier!r}"
+        )
+    return dataclasses.replace(base, classifier=wider[base.classifier])
+
+
 def _other_optimizer(base: TrainingConfig) -> TrainingConfig:
     if base.optimizer == "sgd":
         return dataclasses.replace(base, optimizer="adam", learning_rate=2e-3, weight_decay=0.0)
@@ -167,21 +183,32 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     "weight-decay": _field("weight_decay", 0.0, 5e-4),
     "label-smoothing": _field("label_smoothing", 0.0, 0.1),
     "averaging": _field("weight_averaging", 0.0, 0.999),
-    "attack-mode": _field("attack_in_training_mode", False, True),
+    "attack-mode": _field("attack_in_training_mode", True, False),
     "epsilon-warmup": _field("epsilon_warmup_epochs", 0.0, lambda epochs: 0.3 * epochs),
     "epsilon-factor": _field("epsilon_factor", 1.0, 1.2),
     "momentum-reset": _field("momentum_reset_epochs", 0, lambda epochs: max(1, epochs // 3)),
     "consistency": _option("consistency_weight", lambda weight: 0.0 if weight else 10.0),
     "consistency-weak": _option("consistency_weight", lambda weight: 0.0 if weight else 1.0),
-    # The logits of the start and those of the example under the same statistics of batch norm.
-    "consistency-training-mode": lambda base: dataclasses.replace(
-        PIECES["consistency"](base), attack_in_training_mode=True
+    # With a weight that rises over the first third.
+    "consistency-rising": lambda base: dataclasses.replace(
+        PIECES["consistency"](base), regularizer_warmup_epochs=base.epochs / 3
+    ),
+    "nuclear-rising": lambda base: dataclasses.replace(
+        PIECES["nuclear"](base), regularizer_warmup_epochs=base.epochs
     ),
     "activation": _field("activation", "relu", "silu"),
     "reconstructor": _reconstructor,
     "efgsm": _without_attack,
     "fgsm-rs": _other_start,
     "threshold": _threshold,
+    "nuclear": _option("nuclear_weight", lambda weight: 0.0 if weight else 4.0),
+    "regularizer-warmup": _field("regularizer_warmup_epochs", 0.0, lambda epochs: epochs / 3),
+    "universal": _option("memory", lambda kind: "sample" if kind == "universal" else "universal"),
+    "first-visit": _option(
+        "first_visit", lambda where: "gaussian" if where == "corner" else "corner"
+    ),
+    "step": _full_step,
+    "width": _width,
     "sigma-half": _option("sigma", lambda sigma: sigma / 2),
     "sigma-double": _option("sigma", lambda sigma: sigma * 2),
     "decay": _option("decay", lambda decay: 0.8 if decay > 0.8 else 0.95),

@@ -13,8 +13,8 @@ from keras_efgsm.backend import (
     BACKEND,
     SampleTable,
     TrainStep,
-    fuse_batch_norm,
     replica_count,
+    use_fast_layers,
     without_empty_batch,
 )
 from keras_efgsm.checks import check_choice, check_count
@@ -132,7 +132,7 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
             check_reconstructor(reconstructor, classifier, self.num_classes)
         for network in (classifier, reconstructor):
             if network is not None:
-                fuse_batch_norm(network)
+                use_fast_layers(network)
         self.classifier = classifier
         self.attack = attack
         self.reconstructor = reconstructor
@@ -263,7 +263,8 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
     def perturb(self, batch: TrainingBatch) -> Any:
         """Adversarial examples of a batch; writes its momentum back."""
         momentum = stored = self.read_momentum(batch)
-        aligned = stored is not None and batch.view is not None and self.augmentation.aligned
+        # The one momentum of all samples lies in the frame of the views: it has no image's pixels.
+        aligned = self.needs_ids and batch.view is not None and self.augmentation.aligned
         if aligned:
             momentum = batch.view.of_momentum(stored)
         perturbed = self.attack_now().perturb(

@@ -138,12 +138,15 @@ class EFGSM(Attack):
         worst = equations.worst_linear_margin(nearest_margin, gradient, start, x, self.epsilon)
         direction = -gradient if self.momentum_from == "gradient" else x_adv - x
         if self.memory == "universal":
-            # Each sample has a vote, however large its gradient.
-            direction = ops.mean(ops.sign(direction), axis=0, keepdims=True)
+            # Each sample has a vote, however large its gradient, and a narrow one counts for less.
+            vote = ops.mean(ops.sign(direction), axis=0, keepdims=True)
+            updated = self.decay * momentum + vote
+        else:
+            updated = equations.update_momentum(momentum, direction, self.decay)
         return Perturbed(
             images=x_adv,
             robust=worst > 0.0,
-            momentum=equations.update_momentum(momentum, direction, self.decay),
+            momentum=updated,
             start_logits=logits,
         )
 

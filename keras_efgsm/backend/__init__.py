@@ -28,7 +28,7 @@ call_on_host = _backend.call_on_host
 compiled = _backend.compiled
 compiled_once = _backend.compiled_once
 enable_determinism = _backend.enable_determinism
-fuse_batch_norm = _backend.fuse_batch_norm
+use_fast_layers = _backend.use_fast_layers
 input_gradient = _backend.input_gradient
 replica_count = _backend.replica_count
 without_empty_batch = _backend.without_empty_batch
@@ -46,9 +46,9 @@ __all__ = [
     "compiled",
     "compiled_once",
     "enable_determinism",
-    "fuse_batch_norm",
     "input_gradient",
     "replica_count",
     "rival_margins_and_gradients",
+    "use_fast_layers",
     "without_empty_batch",
 ]

@@ -176,8 +176,8 @@ def enable_determinism() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
 
 
-def fuse_batch_norm(network: keras.Model) -> None:
-    """Leaves the network as it is: XLA fuses its batch norm by itself."""
+def use_fast_layers(network: keras.Model) -> None:
+    """Leaves the network as it is: XLA fuses its operations by itself."""
 
 
 def replica_count() -> int:

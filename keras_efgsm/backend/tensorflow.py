@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_efgsm import equations
-from keras_efgsm.backend.fused_batch_norm import fuse_batch_norm as fuse_batch_norm
+from keras_efgsm.backend.fast_layers import use_fast_layers as use_fast_layers
 from keras_efgsm.distribution.replicas import (
     batch_positions as batch_positions,
 )

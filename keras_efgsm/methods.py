@@ -13,6 +13,7 @@ from keras_efgsm.attacks import (
     Attack,
     FreeReplay,
     Identity,
+    NuclearAttack,
     PriorFGSM,
     TradesAttack,
 )
@@ -221,6 +222,15 @@ METHODS: dict[str, Method] = {
         {"consistency_weight": 10.0, "step_size": None, "decay": 0.3},
         lambda options: 7 / 3,
         label_smoothing=4 / 9,
+    ),
+    "nuat": Method(
+        "NuAT",
+        "Sriramanan et al. 2021",
+        lambda epsilon, options: NuclearAttack(epsilon=epsilon, **options),
+        lambda smoothing, options: NuclearNorm(options["nuclear_weight"], smoothing),
+        {"nuclear_weight": 4.0, "step_size": None},
+        # The clean images' prediction once in the attack, and its update.
+        lambda options: 5 / 3 + 1 / 3 + 1,
     ),
     "pgd": Method(
         "PGD",

@@ -8,6 +8,7 @@ from keras_efgsm.attacks.fgsm import FGSM
 from keras_efgsm.attacks.free_replay import FreeReplay
 from keras_efgsm.attacks.identity import Identity
 from keras_efgsm.attacks.n_fgsm import NFGSM
+from keras_efgsm.attacks.nuclear_attack import NuclearAttack
 from keras_efgsm.attacks.pgd import PGD
 from keras_efgsm.attacks.prior_fgsm import PriorFGSM
 from keras_efgsm.attacks.random_sampling import RandomSampling
@@ -27,6 +28,7 @@ __all__ = [
     "Attack",
     "FreeReplay",
     "Identity",
+    "NuclearAttack",
     "Perturbed",
     "PriorFGSM",
     "RandomSampling",

@@ -278,7 +278,8 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
             self._gradient_scale,
         )
         if perturbed.momentum is not None:
-            updated = perturbed.momentum
+            # Where gradients go through the attack, none goes into what is kept, on disk say.
+            updated = ops.stop_gradient(perturbed.momentum)
             self.write_momentum(batch, batch.view.put_back(stored, updated) if aligned else updated)
         return perturbed
 

@@ -21,7 +21,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +119,14 @@ class Fitted:
         self.trainer = build_trainer(config, data)
         self._data = data
         self.seconds: list[float] = []
-        self._run()  # compiles
+        self.run()  # compiles
 
-    def _run(self) -> float:
+    def run(self, callbacks: Sequence[keras.callbacks.Callback] = ()) -> float:
+        """Seconds of a step, from a round of them.
+
+        Args:
+            callbacks: what else is called in it. Defaults to nothing.
+        """
         watch = _EpochWatch()
         self.trainer.fit(
             training_dataset(self._data, self.config.batch_size, seed=0),
@@ -129,13 +134,13 @@ class Fitted:
             epochs=1,
             shuffle=False,
             verbose=0,
-            callbacks=[watch],
+            callbacks=[*callbacks, watch],
         )
         return watch.seconds / self.steps
 
     def measure(self) -> None:
         """Times one more round."""
-        self.seconds.append(self._run())
+        self.seconds.append(self.run())
 
     @property
     def step_seconds(self) -> float:
@@ -213,7 +218,7 @@ def read_options() -> tuple[argparse.Namespace, TrainingConfig]:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--preset", choices=sorted(PRESETS), default="cifar10")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="cifar10-paper")
     parser.add_argument("--methods", default=",".join(COMPARED), help="separated by commas")
     parser.add_argument("--steps", type=int, default=20, help="of a round; default: 20")
     parser.add_argument("--rounds", type=int, default=5, help="default: 5")
@@ -228,26 +233,33 @@ def read_options() -> tuple[argparse.Namespace, TrainingConfig]:
     return options, read_config(of_train.parse_args([options.preset, *rest]))
 
 
-def profile(options: argparse.Namespace, config: TrainingConfig) -> dict[str, Any]:
-    """Measures, prints and returns the figures."""
-    console = Console()
-    count = max(2 * config.batch_size, options.steps * config.batch_size)
-    data = random_data(config, count)
-    fitted = {}
-    for method in track(options.methods, "compiling", console=console):
-        its_own = config if method == config.method else config.with_method(method)
-        given = {**its_own.method_options, **COMPARED[method]}
-        its_own = dataclasses.replace(its_own, method_options=given, overfitting_stop=False)
-        fitted[method] = Fitted(its_own, data, options.steps)
-    for _ in track(range(options.rounds), "timing", console=console):
-        for run in fitted.values():
-            run.measure()
-    compute = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}.get(
-        config.dtype_policy, "float32"
+def compared_config(config: TrainingConfig, method: str) -> TrainingConfig:
+    """The run with another method, at the options that the comparison asks for.
+
+    Args:
+        config: the run.
+        method: one of `COMPARED`, or the run's own.
+    """
+    # What only some methods have, and a short measurement has no use for.
+    config = dataclasses.replace(
+        config,
+        momentum_reset_epochs=0,
+        regularizer_warmup_epochs=0.0,
+        overfitting_stop=False,
+        keep_best=False,
     )
-    peak = (options.peak_tflops or 0.0) * 1e12
-    if not peak:
-        peak = matrix_peak(compute)
+    its_own = config if method == config.method else config.with_method(method)
+    options = {**its_own.method_options, **COMPARED.get(method, {})}
+    return dataclasses.replace(its_own, method_options=options)
+
+
+def method_rows(fitted: dict[str, Fitted], peak: float) -> dict[str, dict[str, Any]]:
+    """The figures of each method.
+
+    Args:
+        fitted: the measured trainers by method.
+        peak: of the machine, operations a second.
+    """
     rows = {}
     for method, run in fitted.items():
         operations = step_operations(run.trainer, run.config)
@@ -258,21 +270,54 @@ def profile(options: argparse.Namespace, config: TrainingConfig) -> dict[str, An
             "operations": operations,
             "share_of_peak": operations / run.step_seconds / peak,
         }
-    parts = {}
-    kept = next((m for m in ("combined", "efgsm") if m in fitted), None)
-    if kept is not None:
-        parts = step_parts(fitted[kept].trainer, fitted[kept].config, options.rounds)
-    result = {
+    return rows
+
+
+def profile_facts(config: TrainingConfig, steps: int, rounds: int) -> dict[str, Any]:
+    """What a profile was measured on.
+
+    Args:
+        config: the run.
+        steps: of a round.
+        rounds: how many.
+    """
+    return {
         "classifier": config.classifier,
         "reconstructor": config.reconstructor,
         "batch_size": config.batch_size,
         "dtype_policy": config.dtype_policy,
         "backend": BACKEND,
-        "steps": options.steps,
-        "rounds": options.rounds,
+        "steps": steps,
+        "rounds": rounds,
+    }
+
+
+def profile(options: argparse.Namespace, config: TrainingConfig) -> dict[str, Any]:
+    """Measures, prints and returns the figures."""
+    console = Console()
+    count = max(2 * config.batch_size, options.steps * config.batch_size)
+    data = random_data(config, count)
+    fitted = {}
+    for method in track(options.methods, "compiling", console=console):
+        fitted[method] = Fitted(compared_config(config, method), data, options.steps)
+    for _ in track(range(options.rounds), "timing", console=console):
+        for run in fitted.values():
+            run.measure()
+    compute = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}.get(
+        config.dtype_policy, "float32"
+    )
+    peak = (options.peak_tflops or 0.0) * 1e12
+    if not peak:
+        peak = matrix_peak(compute)
+    parts = {}
+    kept = next((m for m in ("combined", "efgsm") if m in fitted), None)
+    if kept is not None:
+        parts = step_parts(fitted[kept].trainer, fitted[kept].config, options.rounds)
+    result = {
+        **profile_facts(config, options.steps, options.rounds),
         "peak_tflops": peak / 1e12,
         "peak_from": "--peak-tflops" if options.peak_tflops else f"matrix product in {compute}",
-        "methods": rows,
+        "methods": method_rows(fitted, peak),
         "parts_of": kept,
         "parts_ms": {name: 1e3 * seconds for name, seconds in parts.items()},
         "versions": versions(),

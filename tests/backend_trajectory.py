@@ -43,10 +43,10 @@ def convolutions():
     )
 
 
-def trainer_of(method, optimizer, classifier=digits_classifier, **options):
+def trainer_of(method, optimizer, classifier=digits_classifier, given=None, **options):
     """A compiled trainer whose first weights are NumPy's, so the same on every backend."""
     method = METHODS[method]
-    taken = method.complete({})
+    taken = method.complete(given or {})
     trainer = AdversarialTrainer(
         classifier(),
         method.attack(EPSILON, taken),
@@ -88,6 +88,19 @@ CASES = {
     "combined, int8": lambda: trainer_of("combined", "adam", momentum_dtype="int8"),
     "efgsm, batch norm, views": lambda: trainer_of(
         "efgsm", sgd(), convolutions, augmentation=VIEWS
+    ),
+    "efgsm, consistency, batch norm": lambda: trainer_of(
+        "efgsm", sgd(), convolutions, {"consistency_weight": 5.0}, regularizer_warmup_steps=4
+    ),
+    "nuat, batch norm": lambda: trainer_of("nuat", sgd(), convolutions),
+    "efgsm, universal memory, batch norm": lambda: trainer_of(
+        "efgsm",
+        sgd(),
+        convolutions,
+        {"memory": "universal", "first_visit": "corner", "step_size": EPSILON},
+    ),
+    "combined, consistency": lambda: trainer_of(
+        "combined", "adam", given={"consistency_weight": 10.0}
     ),
     "efgsm-trades, batch norm": lambda: trainer_of("efgsm-trades", sgd(), convolutions),
     "trades, batch norm": trades,

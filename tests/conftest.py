@@ -18,6 +18,7 @@ SHARED = {
     "test_backends_agree.py",
     "test_callbacks.py",
     "test_cifar10_networks.py",
+    "test_consistency.py",
     "test_equations.py",
     "test_evaluation.py",
     "test_fab.py",
@@ -33,6 +34,7 @@ SHARED = {
     "test_square.py",
     "test_trainer.py",
     "test_training_attacks.py",
+    "test_training_mode.py",
 }
 
 

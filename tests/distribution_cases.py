@@ -44,9 +44,18 @@ def replicas(*names: str) -> None:
     from keras_efgsm.backend import enable_determinism
     from keras_efgsm.data import load_digits, steps_per_epoch, training_dataset
     from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
+    from keras_efgsm.objectives import LogitConsistency
 
     enable_determinism()
     digits = load_digits("train")
+
+    def refused(attack) -> str | None:
+        """What `fit` says to it under the strategy."""
+        try:
+            train(strategy, attack, IMAGES, digits_classifier)
+        except ValueError as error:
+            return str(error)
+        return None
 
     def with_batch_norm():
         return keras.Sequential(
@@ -107,6 +116,10 @@ def replicas(*names: str) -> None:
             (FGSM(epsilon=0.2), 93, digits_classifier),
             {"epochs": 1, "epsilon_warmup_steps": 8},
         ),
+        "consistency": (
+            (FGSM(epsilon=0.2), IMAGES, with_batch_norm),
+            {"epochs": 2, "objective": LogitConsistency(5.0), "regularizer_warmup_steps": 4},
+        ),
     }
     print(
         json.dumps(
@@ -117,6 +130,7 @@ def replicas(*names: str) -> None:
                 for name, (arguments, options) in cases.items()
                 if not names or name in names
             }
+            | {"refused": refused(EFGSM(epsilon=0.2, memory="universal"))}
         )
     )
 

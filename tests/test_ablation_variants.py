@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 from ablation.variants import PIECES, describe, make_variant
 
-ALONE, JOINT, SGD = PRESETS["mnist"], PRESETS["mnist-joint"], PRESETS["cifar10"]
+ALONE, JOINT, SGD = PRESETS["mnist"], PRESETS["mnist-joint"], PRESETS["cifar10-paper"]
 
 
 def differing(variant, base):

@@ -26,6 +26,7 @@ ATTACKS = {
     "efgsm": EFGSM(epsilon=EPSILON, sigma=0.05),
     "efgsm-all": EFGSM(epsilon=EPSILON, sigma=0.05, rivals="all", momentum_from="perturbation"),
     "efgsm-two": EFGSM(epsilon=EPSILON, sigma=0.2, rivals=2, decay=0.5, overshoot=3.0),
+    "efgsm-corner": EFGSM(epsilon=EPSILON, sigma=0.05, first_visit="corner", step_size=0.07),
 }
 each_attack = pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 
@@ -161,6 +162,9 @@ def test_pgd_steps_reach_two_and_a_half_radii_together():
 def numpy_efgsm(net, attack):
     """The equations of the paper, image by image where it needs a choice."""
     sign = np.sign(net.momentum.astype("float64"))
+    if attack.first_visit == "corner":
+        coin = np.asarray(Noise(7, 2, IDS).uniform(SHAPE, -1.0, 1.0, stream=1))
+        sign = np.where(sign == 0, np.sign(coin), sign)
     kappa = sign * attack.epsilon + attack.sigma * np.asarray(Noise(7, 2, IDS).normal(SHAPE))
     start = np.clip(net.x + np.clip(kappa, -attack.epsilon, attack.epsilon), 0, 1)
     margins, gradients = net.margins(start)
@@ -170,15 +174,17 @@ def numpy_efgsm(net, attack):
         rivals = np.argsort(margins[b])[:count]
         distances = [abs(margins[b, i]) / np.abs(gradients[b, i]).sum() for i in rivals]
         nearest = rivals[np.argmin(distances)]
-        step = attack.overshoot * min(distances) * np.sign(gradients[b, nearest])
-        x_adv[b] = np.clip(start[b] - step, 0, 1)
+        length = attack.overshoot * min(distances)
+        if attack.step_size is not None:
+            length = attack.step_size
+        x_adv[b] = np.clip(start[b] - length * np.sign(gradients[b, nearest]), 0, 1)
         direction[b] = -gradients[b, nearest]
         low = np.maximum(net.x[b] - attack.epsilon, 0)
         high = np.minimum(net.x[b] + attack.epsilon, 1)
         corner = np.where(gradients[b, nearest] > 0, low, high)
         worst = margins[b, nearest] + (gradients[b, nearest] * (corner - start[b])).sum()
         robust.append(worst > 0)
-    if attack.use_projection:
+    if attack.use_projection or attack.step_size is not None:
         x_adv = net.project(x_adv, attack.epsilon)
     if attack.momentum_from == "perturbation":
         direction = x_adv - net.x
@@ -191,7 +197,16 @@ def numpy_efgsm(net, attack):
 @pytest.mark.parametrize("momentum_from", ["gradient", "perturbation"])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"use_projection": False}, {"overshoot": 2.0}, {"sigma": 0.0}, {"epsilon": 0.02}],
+    [
+        {},
+        {"use_projection": False},
+        {"overshoot": 2.0},
+        {"sigma": 0.0},
+        {"epsilon": 0.02},
+        {"first_visit": "corner"},
+        {"step_size": 0.07},
+        {"step_size": 0.09, "first_visit": "corner"},
+    ],
     ids=str,
 )
 def test_efgsm_follows_the_equations(net, rivals, momentum_from, options):
@@ -202,6 +217,93 @@ def test_efgsm_follows_the_equations(net, rivals, momentum_from, options):
     np.testing.assert_allclose(perturbed.images, images, atol=1e-5)
     np.testing.assert_array_equal(perturbed.robust, robust)
     np.testing.assert_allclose(perturbed.momentum, momentum, rtol=1e-5, atol=1e-5)
+
+
+def starts_of(net, attack, momentum, **options):
+    """Where the attack takes its gradient: without a step to speak of, the images themselves."""
+    attack = EFGSM(**{**attack.get_config(), "step_size": 1e-9})
+    return np.asarray(net.perturb(attack, momentum=momentum, **options).images, "float64")
+
+
+def test_a_first_visit_in_a_corner_starts_unseen_pixels_there_and_leaves_the_others():
+    """Of images in the middle of the pixel range, so that each corner is an image."""
+    net = Net()
+    net.x = np.full_like(net.x, 0.5)
+    unseen = net.momentum == 0
+    assert 0 < unseen.sum() < unseen.size
+    attack = EFGSM(epsilon=EPSILON, sigma=0.0, first_visit="corner")
+    shift = starts_of(net, attack, net.momentum) - 0.5
+    np.testing.assert_allclose(np.abs(shift), EPSILON, atol=1e-6)
+    np.testing.assert_array_equal(np.sign(shift)[~unseen], np.sign(net.momentum)[~unseen])
+    # A fair coin, thrown anew for each sample, step and seed.
+    zero = np.zeros_like(net.momentum)
+    first = np.sign(starts_of(net, attack, zero) - 0.5)
+    assert 0.3 < np.mean(first > 0) < 0.7
+    assert len(np.unique(first, axis=0)) == NUM_IMAGES
+    for other in (starts_of(net, attack, zero, step=3), starts_of(net, attack, zero, seed=8)):
+        assert 0.3 < np.mean(np.sign(other - 0.5) != first) < 0.7
+    np.testing.assert_array_equal(np.sign(starts_of(net, attack, zero) - 0.5), first)
+    # As the paper has it, an unseen pixel starts where it is.
+    plain = EFGSM(epsilon=EPSILON, sigma=0.0)
+    assert np.abs(starts_of(net, plain, net.momentum) - 0.5)[unseen].max() < 1e-6
+
+
+def test_the_noise_of_the_start_is_added_to_a_corner_too():
+    net = Net()
+    net.x, zero = np.full_like(net.x, 0.5), np.zeros_like(net.momentum)
+    options = {"epsilon": EPSILON, "first_visit": "corner"}
+    corner = starts_of(net, EFGSM(sigma=0.0, **options), zero) - 0.5
+    normal = 0.05 * np.asarray(Noise(7, 2, IDS).normal(SHAPE))
+    expected = np.clip(corner + normal, -EPSILON, EPSILON)
+    shift = starts_of(net, EFGSM(sigma=0.05, **options), zero) - 0.5
+    np.testing.assert_allclose(shift, expected, atol=1e-6)
+    # The coin is no part of the noise: half of it goes outwards, where the ball cuts it.
+    assert 0.3 < np.mean(np.isclose(np.abs(shift), EPSILON, atol=1e-6)) < 0.7
+
+
+def test_a_step_of_epsilon_is_that_of_fgsm_on_the_margin_wherever_the_boundary_is(net):
+    attack = EFGSM(epsilon=EPSILON, sigma=0.0, step_size=EPSILON)
+    fgsm = FGSM(epsilon=EPSILON, step_size=EPSILON, loss="cw")
+    zero = np.zeros_like(net.momentum)
+    images = np.asarray(net.perturb(attack, momentum=zero).images)
+    np.testing.assert_allclose(images, net.perturb(fgsm).images, atol=1e-6)
+    # Which is another step than that to the boundary.
+    boundary = net.perturb(EFGSM(epsilon=EPSILON, sigma=0.0), momentum=zero).images
+    assert np.abs(images - boundary).max() > 0.01
+
+
+@pytest.mark.parametrize("momentum_from", ["gradient", "perturbation"])
+@pytest.mark.parametrize("first_visit", ["gaussian", "corner"])
+def test_a_universal_memory_is_one_row_of_the_mean_of_the_signs(net, momentum_from, first_visit):
+    """All samples start from it; each adds a vote, however large its gradient."""
+    options = {
+        "epsilon": EPSILON,
+        "sigma": 0.03,
+        "decay": 0.9,
+        "momentum_from": momentum_from,
+        "first_visit": first_visit,
+    }
+    row = net.momentum[:1].copy()
+    row[0, 0, 0] = 0.0
+    # What each sample adds if it starts from that row, from a memory of its own.
+    alone = net.perturb(EFGSM(**options), momentum=np.repeat(row, NUM_IMAGES, axis=0))
+    votes = np.asarray(alone.momentum) - 0.9 * row
+    attack = EFGSM(memory="universal", **options)
+    made = net.perturb(attack, momentum=row)
+    np.testing.assert_allclose(made.images, alone.images, atol=1e-6)
+    assert made.momentum.shape == (1, *SHAPE)
+    mean = votes.mean(axis=0, keepdims=True)
+    np.testing.assert_allclose(made.momentum, 0.9 * row + mean, atol=1e-5)
+    # They do not agree on every pixel, and a narrow vote is no whole one.
+    assert np.abs(votes).max() == pytest.approx(1.0, rel=1e-4)
+    assert np.abs(mean).min() < 0.5
+
+
+def test_a_universal_memory_has_one_row_whatever_the_number_of_samples():
+    attack = EFGSM(epsilon=EPSILON, memory="universal")
+    assert (attack.momentum_rows(500), attack.momentum_of) == (1, "dataset")
+    own = EFGSM(epsilon=EPSILON)
+    assert (own.momentum_rows(500), own.momentum_of) == (500, "sample")
 
 
 def test_the_network_has_robust_and_not_robust_images(net):
@@ -415,6 +517,7 @@ def test_the_gradient_scale_keeps_a_float16_network_from_underflowing(net, attac
 
 SERIALISED = {
     **ATTACKS,
+    "efgsm-universal": EFGSM(epsilon=EPSILON, memory="universal"),
     "ce": AdversarialCrossEntropy(label_smoothing=0.25),
     "joint": JointReconstruction(classification_weight=0.05, label_smoothing=0.3),
 }
@@ -444,6 +547,9 @@ BAD_OPTIONS = [
     *((EFGSM, {"rivals": r}) for r in (0, -1, 1.5, "some", None)),
     *((EFGSM, {"overshoot": o}) for o in (0, -1)),
     (EFGSM, {"momentum_from": "sign"}),
+    *((EFGSM, {"first_visit": v}) for v in ("uniform", None)),
+    *((EFGSM, {"step_size": s}) for s in (0, -0.1, float("nan"))),
+    *((EFGSM, {"memory": m}) for m in ("dataset", None)),
 ]
 
 

@@ -222,7 +222,7 @@ def shortfalls(*values, robust=0.5):
 def probe(monkeypatch):
     """Puts a list of accuracies, that before training first, in place of the probe's."""
 
-    def plan(*accuracies):
+    def plan(*accuracies, **options):
         class Planned:
             def __init__(self, *args):
                 self.left = list(accuracies)
@@ -231,7 +231,7 @@ def probe(monkeypatch):
                 return self.left.pop(0)
 
         monkeypatch.setattr(keras_efgsm.callbacks.overfitting_stop, "Probe", Planned)
-        return OverfittingStop(probe=("images", "labels"), verbose=False)
+        return OverfittingStop(probe=("images", "labels"), verbose=False, **options)
 
     return plan
 
@@ -343,6 +343,33 @@ def test_a_probe_that_ends_near_its_best_keeps_the_last_weights(trainer, probe):
     assert stop.report()["restored_epoch"] is None
 
 
+def test_where_the_probe_decides_the_best_epoch_is_kept_though_it_ended_a_point_lower(
+    trainer, probe
+):
+    planned = (0.1, 0.4, 0.6, 0.5, 0.59)
+    plain = probe(*planned)
+    assert drive(plain, trainer, robust(0.5, 0.5, 0.5, 0.5)) is None
+    assert (marked(trainer), plain.report()["restored_epoch"]) == (4, None)
+    stop = probe(*planned, final_drop=0.0)
+    assert drive(stop, trainer, robust(0.5, 0.5, 0.5, 0.5)) is None
+    assert marked(trainer) == 2
+    assert stop.report() == {
+        "fired": False,
+        "epoch": None,
+        "reason": "the PGD probe ended at 0.590, its best was 0.600",
+        "restored_epoch": 2,
+    }
+
+
+def test_where_the_probe_decides_a_best_last_epoch_is_left_as_it_is(trainer, probe):
+    for planned in ((0.1, 0.4, 0.5, 0.6), (0.1, 0.6, 0.4, 0.6), (0.1, 0.1, 0.1, 0.1)):
+        stop = probe(*planned, final_drop=0.0)
+        assert drive(stop, trainer, robust(0.5, 0.5, 0.5)) is None
+        assert marked(trainer) == 3
+        assert stop.report()["restored_epoch"] is None
+        assert stop.report()["reason"] is None
+
+
 def test_the_last_score_of_the_probe_survives_a_resume(trainer, probe):
     stop = probe(0.1, 0.6, 0.5)
     drive(stop, trainer, robust(0.5, 0.5))
@@ -411,6 +438,9 @@ def test_a_stop_that_fired_puts_the_good_weights_back_after_a_resume_too(trainer
 @pytest.mark.parametrize("option", ["max_shortfall", "max_drop", "probe_drop", "final_drop"])
 @pytest.mark.parametrize("value", [0.0, 1.1, -0.2])
 def test_a_threshold_out_of_range_is_refused(option, value):
+    if (option, value) == ("final_drop", 0.0):  # the probe decides the epoch
+        assert OverfittingStop(final_drop=0.0).final_drop == 0.0
+        return
     with pytest.raises(ValueError, match=f"`{option}` must be.*Received: {option}={value}$"):
         OverfittingStop(**{option: value})
 

@@ -205,6 +205,18 @@ def parsed(line):
         {"method_options": {"use_projection": False}},
         {"warmup_epochs": 2.0},
         {"epsilon_warmup_epochs": 3.0},
+        {
+            "method_options": {
+                "first_visit": "corner",
+                "step_size": 0.05,
+                "memory": "universal",
+                "consistency_weight": 5.0,
+            },
+            "regularizer_warmup_epochs": 1.5,
+            "keep_best": True,
+            "attack_in_training_mode": False,
+            "dtype_policy": "auto",
+        },
     ],
     ids=lambda changes: ", ".join(changes) if len(changes) < 4 else "all flags",
 )
@@ -215,7 +227,10 @@ def test_the_command_of_a_configuration_gives_it_back(preset, changes):
         # Those that the method of the preset has: without a re-constructor no lambda.
         options = changes["method_options"].items()
         own = {name: value for name, value in options if name in base.method_options}
-        changes = changes | {"method_options": own}
+        changes = {"regularizer_warmup_epochs": 0.0} | changes | {"method_options": own}
+    if not changes.get("overfitting_stop", True):
+        # Whose probe tells which epoch is best.
+        changes = changes | {"keep_best": False}
     config = dataclasses.replace(base, **changes)
     assert parsed(command_line(config)) == config
 

@@ -38,12 +38,18 @@ def replicas() -> dict:
 
 
 @pytest.mark.parametrize(
-    "case", ["combined", "empty replica", "batch norm", "free", "yopo", "warm-up"]
+    "case",
+    ["combined", "empty replica", "batch norm", "free", "yopo", "warm-up", "consistency"],
 )
 def test_two_replicas_train_as_one_device_does(replicas, case):
     assert replicas[case]["momentum"] == 0.0
     assert replicas[case]["weights"] < ROUNDING
     assert replicas[case]["metrics"] < ROUNDING
+
+
+def test_replicas_refuse_the_one_memory_that_all_samples_share(replicas):
+    assert "one momentum that all samples share" in replicas["refused"]
+    assert replicas["refused"].endswith("Received: attack='efgsm', 2 replicas")
 
 
 @pytest.fixture(scope="module")

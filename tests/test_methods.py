@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import subprocess
@@ -26,9 +27,12 @@ from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.methods import METHODS, find_method
 from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import (
+    AdversarialCrossEntropy,
     GradientRegularisation,
+    JointReconstruction,
     LogitConsistency,
     LogitPairing,
+    NuclearNorm,
     Trades,
 )
 from keras_efgsm.trainer import AdversarialTrainer
@@ -197,22 +201,21 @@ def test_a_training_step_is_what_its_paper_says(net, name):
     assert_weights(net)
 
 
-def test_logit_consistency_holds_on_to_the_logits_of_the_old_weights(net):
+def test_logit_consistency_draws_the_logits_of_start_and_end_together(net):
     """Two epochs of FGSM-PGI; the second starts from the prior of the first."""
-    x, eta, g = net.x.astype("float64"), EPSILON * uniform(12), 0.0
+    x, eta, g = net.x.astype("float64"), EPSILON * np.sign(uniform(12)), 0.0
     attack, objective = PriorFGSM(epsilon=EPSILON, step_size=0.07), LogitConsistency(4.0)
     trainer_of(net, attack, objective).fit(net.x, net.labels, epochs=2, verbose=0)
     for _ in range(2):
         start = project(x + eta, x)
         gradient = slope(net, start, net.labels)
         x_adv = project(start + 0.07 * np.sign(gradient), x)
-        g = 0.3 * g + np.sign(gradient)
+        g = 0.3 * g + gradient / np.abs(gradient).mean()
         eta = np.clip(eta + 0.07 * np.sign(g), -EPSILON, EPSILON)
-        before = net.logits(start)
 
-        def loss(x_adv=x_adv, before=before):
+        def loss(x_adv=x_adv, start=start):
             z = net.logits(x_adv)
-            distance = ((z - before) ** 2).mean(axis=1).mean()
+            distance = ((z - net.logits(start)) ** 2).mean(axis=1).mean()
             return cross_entropy(z, net.labels, 0.1) + 4.0 * distance
 
         descend(net, weight_gradients(net, loss))
@@ -463,6 +466,7 @@ NAMES = {
     "fgsm-rs",
     "n-fgsm",
     "fgsm-pgi",
+    "nuat",
     "pgd",
     "trades",
     "alp",
@@ -525,7 +529,11 @@ def test_every_method_trains(name, small, new_classifier, new_reconstructor):
         ("fgsm", {}, 5 / 3),
         ("fgsm-rs", {}, 5 / 3),
         ("n-fgsm", {}, 5 / 3),
-        ("fgsm-pgi", {}, 5 / 3),
+        ("fgsm-pgi", {}, 7 / 3),
+        ("nuat", {}, 3),
+        ("efgsm", {"consistency_weight": 10.0}, 7 / 3),
+        ("combined", {"consistency_weight": 10.0, "rivals": 2}, 8 / 3),
+        ("efgsm", {"nuclear_weight": 4.0}, 8 / 3),
         ("pgd", {"steps": 30}, 21),
         ("alp", {"steps": 30}, 22),
         ("trades", {"steps": 30}, 21 + 4 / 3),
@@ -569,6 +577,10 @@ def test_options_are_completed_passed_on_and_unknown_ones_refused(name):
         ("trades", "beta", "beta"),
         ("alp", "pairing_weight", "pairing_weight"),
         ("fgsm-pgi", "consistency_weight", "consistency_weight"),
+        ("nuat", "nuclear_weight", "nuclear_weight"),
+        ("efgsm", "consistency_weight", "consistency_weight"),
+        ("efgsm", "nuclear_weight", "nuclear_weight"),
+        ("combined", "consistency_weight", "consistency_weight"),
         ("gradient-regularisation", "gradient_weight", "gradient_weight"),
     ],
 )
@@ -576,6 +588,22 @@ def test_the_weights_of_an_objective_reach_it(name, option, attribute):
     objective = METHODS[name].objective(0.25, METHODS[name].complete({option: 3.5}))
     assert getattr(objective, attribute) == 3.5
     assert objective.label_smoothing == 0.25
+
+
+def test_efgsm_alone_takes_one_regulariser_or_none():
+    efgsm = METHODS["efgsm"]
+    assert type(efgsm.objective(0.1, efgsm.complete({}))) is AdversarialCrossEntropy
+    with pytest.raises(ValueError, match="consistency_weight=1.0, nuclear_weight=2.0$"):
+        PRESETS["mnist"].with_method("efgsm", consistency_weight=1.0, nuclear_weight=2.0)
+
+
+def test_fgsm_pgi_is_that_of_its_paper():
+    method = METHODS["fgsm-pgi"]
+    assert method.label_smoothing == pytest.approx(4 / 9)
+    options = method.complete({})
+    assert method.objective(0.0, options).consistency_weight == 10.0
+    attack = method.attack(EPSILON, options)
+    assert (attack.decay, attack.step_size, attack.loss) == (0.3, EPSILON, "ce")
 
 
 def test_an_unknown_method_is_refused_with_those_there_are():
@@ -596,6 +624,23 @@ def test_a_configuration_takes_another_method_at_its_own_options():
     for options in ({"steps": 0}, {"beta": -1}, {"gamma": 1}):
         with pytest.raises(ValueError, match="Received: "):
             ours.with_method("trades", **options)
+
+
+def test_a_reset_and_a_warm_up_stay_where_the_other_method_has_what_they_are_of():
+    config = dataclasses.replace(
+        PRESETS["digits"].with_method("efgsm", consistency_weight=5.0),
+        momentum_reset_epochs=3,
+        regularizer_warmup_epochs=2.0,
+    )
+
+    def kept(method, **options):
+        other = config.with_method(method, **options)
+        return other.momentum_reset_epochs, other.regularizer_warmup_epochs
+
+    assert kept("efgsm", consistency_weight=1.0) == kept("fgsm-pgi") == (3, 2.0)
+    assert kept("efgsm") == (3, 0.0)
+    assert kept("trades") == (0, 2.0)
+    assert kept("pgd") == (0, 0.0)
 
 
 def test_logit_consistency_refuses_an_attack_that_does_not_tell_where_it_started(new_classifier):
@@ -678,6 +723,70 @@ def test_a_warm_up_goes_on_in_a_compiled_step_and_counts_updates(new_classifier,
     np.testing.assert_allclose(warmed[3:], plain[3:], rtol=1e-5)
 
 
+# That of the regulariser.
+
+RISING = {
+    "consistency": LogitConsistency(2.0),
+    "nuclear norm": NuclearNorm(3.0),
+    "trades": Trades(6.0),
+    "pairing": LogitPairing(2.0),
+    "gradient": GradientRegularisation(5.0),
+    "joint": JointReconstruction(0.3, 0.1, consistency_weight=10.0),
+}
+
+
+@pytest.mark.parametrize("objective", RISING.values(), ids=RISING)
+def test_the_weight_of_a_regulariser_rises_linearly_over_its_warm_up(objective, new_trainer, small):
+    """Step k has (k + 1) / n of it; weights and images stay, so only the weight changes."""
+    trainer = new_trainer(
+        FGSM(epsilon=0.2),
+        reconstructor=objective.needs_reconstructor,
+        objective=objective,
+        optimizer=keras.optimizers.SGD(0.0),
+        regularizer_warmup_steps=4,
+    )
+    logs = trainer.fit(*small, batch_size=100, epochs=6, shuffle=False, verbose=0).history
+    weight = objective.get_config()[objective.regularizer_weight]
+    if objective.needs_reconstructor:
+        inner = (np.array(logs["loss"]) - logs["reconstruction_loss"]) / 0.3
+        regulariser = inner - logs["classification_loss"]
+    else:
+        regulariser = np.array(logs["loss"]) - logs["classification_loss"]
+    share = regulariser / (weight * np.array(logs[objective.part_names[-1]]))
+    np.testing.assert_allclose(share, [0.25, 0.5, 0.75, 1.0, 1.0, 1.0], rtol=1e-3)
+
+
+def test_the_warm_up_of_a_regulariser_is_in_the_gradients_too(new_trainer, small):
+    def moved(objective, steps):
+        options = {"objective": objective, "regularizer_warmup_steps": steps}
+        trainer = new_trainer(FGSM(epsilon=0.2), **options)
+        before = trainer.get_weights()
+        trainer.fit(*small, batch_size=100, shuffle=False, verbose=0)
+        return [new - old for old, new in zip(before, trainer.get_weights(), strict=True)]
+
+    first_of_five, a_fifth = moved(LogitConsistency(10.0), 5), moved(LogitConsistency(2.0), 0)
+    for a, b in zip(first_of_five, a_fifth, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+    whole = moved(LogitConsistency(10.0), 0)
+    assert max(np.abs(a - c).max() for a, c in zip(first_of_five, whole, strict=True)) > 1e-3
+
+
+def test_a_trainer_without_a_regulariser_trains_as_ever_through_its_warm_up(new_trainer, small):
+    weights = []
+    for steps in (0, 4):
+        trainer = new_trainer(FGSM(epsilon=0.2), regularizer_warmup_steps=steps)
+        trainer.fit(*small, batch_size=50, shuffle=False, verbose=0)
+        weights.append(trainer.get_weights())
+    for a, b in zip(*weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("steps", [-1, 1.5, None])
+def test_a_warm_up_of_no_whole_number_of_updates_is_refused(new_trainer, steps):
+    with pytest.raises(ValueError, match=f"Received: regularizer_warmup_steps={steps}"):
+        new_trainer(regularizer_warmup_steps=steps)
+
+
 # Mixed precision.
 
 
@@ -692,6 +801,8 @@ MIXED = {
     "yopo": (YOPO(epsilon=0.2, outer_steps=2, inner_steps=2), None),
     "efgsm": (EFGSM(epsilon=0.2, sigma=0.0), None),
     "gradient-regularisation": (Identity(epsilon=0.2), GradientRegularisation(1.0)),
+    "consistency": (EFGSM(epsilon=0.2, sigma=0.0), LogitConsistency(5.0)),
+    "nuclear-norm": (EFGSM(epsilon=0.2, sigma=0.0), NuclearNorm(4.0)),
 }
 
 

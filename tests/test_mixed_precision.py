@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from keras_efgsm import equations, export_classifier, training
+from keras_efgsm import equations, export_classifier, precision, training
 from keras_efgsm.attacks import PGD, TradesAttack
 from keras_efgsm.attacks.attack import evaluation_logits
 from keras_efgsm.config import PRESETS
@@ -19,7 +19,7 @@ from keras_efgsm.data import load_digits
 from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.networks import CLASSIFIERS, digits_classifier
 from keras_efgsm.noise import Noise
-from keras_efgsm.precision import dtype_policy_scope, float32_twin
+from keras_efgsm.precision import choose_dtype_policy, dtype_policy_scope, float32_twin
 from keras_efgsm.run_parts import build_trainer
 from keras_efgsm.runs import RunFolder
 
@@ -92,6 +92,140 @@ def test_a_run_of_before_is_read_as_float32_and_can_be_resumed(tmp_path):
     folder.prepare(config, resume=True)
     with pytest.raises(ValueError, match="dtype_policy: 'float32' there, 'mixed_float16' now"):
         folder.prepare(dataclasses.replace(config, dtype_policy="mixed_float16"), resume=True)
+
+
+# The policy that is measured.
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path):
+    """Gives the machine flags, GPUs, and a number of seconds for a step in each precision."""
+
+    def make(flags, *gpus, **seconds):
+        (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags\t\t: fpu sse2 {flags}\n")
+        monkeypatch.setattr(precision, "_CPU_FLAGS", tmp_path / "cpuinfo")
+        monkeypatch.setattr(precision, "accelerators", lambda: list(gpus))
+        measured = []
+
+        def time_step(network, batch_size):
+            kind = network.layers[-2].compute_dtype
+            assert kind in seconds, "nothing may be measured here"
+            measured.append((kind, batch_size))
+            return seconds[kind]
+
+        monkeypatch.setattr(precision, "_seconds_of_step", time_step)
+        return measured
+
+    return make
+
+
+def choose(**options):
+    return choose_dtype_policy(digits_classifier, **options)
+
+
+@pytest.mark.parametrize("flags", ["avx2 avx512f avx512_vnni", "amx_tile", "avx512_bf16x"])
+def test_without_bfloat16_in_the_processor_it_is_float32_and_nothing_is_measured(machine, flags):
+    assert not machine(flags)
+    choice = choose()
+    assert choice.policy == "float32"
+    assert "does not multiply in bfloat16" in choice.reason
+
+
+def test_where_the_flags_cannot_be_read_it_is_float32(machine, monkeypatch, tmp_path):
+    machine("amx_bf16")
+    monkeypatch.setattr(precision, "_CPU_FLAGS", tmp_path / "missing")
+    assert choose().policy == "float32"
+
+
+@pytest.mark.parametrize(
+    ("half", "policy", "gain"),
+    [
+        (0.5, "mixed_bfloat16", "2.00"),
+        (0.9, "mixed_bfloat16", "1.11"),
+        (0.95, "float32", "1.05"),  # too little for the precision that is lost
+        (1.0, "float32", "1.00"),
+        (4.0, "float32", "0.25"),
+    ],
+)
+def test_it_is_the_faster_of_the_two_policies(machine, half, policy, gain):
+    measured = machine("avx512_bf16", float32=1.0, bfloat16=half)
+    choice = choose()
+    assert choice.policy == policy
+    assert f"{gain} times the speed" in choice.reason
+    assert "(avx512_bf16)" in choice.reason
+    assert measured == [("float32", 64), ("bfloat16", 64)]
+    assert keras.config.dtype_policy().name == "float32"
+    choose(batch_size=16)
+    assert measured[-1] == ("bfloat16", 16)
+
+
+def test_the_reason_names_what_would_multiply(machine):
+    machine("avx512_bf16 amx_bf16", float32=2.0, bfloat16=1.0)
+    assert "(amx_bf16)" in choose().reason
+    machine("avx2", "a card", float32=2.0, bfloat16=1.0)
+    choice = choose()
+    assert choice.policy == "mixed_bfloat16"
+    assert "(a card)" in choice.reason
+
+
+def test_a_step_is_really_timed(monkeypatch):
+    monkeypatch.setattr(precision, "_SECONDS_EACH", 0.01)
+    seconds = precision._seconds_of_step(digits_classifier(), 8)
+    assert 0.0 < seconds < 5.0
+
+
+CHOSEN = dataclasses.replace(
+    PRESETS["digits"], epochs=2, batch_size=64, overfitting_stop=False, dtype_policy="auto"
+)
+
+
+def run_chosen(out, **options):
+    data = load_digits("train").take(128), load_digits("test").take(50)
+    return training.train(CHOSEN, out, train_data=data[0], test_data=data[1], verbose=0, **options)
+
+
+class Cut(Exception):
+    """Ends a run where a kill would."""
+
+
+def cut_in_the_second_epoch(epoch, logs=None):
+    if epoch == 1:
+        raise Cut
+
+
+@pytest.mark.parametrize(
+    ("seconds", "policy", "kind"),
+    [(0.5, "mixed_bfloat16", "bfloat16"), (2.0, "float32", "float32")],
+)
+def test_a_run_writes_down_the_policy_it_chose_and_is_resumed_with_it(
+    machine, tmp_path, capsys, seconds, policy, kind
+):
+    measured = machine("amx_bf16", float32=1.0, bfloat16=seconds)
+    cut = keras.callbacks.LambdaCallback(on_epoch_begin=cut_in_the_second_epoch)
+    with pytest.raises(Cut):
+        run_chosen(tmp_path / "run", callbacks=[cut])
+    assert len(measured) == 2
+    assert f"dtype policy {policy}: a training step in bfloat16" in capsys.readouterr().out
+    folder = RunFolder(tmp_path / "run")
+    assert json.loads(folder.config.read_text())["dtype_policy"] == policy
+    # From here on nothing may be measured: here it would come out the other way.
+    assert not machine("avx2")
+    resumed = run_chosen(tmp_path / "run", resume=True)
+    assert folder.read_config() == dataclasses.replace(CHOSEN, dtype_policy=policy)
+    assert resumed.trainer.classifier.layers[-2].compute_dtype == kind
+    assert "dtype policy" not in capsys.readouterr().out
+    assert len(folder.read_history()) == 2
+    # A policy that was named has to be the run's own, as ever.
+    other = {"mixed_bfloat16": "float32", "float32": "mixed_bfloat16"}[policy]
+    with pytest.raises(ValueError, match=f"dtype_policy: '{policy}' there, '{other}' now"):
+        folder.prepare(dataclasses.replace(CHOSEN, dtype_policy=other), resume=True)
+
+
+def test_a_trainer_of_its_own_is_built_in_the_policy_that_was_chosen(machine):
+    machine("amx_bf16", float32=1.0, bfloat16=0.5)
+    trainer = build_trainer(CHOSEN, load_digits("train").take(100))
+    assert trainer.classifier.layers[-2].compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == "float32"
 
 
 # What it reaches.

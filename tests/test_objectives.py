@@ -11,6 +11,7 @@ from keras_efgsm.objectives import (
     JointReconstruction,
     LogitConsistency,
     LogitPairing,
+    NuclearNorm,
     Trades,
 )
 
@@ -97,6 +98,7 @@ EVERY = (
     LogitPairing(),
     LogitConsistency(),
     GradientRegularisation(),
+    NuclearNorm(),
 )
 
 
@@ -217,7 +219,7 @@ def test_logit_consistency_holds_the_logits_to_those_of_the_start(weight, smooth
     np.testing.assert_allclose(result.logits, LOGITS)
 
 
-def test_logit_consistency_moves_the_logits_at_the_images_and_not_those_of_the_start(gradients):
+def test_logit_consistency_has_a_gradient_through_both_logits(gradients):
     images, labels = (
         tensor(X_ADV, "float32"),
         tensor(LABELS, "float32"),
@@ -228,9 +230,69 @@ def test_logit_consistency_moves_the_logits_at_the_images_and_not_those_of_the_s
         result = LogitConsistency().losses(lambda images: logits * 1.0, None, examples)
         return result.parts["consistency_loss"]
 
-    to_logits, to_start = gradients(consistency, LOGITS, START_LOGITS)
-    np.testing.assert_allclose(to_logits, 2 * (LOGITS - START_LOGITS) / 3 / 2, atol=1e-6)
-    assert not np.any(to_start)
+    expected = 2 * (LOGITS - START_LOGITS) / 3 / 2
+    for gradient, sign in zip(gradients(consistency, LOGITS, START_LOGITS), (1, -1), strict=True):
+        np.testing.assert_allclose(gradient, sign * expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0.5, 4.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@WEIGHTS
+def test_the_nuclear_norm_is_the_sum_of_the_singular_values_of_the_change(
+    weight, smoothing, sample_weight
+):
+    result = losses(NuclearNorm(weight, smoothing), sample_weight, two_answers)
+    rows = LOGITS - NATURAL
+    if sample_weight is not None:
+        rows = rows * np.array(sample_weight)[:, None]
+    assert_loss(
+        result,
+        weight,
+        classification_loss=weighted(smoothed_cross_entropies(NATURAL, smoothing), sample_weight),
+        nuclear_loss=np.linalg.svd(rows, compute_uv=False).sum() / 2,
+    )
+    np.testing.assert_allclose(result.logits, LOGITS)
+
+
+def test_the_nuclear_norm_of_a_matrix_whose_singular_values_are_known():
+    """3 and 4 along the axes of the classes, over a batch of two images."""
+    change = np.array([[0.0, 3.0, 0.0], [-4.0, 0.0, 0.0]])
+
+    def classifier(images):
+        return tensor(change if np.allclose(images, X_ADV) else np.zeros((2, 3)), "float32")
+
+    parts = losses(NuclearNorm(), classifier=classifier).parts
+    assert float(parts["nuclear_loss"]) == pytest.approx((3 + 4) / 2, rel=1e-5)
+
+
+@WEIGHTS
+def test_the_nuclear_norm_has_a_gradient_through_both_predictions(gradients, sample_weight):
+    """`U V^T` of the singular value decomposition; rows are weighted before it."""
+
+    def nuclear(natural, adversarial):
+        def classifier(images):
+            return natural * 1.0 if np.allclose(images, X) else adversarial * 1.0
+
+        return losses(NuclearNorm(), sample_weight, classifier).parts["nuclear_loss"]
+
+    rows = np.ones((2, 1)) if sample_weight is None else np.array(sample_weight)[:, None]
+    # Of a row that does not count the direction is anything, but its weight is zero.
+    u, values, v = np.linalg.svd(rows * (LOGITS - NATURAL), full_matrices=False)
+    rank = int((values > 1e-9).sum())
+    expected = rows * (u[:, :rank] @ v[:rank]) / 2
+    assert np.abs(expected).max() > 0.1
+    for gradient, sign in zip(gradients(nuclear, NATURAL, LOGITS), (-1, 1), strict=True):
+        np.testing.assert_allclose(gradient, sign * expected, atol=1e-5)
+
+
+def test_the_nuclear_norm_of_no_change_has_a_finite_gradient(gradients):
+    """The attack of a first step may leave a batch as it is."""
+
+    def nuclear(logits):
+        return losses(NuclearNorm(), classifier=lambda images: logits * 1.0).loss
+
+    (gradient,) = gradients(nuclear, LOGITS)
+    assert np.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize("weight", [1.0, 30.0])
@@ -279,6 +341,7 @@ OPTIONS = [
     (LogitPairing, "pairing_weight", 0.5, 0.0),
     (LogitConsistency, "consistency_weight", 10.0, 0.1),
     (GradientRegularisation, "gradient_weight", 1.0, 0.0),
+    (NuclearNorm, "nuclear_weight", 4.0, 0.0),
 ]
 
 
@@ -301,8 +364,9 @@ def test_a_weight_out_of_range_is_refused(objective, name, default, smoothing, v
     assert str(error.value).endswith(f"Received: {name}={value!r}")
 
 
-def test_only_the_weight_of_consistency_may_be_zero():
+def test_only_the_weights_of_consistency_and_of_the_nuclear_norm_may_be_zero():
     assert LogitConsistency(0.0).consistency_weight == 0.0
+    assert NuclearNorm(0.0).nuclear_weight == 0.0
     for objective in (Trades, LogitPairing, GradientRegularisation):
         with pytest.raises(ValueError, match="> 0"):
             objective(0.0)
@@ -310,6 +374,36 @@ def test_only_the_weight_of_consistency_may_be_zero():
 
 def test_only_logit_consistency_needs_the_logits_of_the_start():
     assert [o for o in EVERY if o.needs_start_logits] == [EVERY[4]]
+
+
+REGULARISED = [*(o for o in EVERY if o.regularizer_weight), JointReconstruction(0.3, 0.1, 5.0)]
+
+
+def test_every_objective_with_a_weighted_term_names_its_weight():
+    without = [o for o in EVERY if o.regularizer_weight is None]
+    # Lambda weighs the classification against the reconstruction; neither is a regulariser.
+    assert without == [EVERY[0], EVERY[1]]
+    for objective in REGULARISED:
+        assert objective.regularizer_weight in objective.get_config()
+
+
+@pytest.mark.parametrize("objective", REGULARISED, ids=lambda o: type(o).__name__)
+def test_a_scaled_objective_has_a_share_of_its_regulariser_and_leaves_the_first_alone(objective):
+    config = objective.get_config()
+    name = objective.regularizer_weight
+    whole = type(objective)(**{**config, name: 0.25 * config[name]})
+    expected = losses(whole, classifier=linear())
+    # A tensor, as the share in a training step.
+    found = losses(objective.scaled(tensor(0.25)), classifier=linear())
+    assert float(found.loss) == pytest.approx(float(expected.loss), rel=1e-6)
+    assert found.parts.keys() == expected.parts.keys()
+    assert float(losses(objective, classifier=linear()).loss) > float(found.loss) + 1e-3
+    assert objective.get_config() == config
+
+
+def test_an_objective_without_a_regulariser_is_its_own_share():
+    for objective in (EVERY[0], EVERY[1]):
+        assert objective.scaled(tensor(0.25)) is objective
 
 
 @pytest.mark.parametrize("objective", EVERY, ids=lambda o: type(o).__name__)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+import keras_efgsm.callbacks.overfitting_stop
 from keras_efgsm import MomentumReset, SampleMomentum, train
 from keras_efgsm.attacks import EFGSM, PGD
 from keras_efgsm.cli import train as train_command
@@ -23,7 +24,7 @@ from keras_efgsm.objectives import (
     LogitConsistency,
 )
 from keras_efgsm.optimizers import L2SGD
-from keras_efgsm.run_parts import build_trainer, hold_out_probe
+from keras_efgsm.run_parts import build_trainer, hold_out_probe, stateful_callbacks
 from keras_efgsm.runs import RunFolder
 from keras_efgsm.schedules import OneCycle
 
@@ -288,17 +289,19 @@ def test_the_joint_loss_has_the_consistency_within_lambda(sample_weight):
     assert float(result.loss) == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_consistency_has_no_gradient_to_the_start(gradients):
+def test_the_consistency_of_the_joint_loss_has_a_gradient_to_both_logits(gradients):
     images = ops.zeros((2, 2, 2, 1))
 
-    def loss(start, logits):
+    def consistency(start, logits):
         examples = Examples(images, images, ops.one_hot([0, 2], 3), None, start * 1.0)
         objective = JointReconstruction(0.05, 0.0, 10.0)
-        return objective.losses(lambda x: logits * 1.0, lambda p: images, examples).loss
+        result = objective.losses(lambda x: logits * 1.0, lambda p: images, examples)
+        return result.loss - 0.05 * result.parts["classification_loss"]
 
-    to_start, to_logits = gradients(loss, START, LOGITS)
-    assert not np.any(to_start)
-    assert np.abs(to_logits).max() > 0
+    to_start, to_logits = gradients(consistency, START, LOGITS)
+    expected = 0.05 * 10.0 * 2 * (LOGITS - START) / 3 / 2
+    np.testing.assert_allclose(to_start, -expected, atol=1e-6)
+    np.testing.assert_allclose(to_logits, expected, atol=1e-6)
 
 
 def test_without_a_weight_the_objectives_are_those_without_the_term():
@@ -342,7 +345,9 @@ CHANGES = {
     "cutout": 3,
     "align_momentum": False,
     "momentum_reset_epochs": 5,
-    "attack_in_training_mode": True,
+    "attack_in_training_mode": False,
+    "keep_best": True,
+    "dtype_policy": "auto",
     "method_options": {"consistency_weight": 10.0},
 }
 
@@ -356,7 +361,10 @@ def parsed(line):
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_each_piece_is_an_option_of_the_command_line_and_of_the_file(preset):
     pieces = [{name: value} for name, value in CHANGES.items()] + [CHANGES]
-    for changes in [*pieces, {"flip": False}, {"optimizer": "adam", "schedule": "piecewise"}]:
+    rising = {"method_options": {"consistency_weight": 5.0}, "regularizer_warmup_epochs": 2.5}
+    other = {"optimizer": "adam", "schedule": "piecewise"}
+    opposite = {"attack_in_training_mode": True, "keep_best": False, "dtype_policy": "float32"}
+    for changes in [*pieces, {"flip": False}, other, opposite, rising]:
         config = dataclasses.replace(PRESETS[preset], **changes)
         assert parsed(train_command.command_line(config)) == config
         stored = json.loads(json.dumps(config.to_dict()))
@@ -383,6 +391,9 @@ def test_each_piece_is_an_option_of_the_command_line_and_of_the_file(preset):
         ("momentum_reset_epochs", -1),
         ("momentum_reset_epochs", 0.5),
         ("attack_in_training_mode", 2),
+        ("regularizer_warmup_epochs", -1.0),
+        ("keep_best", "yes"),
+        ("dtype_policy", "fastest"),
     ],
 )
 def test_a_piece_out_of_range_is_refused_by_its_name(name, value):
@@ -398,6 +409,100 @@ def test_pieces_that_do_not_fit_the_method_are_refused():
         dataclasses.replace(DIGITS, method_options={"consistency_weight": -1.0})
     with pytest.raises(ValueError, match="consistency_weight"):
         DIGITS.with_method("efgsm-trades", consistency_weight=1.0)
+
+
+@pytest.mark.parametrize("method", ["combined", "efgsm", "rec", "pgd", "fgsm"])
+def test_a_warm_up_of_a_regulariser_that_is_not_there_is_refused(method):
+    with pytest.raises(ValueError, match=f"{method}.*Received: regularizer_warmup_epochs=2.0$"):
+        dataclasses.replace(DIGITS.with_method(method), regularizer_warmup_epochs=2.0)
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("combined", {"consistency_weight": 10.0}),
+        ("efgsm", {"consistency_weight": 10.0}),
+        ("efgsm", {"nuclear_weight": 4.0}),
+        ("fgsm-pgi", {}),
+        ("trades", {}),
+        ("alp", {}),
+        ("efgsm-trades", {}),
+        ("gradient-regularisation", {}),
+    ],
+)
+def test_the_warm_up_of_a_regulariser_is_in_updates_of_the_run(data, method, options):
+    """Of 4 an epoch."""
+    config = DIGITS.with_method(method, **options)
+    assert build_trainer(config, data[0]).regularizer_warmup_steps == 0
+    config = dataclasses.replace(config, regularizer_warmup_epochs=1.5)
+    assert build_trainer(config, data[0]).regularizer_warmup_steps == 6
+
+
+@pytest.mark.parametrize(
+    "without", [{"overfitting_stop": False}, {"probe_images": 0}], ids=lambda w: next(iter(w))
+)
+def test_to_keep_the_best_epoch_takes_the_probe(without):
+    config = dataclasses.replace(PRESETS["digits"], keep_best=True)
+    assert config.keep_best
+    ((name, value),) = without.items()
+    with pytest.raises(ValueError, match=f"`keep_best` needs the probe.*{name}={value}"):
+        dataclasses.replace(config, **without)
+
+
+def test_keep_best_reaches_the_stop_of_the_run(data):
+    drops = [
+        stateful_callbacks(dataclasses.replace(PRESETS["digits"], keep_best=keep), data)[
+            "stop"
+        ].final_drop
+        for keep in (True, False)
+    ]
+    assert drops == [0.0, 0.05]
+
+
+def test_a_run_that_keeps_its_best_ends_with_the_weights_of_that_epoch(tmp_path, monkeypatch):
+    """The probe says that the second of three epochs was best, if by a hundredth."""
+    accuracies = iter([0.1, 0.3, 0.5, 0.49])
+    monkeypatch.setattr(
+        keras_efgsm.callbacks.overfitting_stop.Probe, "accuracy", lambda self: next(accuracies)
+    )
+    by_epoch = []
+    keep = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: by_epoch.append(keep.model.classifier.get_weights())
+    )
+    config = dataclasses.replace(
+        DIGITS, epochs=3, overfitting_stop=True, probe_images=20, keep_best=True
+    )
+    train_data = load_data("digits", "train").take(220)
+    test_data = load_data("digits", "test").take(50)
+    result = train(
+        config,
+        tmp_path / "run",
+        train_data=train_data,
+        test_data=test_data,
+        callbacks=[keep],
+        verbose=0,
+    )
+    assert is_same(result.trainer.classifier.get_weights(), by_epoch[1])
+    assert not is_same(by_epoch[1], by_epoch[2])
+    assert result.metrics["stop"]["restored_epoch"] == 2
+
+
+@pytest.mark.parametrize("memory", ["sample", "universal"])
+def test_a_run_with_another_start_step_and_memory_is_resumed_to_the_same_end(
+    data, tmp_path, memory
+):
+    options = {"first_visit": "corner", "step_size": 0.1, "memory": memory}
+    config = dataclasses.replace(
+        DIGITS.with_method("efgsm", **options), epochs=2, crop_padding=1, flip=True
+    )
+    arguments = {"train_data": data[0], "test_data": data[1], "verbose": 0, "deterministic": True}
+    whole = train(config, tmp_path / "whole", **arguments).trainer
+    with pytest.raises(Cut):
+        train(config, tmp_path / "cut", callbacks=[CutAfter(5)], checkpoint_minutes=0, **arguments)
+    resumed = train(config, tmp_path / "cut", resume=True, **arguments).trainer
+    assert is_same(resumed.get_weights(), whole.get_weights())
+    np.testing.assert_array_equal(resumed.momentum.numpy(), whole.momentum.numpy())
+    assert len(whole.momentum.numpy()) == (100 if memory == "sample" else 1)
 
 
 def test_a_configuration_written_before_there_were_these_options_is_read(tmp_path):
@@ -442,10 +547,11 @@ def test_the_training_may_attack_in_a_larger_ball_than_is_evaluated():
 def test_the_pieces_reach_the_trainer(data):
     plain = build_trainer(DIGITS, data[0])
     assert plain.augmentation is None
-    assert not plain.attack_in_training_mode
+    assert plain.attack_in_training_mode
     assert type(plain.optimizer) is keras.optimizers.Adam
     assert plain.optimizer.weight_decay is None
-    changes = {k: v for k, v in CHANGES.items() if k not in ("train_images", "activation")}
+    aside = ("train_images", "activation", "keep_best", "dtype_policy")
+    changes = {k: v for k, v in CHANGES.items() if k not in aside}
     trainer = build_trainer(dataclasses.replace(DIGITS, **changes), data[0])
     assert trainer.augmentation.get_config() == {
         "padding": 2,
@@ -453,7 +559,7 @@ def test_the_pieces_reach_the_trainer(data):
         "cutout": 3,
         "aligned": False,
     }
-    assert trainer.attack_in_training_mode
+    assert not trainer.attack_in_training_mode
     assert isinstance(trainer.optimizer, L2SGD)
     assert (trainer.optimizer.l2, trainer.optimizer.momentum) == (5e-4, 0.8)
     assert trainer.objective.consistency_weight == 10.0
@@ -489,7 +595,7 @@ def cifar10_like(count=2):
     return ImageData(images, np.arange(count), tuple("abcdefghij"), name="cifar10")
 
 
-@pytest.mark.parametrize("preset", ["cifar10", "cifar10-small"])
+@pytest.mark.parametrize("preset", ["cifar10-paper", "cifar10-small"])
 def test_the_presets_for_cifar10_have_the_papers_choices_and_known_networks(preset):
     config = PRESETS[preset]
     assert config.epsilon == 8 / 255
@@ -502,8 +608,8 @@ def test_the_presets_for_cifar10_have_the_papers_choices_and_known_networks(pres
 
 
 def test_the_preset_cifar10_builds_the_papers_networks():
-    assert PRESETS["cifar10"].epochs == 50
-    trainer = build_trainer(PRESETS["cifar10"], cifar10_like())
+    assert PRESETS["cifar10-paper"].epochs == 50
+    trainer = build_trainer(PRESETS["cifar10-paper"], cifar10_like())
     assert trainer.classifier.count_params() == pytest.approx(6.70e6, rel=0.01)
     assert trainer.reconstructor.count_params() == pytest.approx(5.1e6, abs=0.1e6)
     assert isinstance(trainer.attack, EFGSM)

@@ -65,8 +65,8 @@ def test_the_benchmark_prints_ratios_and_compares_signs_of_each_storage(tmp_path
 
 
 def test_the_sign_comparison_sees_a_storage_that_turns_signs():
-    benchmark = load("benchmark")
-    comparison = benchmark.StorageComparison(4, decay=0.95)
+    storage = load("benchmarks/storage")
+    comparison = storage.StorageComparison(4, decay=0.95)
     ids = np.arange(4)
     directions = np.sign(np.random.default_rng(0).normal(size=(4, 28, 28, 1))).astype("float32")
     comparison.write(ids, comparison.gather(ids) * 0.95 + directions)

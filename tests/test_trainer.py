@@ -10,8 +10,10 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_efgsm.attacks import EFGSM, FGSM, PGD
+from keras_efgsm.augmentation import Augmentation
 from keras_efgsm.data import with_sample_ids
 from keras_efgsm.networks import digits_classifier, digits_reconstructor
 from keras_efgsm.noise import Noise
@@ -140,12 +142,24 @@ def test_a_saved_trainer_comes_back_without_its_momentum_and_trains_on(trained, 
 def test_every_option_comes_back_from_the_config(new_classifier, new_reconstructor):
     trainer = AdversarialTrainer(
         new_classifier(),
-        EFGSM(epsilon=0.3, sigma=0.2, decay=0.9, rivals=3, momentum_from="perturbation"),
+        EFGSM(
+            epsilon=0.3,
+            sigma=0.2,
+            decay=0.9,
+            rivals=3,
+            momentum_from="perturbation",
+            first_visit="corner",
+            step_size=0.1,
+            memory="universal",
+        ),
         new_reconstructor(),
         JointReconstruction(0.05, 0.3),
         num_samples=70,
         momentum_dtype="float16",
         seed=5,
+        epsilon_warmup_steps=6,
+        regularizer_warmup_steps=7,
+        attack_in_training_mode=False,
         name="mine",
     )
     config = json.loads(json.dumps(trainer.get_config()))
@@ -264,6 +278,43 @@ def test_momentum_goes_on_in_a_second_fit_and_starts_anew_after_a_reset(new_trai
     np.testing.assert_array_equal(trainer.momentum.numpy()[100:], once)
 
 
+def test_a_universal_memory_is_one_row_that_all_batches_read_and_write(new_trainer, small):
+    x, y = small
+    attack = EFGSM(**QUIET, memory="universal", decay=0.8)
+    options = {"hidden": 0, "optimizer": keras.optimizers.SGD(0.0), "momentum_dtype": "float32"}
+    trainer = new_trainer(attack, **options)
+    trainer.fit(x, y, batch_size=30, epochs=2, shuffle=False, verbose=0)
+    assert trainer.momentum.shape == (1, 8, 8, 1)
+    assert not trainer.needs_ids
+    row = np.zeros((1, 8, 8, 1), "float32")
+    for first in (0, 30, 60, 90) * 2:
+        rows = slice(first, first + 30)
+        own = EFGSM(**QUIET, decay=0.8).perturb(
+            trainer.classifier,
+            ops.convert_to_tensor(x[rows]),
+            ops.convert_to_tensor(y[rows].astype("int32")),
+            Noise(0, 0, np.arange(len(x[rows]), dtype="int32")),
+            ops.convert_to_tensor(np.repeat(row, len(x[rows]), axis=0)),
+        )
+        votes = np.asarray(own.momentum) - 0.8 * row
+        row = 0.8 * row + votes.mean(axis=0, keepdims=True)
+    np.testing.assert_allclose(trainer.momentum.numpy(), row, atol=1e-4)
+    assert np.abs(row).max() > 1.0
+
+
+def test_a_universal_memory_lies_in_the_frame_of_the_views(new_trainer, small):
+    """There is no image whose pixels it could follow."""
+    rows = []
+    for aligned in (True, False):
+        views = Augmentation(padding=2, flip=True, aligned=aligned)
+        trainer = new_trainer(EFGSM(**QUIET, memory="universal"), augmentation=views)
+        trainer.fit(*small, batch_size=25, epochs=2, shuffle=False, verbose=0)
+        rows.append(trainer.momentum.numpy())
+    np.testing.assert_array_equal(*rows)
+    assert rows[0].shape == (1, 8, 8, 1)
+    assert np.any(rows[0])
+
+
 def test_a_generator_with_ids_trains_where_the_number_of_samples_is_given(new_trainer, small):
     x, y = small
 
@@ -309,8 +360,10 @@ def test_batch_norm_statistics_are_those_of_one_training_pass_per_step(new_train
     x, y = small
     attack = EFGSM(**QUIET)
     trainer = new_trainer(attack, batch_norm=True, reconstructor=True)
-    # Batch norm is the first layer, so it sees the adversarial images.
-    seen = np.asarray(attack(trainer.classifier, x, y))
+    # Batch norm is the first layer, so it sees the adversarial images; in the attack it normalises
+    # by the batch as well.
+    twin = new_trainer(attack, batch_norm=True).classifier
+    seen = np.asarray(attack(lambda images: twin(images, training=True), x, y))
     norm = trainer.classifier.layers[0]
     trainer.fit(x, y, batch_size=100, verbose=0)
     mean, variance = np.asarray(norm.moving_mean), np.asarray(norm.moving_variance)

@@ -13,11 +13,13 @@ from keras_efgsm.attacks import (
     YOPO,
     FreeReplay,
     Identity,
+    NuclearAttack,
     PriorFGSM,
     TradesAttack,
 )
 from keras_efgsm.attacks.attack import evaluation_logits
 from keras_efgsm.backend import compiled
+from keras_efgsm.momentum import SampleMomentum
 from keras_efgsm.noise import Noise
 
 # The attacks of training methods; FGSM, PGD and EFGSM have their tests in test_attacks.py.
@@ -25,6 +27,7 @@ ATTACKS = {
     "n-fgsm": NFGSM(epsilon=EPSILON),
     "n-fgsm-cw": NFGSM(epsilon=EPSILON, noise_scale=1.0, step_size=0.07, loss="cw"),
     "trades": TradesAttack(epsilon=EPSILON, steps=4, start_deviation=0.03),
+    "nuat": NuclearAttack(epsilon=EPSILON, step_size=0.07),
     "prior-fgsm": PriorFGSM(epsilon=EPSILON),
     "prior-fgsm-cw": PriorFGSM(epsilon=EPSILON, step_size=0.04, decay=0.7, loss="cw"),
     "free": FreeReplay(epsilon=EPSILON, replays=3, step_size=0.06, largest_batch=16),
@@ -159,6 +162,30 @@ def test_the_trades_attack_does_not_look_at_the_labels(net):
     np.testing.assert_array_equal(images, perturb(net, attack).images)
 
 
+# NuAT.
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3])
+def test_the_attack_of_nuat_is_on_the_nuclear_norm_too_in_odd_steps(net, step):
+    x = net.x.astype("float64")
+    # A coin for each pixel, half the radius away; not in the ball alone, but an image.
+    start = np.clip(x + 0.5 * EPSILON * np.sign(uniform(step)), 0, 1)
+    _, gradient = net.cross_entropy(start)
+    u, _, v = np.linalg.svd(net.logits(start) - net.logits(x), full_matrices=False)
+    nuclear = np.einsum("bk,bkhwc->bhwc", u @ v, net.jacobian(start))
+    both = gradient + (step % 2) * 6.0 * nuclear
+    expected = net.project(start + 0.08 * np.sign(both))
+    # The norm turns some of the signs, so that odd steps differ from even ones.
+    assert 0.02 < np.mean(np.sign(gradient + 6.0 * nuclear) != np.sign(gradient)) < 0.5
+    attack = NuclearAttack(epsilon=EPSILON, nuclear_weight=6.0, step_size=0.08)
+    np.testing.assert_allclose(perturb(net, attack, step=step).images, expected, atol=1e-5)
+
+
+def test_nuat_has_the_defaults_of_its_paper():
+    attack = NuclearAttack(epsilon=EPSILON)
+    assert (attack.nuclear_weight, attack.step_size) == (4.0, EPSILON)
+
+
 # The prior of each sample.
 
 
@@ -167,15 +194,15 @@ def test_prior_fgsm_carries_a_momentum_and_a_prior_through_the_epochs(net, loss)
     attack = PriorFGSM(epsilon=EPSILON, step_size=0.07, decay=0.6, loss=loss)
     x = net.x.astype("float64")
     momentum = np.asarray(attack.initial_momentum(tensor(net.x)))
-    # Uniform in the ball for a sample that was not seen before.
-    eta, g = EPSILON * uniform(0), np.zeros_like(x)
+    # In a random corner of the ball for a sample that was not seen before.
+    eta, g = EPSILON * np.sign(uniform(0)), np.zeros_like(x)
     for epoch in range(5):
         made = perturb(net, attack, step=epoch, momentum=momentum)
         momentum = np.asarray(made.momentum)
         start = net.project(x + eta)
         value, gradient = net.loss(loss)(start)
         images = net.project(start + 0.07 * np.sign(gradient))
-        g = 0.6 * g + np.sign(gradient)
+        g = 0.6 * g + gradient / np.abs(gradient).mean()
         eta = np.clip(eta + 0.07 * np.sign(g), -EPSILON, EPSILON)
         np.testing.assert_allclose(made.images, images, atol=1e-5)
         np.testing.assert_allclose(made.start_loss, value, rtol=1e-4, atol=1e-5)
@@ -184,11 +211,48 @@ def test_prior_fgsm_carries_a_momentum_and_a_prior_through_the_epochs(net, loss)
             made.predicted_gain, (gradient * (images - start)).sum((1, 2, 3)), rtol=1e-3, atol=1e-5
         )
         past, prior = np.split(momentum, 2, axis=-1)
-        np.testing.assert_allclose(past, g, atol=1e-5)
+        np.testing.assert_allclose(past, g, rtol=1e-4, atol=1e-4)
         # Kept so that both halves have one bound, that of the storage.
-        np.testing.assert_allclose(prior, eta / EPSILON * attack.momentum_limit, atol=1e-4)
-    assert attack.momentum_limit == pytest.approx(2.5)
+        np.testing.assert_allclose(prior, eta / EPSILON * attack.momentum_limit, atol=1e-3)
+    assert attack.momentum_limit == pytest.approx(32 / 0.4)
     assert np.abs(g).max() > 2.0
+
+
+def test_the_size_of_a_gradient_counts_in_the_momentum_of_prior_fgsm_by_its_share_alone(net):
+    """The same momentum, and so the same prior, whatever the scale of the loss."""
+    attack = PriorFGSM(epsilon=EPSILON)
+    before = momentum_of(attack, net)
+
+    def past(factor):
+        logits_fn = evaluation_logits(net.model)
+
+        class Scaled(PriorFGSM):
+            def loss_of(self, logits, labels):
+                return factor * super().loss_of(logits, labels)
+
+        made = Scaled(epsilon=EPSILON).perturb(
+            logits_fn, tensor(net.x), tensor(net.labels), Noise(7, 2, IDS), tensor(before)
+        )
+        return np.asarray(made.momentum)
+
+    np.testing.assert_allclose(past(1000.0), past(1.0), rtol=1e-4, atol=1e-3)
+    added = np.abs(past(1.0) - 0.3 * before)[..., : SHAPE[-1]]
+    assert added.mean() == pytest.approx(1.0, rel=1e-4)
+    assert added.max() > 2.0
+
+
+def test_a_batch_without_gradients_adds_nothing_to_the_momentum_of_prior_fgsm(net):
+    attack = PriorFGSM(epsilon=EPSILON)
+    before = momentum_of(attack, net)
+    made = attack.perturb(
+        lambda images: ops.zeros((images.shape[0], NUM_CLASSES)) + 0.0 * ops.sum(images),
+        tensor(net.x),
+        tensor(net.labels),
+        Noise(7, 2, IDS),
+        tensor(before),
+    )
+    past = np.asarray(made.momentum)[..., : SHAPE[-1]]
+    np.testing.assert_allclose(past, 0.3 * before[..., : SHAPE[-1]], rtol=1e-6)
 
 
 def test_prior_fgsm_draws_noise_for_samples_not_seen_before_only(net):
@@ -200,12 +264,21 @@ def test_prior_fgsm_draws_noise_for_samples_not_seen_before_only(net):
     assert (np.abs(logits[0] - logits[1]).max(axis=1)[is_new] > 1e-4).all()
 
 
-def test_prior_fgsm_never_exceeds_the_bound_its_storage_relies_on(net):
-    attack = PriorFGSM(epsilon=EPSILON, decay=0.9)
-    momentum = None
-    for _ in range(60):
-        momentum = np.asarray(perturb(net, attack, momentum=momentum).momentum)
-    assert 0.95 * attack.momentum_limit < np.abs(momentum).max() <= attack.momentum_limit + 1e-4
+def test_prior_fgsm_is_stored_within_its_bound_and_cut_off_beyond(net):
+    """A gradient of the same place and sign in each epoch, 40 times their mean."""
+    attack = PriorFGSM(epsilon=EPSILON, decay=0.5)
+    assert attack.momentum_limit == 64.0
+    values = np.zeros((NUM_IMAGES, *attack.momentum_shape(SHAPE)), "float32")
+    values[0, 0, 0, 0], values[1, 0, 0, 0], values[1, 0, 0, 1] = -80.0, 50.0, attack.momentum_limit
+    table = SampleMomentum(
+        NUM_IMAGES, attack.momentum_shape(SHAPE), "int8", limit=attack.momentum_limit
+    )
+    table.write(tensor(np.arange(NUM_IMAGES)), tensor(values))
+    kept = np.asarray(table.gather(tensor(np.arange(NUM_IMAGES))))
+    assert kept[0, 0, 0, 0] == pytest.approx(-64.0)
+    assert kept[1, 0, 0, 0] == pytest.approx(50.0, rel=0.02)
+    # The prior at the edge of the ball is kept exactly there.
+    assert kept[1, 0, 0, 1] == pytest.approx(64.0)
 
 
 def test_prior_fgsm_keeps_twice_the_channels_of_an_image():
@@ -260,7 +333,7 @@ def test_an_attack_of_one_gradient_tells_the_logits_where_it_took_it(net, name):
         np.testing.assert_array_equal(start, net.x)
 
 
-@pytest.mark.parametrize("name", ["identity", "pgd", "trades", "free"])
+@pytest.mark.parametrize("name", ["identity", "pgd", "trades", "nuat", "free"])
 def test_other_attacks_tell_no_start_logits(net, name):
     assert not ALL[name].tells_start_logits
     assert perturb(net, ALL[name]).start_logits is None
@@ -275,13 +348,14 @@ def test_every_attack_makes_the_same_images_whatever_the_batch(net, attack):
     for chosen in ([3], [8, 0, 3, 11]):
         some = perturb(net, attack, chosen)
         np.testing.assert_allclose(some.images, np.asarray(together.images)[chosen], atol=1e-5)
-        if attack.uses_momentum:
+        # That of a prior is in units of the mean gradient of the batch.
+        if attack.uses_momentum and attack.name != "prior-fgsm":
             np.testing.assert_allclose(
                 some.momentum, np.asarray(together.momentum)[chosen], atol=1e-4
             )
 
 
-@pytest.mark.parametrize("name", ["n-fgsm", "trades", "prior-fgsm"])
+@pytest.mark.parametrize("name", ["n-fgsm", "trades", "nuat", "prior-fgsm"])
 def test_a_random_start_depends_on_seed_and_step(net, name):
     images = np.asarray(perturb(net, ATTACKS[name]).images)
     np.testing.assert_array_equal(perturb(net, ATTACKS[name]).images, images)
@@ -358,6 +432,7 @@ SMALLER = {
     "n-fgsm": NFGSM(epsilon=EPSILON / 4),
     "n-fgsm-cw": NFGSM(epsilon=EPSILON / 4, noise_scale=1.0, step_size=0.07 / 4, loss="cw"),
     "trades": TradesAttack(epsilon=EPSILON / 4, steps=4, start_deviation=0.03),
+    "nuat": NuclearAttack(epsilon=EPSILON / 4, step_size=0.07 / 4),
     "prior-fgsm": PriorFGSM(epsilon=EPSILON / 4),
     "free": FreeReplay(epsilon=EPSILON / 4, replays=3, step_size=0.06 / 4, largest_batch=16),
     "fgsm-rs": FGSM(epsilon=EPSILON / 4, random_start=True),
@@ -395,10 +470,12 @@ def test_attacks_are_restored_from_their_configuration(attack):
     assert set(config) == taken
 
 
+TRAINING = (NFGSM, NuclearAttack, PriorFGSM, TradesAttack, FreeReplay, YOPO)
 BAD_OPTIONS = [
-    *((attack, {"epsilon": 8}) for attack in (NFGSM, PriorFGSM, TradesAttack, FreeReplay, YOPO)),
-    *((attack, {"step_size": 0}) for attack in (NFGSM, PriorFGSM, TradesAttack, FreeReplay, YOPO)),
+    *((attack, {"epsilon": 8}) for attack in TRAINING),
+    *((attack, {"step_size": 0}) for attack in TRAINING),
     *((attack, {"loss": "kl"}) for attack in (NFGSM, PriorFGSM)),
+    *((NuclearAttack, {"nuclear_weight": w}) for w in (-1.0, float("nan"))),
     *((NFGSM, {"noise_scale": k}) for k in (-0.1, float("nan"), None)),
     *((PriorFGSM, {"decay": d}) for d in (-0.1, 1.0)),
     *((TradesAttack, {"start_deviation": d}) for d in (0, -0.1, float("inf"))),
@@ -420,6 +497,6 @@ def test_bad_options_are_refused_with_what_was_received(attack, options):
 
 
 def test_options_are_keywords_only():
-    for attack in (NFGSM, PriorFGSM, TradesAttack, FreeReplay, YOPO):
+    for attack in TRAINING:
         with pytest.raises(TypeError):
             attack(0.3)

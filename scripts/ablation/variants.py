@@ -88,7 +88,8 @@ def _crop_and_flip(base: TrainingConfig) -> TrainingConfig:
 def _reconstructor(base: TrainingConfig) -> TrainingConfig:
     """Takes the re-constructor out, or puts it in with the method's lambda."""
     if base.method == "efgsm":
-        options = {**METHODS["combined"].options, **base.method_options}
+        own = METHODS["combined"].options
+        options = {**own, **{k: v for k, v in base.method_options.items() if k in own}}
         weight = options["lambda"]
         return dataclasses.replace(
             base, method="combined", method_options=options, **_same_steps(base, 1 / weight)
@@ -122,7 +123,13 @@ def _without_attack(base: TrainingConfig) -> TrainingConfig:
         )
     method = methods[base.method]
     options = {k: v for k, v in base.method_options.items() if k in METHODS[method].options}
-    return dataclasses.replace(base, method=method, method_options=options, momentum_reset_epochs=0)
+    return dataclasses.replace(
+        base,
+        method=method,
+        method_options=options,
+        momentum_reset_epochs=0,
+        regularizer_warmup_epochs=0.0,
+    )
 
 
 def _other_start(base: TrainingConfig) -> TrainingConfig:

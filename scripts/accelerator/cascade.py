@@ -1,0 +1,92 @@
+"""A cascade of attacks that are compiled already, reported as `evaluate_robustness` does."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from keras_efgsm.attacks import Attack
+from keras_efgsm.data import ImageData
+from keras_efgsm.environment import hardware, versions
+from keras_efgsm.evaluation import AttackResult, EvaluatedModel, RobustnessReport
+from keras_efgsm.evaluation.attack_names import (
+    attack_name,
+    budget,
+    chosen_loss,
+    has_random_start,
+)
+from keras_efgsm.evaluation.image_set import check_data
+from keras_efgsm.evaluation.progress import progress_bar
+from keras_efgsm.evaluation.tally import Tally
+from keras_efgsm.evaluation.verdict import classify_clean, withstand
+
+
+def run_cascade(
+    model: EvaluatedModel,
+    data: ImageData,
+    attacks: Sequence[tuple[Attack, Callable]],
+    judge: Callable,
+    *,
+    batch_size: int,
+    seed: int,
+    name: str,
+    split: str,
+    state: Path | None = None,
+) -> RobustnessReport:
+    """Attacks the images that withstood the attacks before.
+
+    Args:
+        model: what is attacked.
+        data: the images.
+        attacks: each with what was compiled of it, as `compile_native` does.
+        judge: gives logits and whether a batch lies in the ball, see `compile_judge`.
+        batch_size: most images in a batch.
+        seed: of the attacks' noise, which they were compiled with.
+        name: what the report calls the classifier.
+        split: what it calls the images.
+        state: file that is written after every batch, for whoever looks at what there is.
+            Defaults to none.
+
+    Raises:
+        ValueError: if no clean image is classified correctly.
+        RuntimeError: if an attack leaves the ball.
+    """
+    images = check_data(data, model, None)
+    identity = {"attacks": [(type(a).__qualname__, a.get_config()) for a, _ in attacks]}
+    tally = Tally(state, identity, len(attacks))
+    tally.begin(classify_clean(judge, images, batch_size))
+    results = []
+    with progress_bar(False) as bar:
+        for number, (attack, run) in enumerate(attacks):
+            start = tally.robust[number - 1] if number else tally.correct
+            tally.robust[number] = start
+            withstand(run, attack, judge, images, tally, start, batch_size, 1, bar)
+            robust, spent = tally.robust[number], budget(attack)
+            results.append(
+                AttackResult(
+                    name=attack_name(attack),
+                    engine="native",
+                    loss=chosen_loss(attack),
+                    epsilon=attack.epsilon,
+                    steps=spent.steps,
+                    step_size=spent.step_size,
+                    rounds=spent.rounds,
+                    queries=spent.queries,
+                    restarts=1,
+                    random_start=has_random_start(attack),
+                    seed=seed,
+                    robust=robust,
+                    num_attacked=int(start.sum()),
+                    num_turned=int(start.sum() - robust.sum()),
+                    seconds=tally.attack_seconds[number],
+                )
+            )
+    return RobustnessReport(
+        model=name,
+        dataset=data.name,
+        split=split,
+        correct=tally.correct,
+        cascade=True,
+        attacks=tuple(results),
+        versions=versions(),
+        hardware=hardware(),
+        seconds=tally.seconds,
+    )

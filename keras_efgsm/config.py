@@ -404,5 +404,5 @@ PRESETS["cifar10-cpu"] = dataclasses.replace(
     dtype_policy="auto",
 )
 PRESETS["cifar10-cpu-long"] = dataclasses.replace(
-    PRESETS["cifar10-cpu"], classifier="cifar10-strided-wide", epochs=32
+    PRESETS["cifar10-cpu"], classifier="cifar10-strided-wide", epochs=56
 )

@@ -62,7 +62,7 @@ class NuclearAttack(GradientSignAttack):
             logits = logits_fn(images)
             values = ops.svd(logits - natural, full_matrices=False, compute_uv=False)
             # The sum over the batch is B times the mean, and so is the norm counted here.
-            share = ops.sum(values) / ops.shape(logits)[0]
+            share = ops.sum(values) / ops.cast(ops.shape(logits)[0], values.dtype)
             loss = cross_entropy(logits, labels)
             return loss + self.nuclear_weight * is_odd * share, logits
 

@@ -73,5 +73,6 @@ def nuclear_loss(difference: Any, sample_weight: Any = None) -> Any:
         difference = difference * ops.cast(ops.reshape(sample_weight, (-1, 1)), difference.dtype)
     values = ops.svd(difference, full_matrices=False, compute_uv=False)
     # Every sample is counted with its share, so that replicas are as in the other losses.
-    share = ops.broadcast_to(ops.sum(values) / ops.shape(difference)[0], ops.shape(difference)[:1])
+    size = ops.cast(ops.shape(difference)[0], values.dtype)
+    share = ops.broadcast_to(ops.sum(values) / size, ops.shape(difference)[:1])
     return weighted_mean(share, None)

@@ -30,6 +30,7 @@ from keras_efgsm.optimizers import L2SGD
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import benchmark
+from benchmarks import policies
 from benchmarks.alternation import Contender, alternate, ratio
 from benchmarks.policies import efgsm_config
 from benchmarks.short_training import ShortTraining, difference
@@ -113,15 +114,18 @@ def test_a_preset_of_mnist_is_compared_with_ordinary_training_unless_policies_ar
 
 
 def test_without_bfloat16_in_the_processor_auto_says_so_and_is_float32(
-    tiny_words, processor, tmp_path, capsys
+    tiny_words, processor, tmp_path, capsys, monkeypatch
 ):
     processor("avx2")
+    trained, fitted = [], policies.Fitted
+    monkeypatch.setattr(policies, "Fitted", lambda *a: trained.append(a) or fitted(*a))
     found = run([*tiny_words, "--policies", "float32,auto"], tmp_path)
     assert "does not multiply in bfloat16" in capsys.readouterr().out
     assert "does not multiply in bfloat16" in found["automatic"]
     assert found["dtype_policies"] == {"float32": "float32", "auto": "float32"}
     rates = found["images_per_second"]
     # One training stands for both.
+    assert len(trained) == 1
     assert rates["eFGSM, auto (float32)"] == rates["eFGSM, float32"]
     (row,) = found["ratios"]
     assert (row["of"], row["over"]) == ("eFGSM, auto (float32)", "eFGSM, float32")
@@ -406,9 +410,9 @@ def test_its_passes_are_in_its_precision_with_channels_last(torch, new_training,
     before = [p.detach().clone() for p in training.network.parameters()]
     assert training.round(2) > 0
     assert len(seen) == 4
-    for outputs in seen:
-        assert outputs.dtype == (torch.bfloat16 if bfloat16 else torch.float32)
-        assert outputs.is_contiguous(memory_format=torch.channels_last)
+    assert all(y.dtype == (torch.bfloat16 if bfloat16 else torch.float32) for y in seen)
+    for tensor in (*seen, training.network.blocks[0].first.weight):
+        assert tensor.is_contiguous(memory_format=torch.channels_last)
     after = list(training.network.parameters())
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in after)
     assert all((a != b).any() for a, b in zip(before, after, strict=True))

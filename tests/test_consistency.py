@@ -9,10 +9,12 @@ import math
 import keras
 import numpy as np
 import pytest
+from keras import ops
 from test_attacks import EPSILON, NUM_CLASSES, NUM_IMAGES, ROWS, SHAPE
 from test_methods import project, smooth, softmax
 
-from keras_efgsm.attacks import EFGSM, FGSM, NFGSM, PriorFGSM
+from keras_efgsm.attacks import EFGSM, FGSM, NFGSM, NuclearAttack, PriorFGSM
+from keras_efgsm.attacks.attack import batch_statistics_logits
 from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import JointReconstruction, LogitConsistency, NuclearNorm
 from keras_efgsm.trainer import AdversarialTrainer
@@ -155,7 +157,17 @@ def weighted(values, sample_weight):
     return (values * (1.0 if sample_weight is None else sample_weight)).mean()
 
 
-def step_of(net, attack, objective, sample_weight=None, rate=1.0, epochs=1, **options):
+def step_of(
+    net,
+    attack,
+    objective,
+    sample_weight=None,
+    *,
+    rate=1.0,
+    epochs=1,
+    batch_size=NUM_IMAGES,
+    **options,
+):
     """Makes training steps: the metrics of the last, and how far they moved each weight."""
     trainer = AdversarialTrainer(
         net.model,
@@ -174,7 +186,7 @@ def step_of(net, attack, objective, sample_weight=None, rate=1.0, epochs=1, **op
     history = trainer.fit(
         net.x,
         net.labels,
-        batch_size=NUM_IMAGES,
+        batch_size=batch_size,
         shuffle=False,
         sample_weight=sample_weight,
         epochs=epochs,
@@ -360,3 +372,26 @@ def test_a_step_of_the_nuclear_norm_goes_through_both_predictions(net, name, sam
     assert_same(moved, through_both, atol=1e-4)
     assert largest_difference(moved, through_one) > 0.05
     assert_statistics(net)
+
+
+@pytest.mark.parametrize(
+    "attack", [FGSM(epsilon=EPSILON), NuclearAttack(epsilon=EPSILON)], ids=lambda a: a.name
+)
+def test_the_nuclear_norm_of_a_smaller_last_batch_is_over_its_own_size(net, attack):
+    """Batches of 5, 5 and 2 images, whose size is not known when the step is compiled."""
+    expected, logits_of = 0.0, batch_statistics_logits(net.model)
+    for step, first in enumerate((0, 5, 10)):
+        rows = slice(first, first + 5)
+        made = attack.perturb(
+            logits_of,
+            ops.convert_to_tensor(net.x[rows]),
+            ops.convert_to_tensor(net.labels[rows]),
+            Noise(SEED, step, IDS[rows]),
+        )
+        x_adv = np.asarray(made.images, "float64")
+        change = net.logits(x_adv) - net.logits(net.x[rows].astype("float64"))
+        # Each batch counts by its images: their number times the sum over it.
+        expected += np.linalg.svd(change, compute_uv=False).sum() / NUM_IMAGES
+    trainer, logs, _ = step_of(net, attack, NuclearNorm(4.0), rate=0.0, batch_size=5)
+    assert int(trainer.optimizer.iterations) == 3
+    assert logs["nuclear_loss"] == pytest.approx(expected, rel=1e-4)

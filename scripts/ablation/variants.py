@@ -209,7 +209,6 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     "fgsm-rs": _other_start,
     "threshold": _threshold,
     "nuclear": _option("nuclear_weight", lambda weight: 0.0 if weight else 4.0),
-    "regularizer-warmup": _field("regularizer_warmup_epochs", 0.0, lambda epochs: epochs / 3),
     "universal": _option("memory", lambda kind: "sample" if kind == "universal" else "universal"),
     "first-visit": _option(
         "first_visit", lambda where: "gaussian" if where == "corner" else "corner"

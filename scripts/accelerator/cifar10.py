@@ -177,7 +177,7 @@ def read_data(options: argparse.Namespace, running: Any) -> tuple[Any, Any]:
     """Training and test images; black ones where the plan is only printed."""
     import numpy as np
 
-    from accelerator.carried import TEST_FILE, TRAIN_FILE, read_test, read_train
+    from accelerator.carried import TEST_FILE, TRAIN_FILE, first_images, read_test, read_train
     from keras_efgsm.data import ImageData
 
     scale, names = running.scale, tuple("0123456789")
@@ -189,7 +189,7 @@ def read_data(options: argparse.Namespace, running: Any) -> tuple[Any, Any]:
     train = ImageData(images, labels, tuple(names), "cifar10_jpeg75/1.0.0:train")
     images, labels = read_test(options.carried / TEST_FILE)
     test = ImageData(images, labels, tuple(names), "cifar10_jpeg75/1.0.0:test")
-    test = test.take(min(scale.test_images or len(test), len(test)))
+    test = first_images(test, scale.test_images or len(test))
     running.say(f"{len(train):,} training images, {len(test):,} test images")
     return train, test
 

@@ -1,7 +1,8 @@
 """Makes run folders, results and an export of what came back from `cifar10.py`.
 
     TFDS_DATA_DIR=... python scripts/accelerator/install.py DIR [--runs runs/accelerator]
-        [--results results/cifar10_jpeg75] [--to exported_models/cifar10] [--no-export]
+        [--results results/cifar10_jpeg75] [--to exported_models/cifar10]
+        [--forms FORM ...] [--no-export]
 
 Of each seed whose weights came back there is a run folder as `keras-efgsm train` leaves one, with
 `classifier.keras` and the figures of `standard` (of `adp` where that is all there is) as
@@ -13,6 +14,7 @@ import argparse
 import io
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +38,7 @@ from keras_efgsm.runs import RunFolder, write_atomically  # noqa: E402
 
 # Logits nearer to each other than this may change places between two machines.
 _TIE = 0.02
+_WITHOUT_ONNX = ("saved-model", "tflite", "tflite-float16", "tflite-dynamic", "tflite-int8")
 
 
 def rebuild(config: TrainingConfig, stored: list[np.ndarray], num_classes: int) -> keras.Model:
@@ -159,9 +162,33 @@ def install(options: argparse.Namespace) -> None:
             write_atomically(to / seed / curves.name, curves.read_bytes())
     if not runs or options.no_export:
         return
-    from keras_efgsm.cli.export import export_run
+    export(RunFolder(runs[0]), options.to, options.forms)
 
-    result = export_run(RunFolder(runs[0]), options.to)
+
+def export(folder: RunFolder, to: Path, forms: Sequence[str] | None) -> None:
+    """Exports a run as `keras-efgsm export` does.
+
+    Args:
+        folder: the run.
+        to: the model's folder.
+        forms: which; None for every one that can be written, without ONNX if that is what fails.
+
+    Raises:
+        ValueError: if nothing can be written.
+    """
+    from keras_efgsm.cli.export import export_run
+    from keras_efgsm.export import ExportError
+
+    try:
+        try:
+            result = export_run(folder, to, forms=forms)
+        except ExportError as error:
+            if forms is not None:
+                raise
+            print(f"once more, without ONNX: {error}")
+            result = export_run(folder, to, forms=_WITHOUT_ONNX)
+    except ExportError as error:
+        raise ValueError(str(error)) from error
     for form, path in result.files.items():
         print(f"{form}: {path}")
     for form, reason in result.skipped.items():
@@ -175,6 +202,7 @@ def main() -> int:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "accelerator")
     parser.add_argument("--results", type=Path, default=ROOT / "results" / "cifar10_jpeg75")
     parser.add_argument("--to", type=Path, default=ROOT / "exported_models" / "cifar10")
+    parser.add_argument("--forms", nargs="+", choices=(*_WITHOUT_ONNX, "onnx"), metavar="FORM")
     parser.add_argument("--no-export", action="store_true", help="make no export")
     try:
         install(parser.parse_args())

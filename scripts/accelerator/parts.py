@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+_UNLIKELY = "unlikely to fit"
+
 
 class Budget:
     """Time from a begin to an end.
@@ -64,8 +66,8 @@ class Record:
         note: how much of it was planned, and then done. Defaults to nothing.
         estimated: seconds as they were estimated when its turn came. Defaults to none.
         seconds: how long it took. Defaults to none.
-        status: `"waiting"`, `"running"`, `"done"`, or why it was not done. Defaults to
-            `"waiting"`.
+        status: `"waiting"`, `"unlikely to fit"`, `"running"`, `"done"`, or why it was not done.
+            Defaults to `"waiting"`.
     """
 
     name: str
@@ -114,15 +116,19 @@ class Schedule:
     def _plan(self) -> list[Record]:
         left, records = self.budget.left, []
         for part in self.parts:
-            seconds = part.estimate(left)
-            left -= seconds
-            records.append(Record(part.name, seconds, part.note()))
+            record = Record(part.name, part.estimate(left), part.note())
+            if record.planned > left:
+                record.status = _UNLIKELY
+            else:
+                left -= record.planned
+            records.append(record)
         return records
 
     @property
     def planned(self) -> float:
-        """Seconds of the whole plan, what was spent before it included."""
-        return self.budget.spent + sum(record.planned for record in self.records)
+        """Seconds of all parts that are likely to fit, what was spent before them included."""
+        likely = [record.planned for record in self.records if record.status != _UNLIKELY]
+        return self.budget.spent + sum(likely)
 
     def run(self) -> None:
         """Runs what fits."""
@@ -134,6 +140,7 @@ class Schedule:
         done = {r.name for r in self.records if r.status == "done"}
         missing = [name for name in part.needs if name not in done]
         left = self.budget.left
+        record.status = "waiting"
         if missing:
             record.status = f"left out: without {', '.join(missing)}"
         else:
@@ -192,8 +199,9 @@ def choose_epochs(
     Args:
         left: seconds.
         epoch_seconds: of an epoch, of all trainings that are to have as many.
-        reserves: seconds to keep for what comes after it, the wanted ones first; the next ones
-            count where the training would have fewer epochs than are enough.
+        reserves: seconds to keep for what comes after it, the wanted ones first; the next one
+            counts where the training would have fewer epochs than are enough. With the last one no
+            more than these are trained, so that some of what was given up may still fit.
         enough: epochs for whose sake something else is given up.
         most: never more than these.
 
@@ -201,8 +209,9 @@ def choose_epochs(
         At least 1.
     """
     epochs = 0
-    for reserve in reserves:
-        epochs = int(min((left - reserve) / epoch_seconds, most))
+    for number, reserve in enumerate(reserves):
+        is_last = 0 < number == len(reserves) - 1
+        epochs = int(min((left - reserve) / epoch_seconds, enough if is_last else most, most))
         if epochs >= min(enough, most):
             break
     return max(epochs, 1)

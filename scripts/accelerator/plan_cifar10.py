@@ -2,12 +2,14 @@
 
 import dataclasses
 import io
+import json
 from collections.abc import Sequence
 
 import numpy as np
 
 from accelerator import weights
 from accelerator.attacking import Attacker
+from accelerator.carried import first_images
 from accelerator.estimates import (
     epoch_seconds,
     evaluation_seconds,
@@ -90,29 +92,40 @@ class Cifar10Plan:
 
     def _take_over(self, previous: Returned) -> None:
         outbox = self.running.outbox
-        for name, content in previous.entries.items():
-            if name == "profile.json" or name.startswith("seed"):
-                outbox.put(name, content)
+        names = [name for name in previous.entries if name == "profile.json"]
         for seed in self.seeds:
             stored = previous.weights(f"seed{seed}")
             if stored is not None:
                 outbox.put_weights(f"seed{seed}", stored)
                 self.stored[seed] = stored
+                # Without weights its figures would stand beside those of another training.
+                names += [name for name in previous.entries if name.startswith(f"seed{seed}/")]
+        for name in names:
+            outbox.put(name, previous.entries[name])
 
     def _is_wanted(self, name: str) -> bool:
         """Whether figures, `"profile"` or such as `"seed0/adp"`, are wanted and not there."""
         is_there = f"{name}.json" in self.running.outbox.entries
+        if is_there and name.endswith("/adp"):
+            is_there = self._images_before(name) >= self.scale.adp_images[0]
         return not is_there and name.split("/")[-1] not in self._without
+
+    def _images_before(self, name: str) -> int:
+        """Of how many images an earlier call left figures."""
+        content = self.running.outbox.entries.get(f"{name}.json")
+        return json.loads(content)["num_images"] if content else 0
 
     def parts(self) -> list[Part]:
         """What is still to do, in its order."""
         untrained = [seed for seed in self.seeds if seed not in self.stored]
         parts = []
         if untrained or self._profile_parts:
-            parts.append(Part(_MEASURE, lambda left: self._measure_seconds(), self._measure))
+            seconds = (self.config, self.networks, self.scale.profile_steps, self.rates)
+            parts.append(Part(_MEASURE, lambda left: measuring_seconds(*seconds), self._measure))
         for number, seed in enumerate(self.seeds):
             if seed in untrained:
-                parts.append(self._training_part(seed, untrained[untrained.index(seed) :]))
+                rest = untrained[untrained.index(seed) :]
+                parts.append(self._training_part(seed, rest, rest == untrained))
             needs = [f"train seed {seed}"] if seed in untrained else []
             if self._is_wanted(f"seed{seed}/standard"):
                 parts.append(self._part_of("standard", seed, needs))
@@ -126,18 +139,18 @@ class Cifar10Plan:
 
     # How long the steps of the training take.
 
-    def _measure_seconds(self) -> float:
-        return measuring_seconds(self.config, self.networks, self.scale.profile_steps, self.rates)
-
     def _measure(self) -> None:
         fitted = measure_step(self.config, self.scale.profile_steps, self.rates)
         self.profile.fitted[self.config.method] = fitted
 
     # Training.
 
-    def _training_part(self, seed: int, to_train: Sequence[int]) -> Part:
+    def _training_part(self, seed: int, to_train: Sequence[int], is_first: bool) -> Part:
         def estimate(left: float) -> float:
-            self._planned = self.epochs or self._choose_epochs(left, to_train)
+            # All that are trained here have as many.
+            if is_first or not self._planned:
+                self._planned = self._choose_epochs(left, to_train)
+            self._planned = self.epochs or self._planned
             return self._start_seconds() + self._planned * self._epoch_seconds()
 
         return Part(
@@ -163,13 +176,12 @@ class Cifar10Plan:
             for images in self.scale.adp_images
             if self._is_planned("adp")
         ]
-        most = min(self.config.epochs, self.scale.most_epochs or self.config.epochs)
         return choose_epochs(
             left,
             len(to_train) * self._epoch_seconds(),
             [*(must + profile + seconds for seconds in adp), must + profile, must],
             enough=self.scale.enough_epochs,
-            most=most,
+            most=min(self.config.epochs, self.scale.most_epochs or self.config.epochs),
         )
 
     def _train(self, seed: int, to_train: Sequence[int]) -> None:
@@ -177,8 +189,7 @@ class Cifar10Plan:
         if self.epochs is None:
             self.epochs = self._choose_epochs(running.budget.left, to_train)
         config = with_epochs(dataclasses.replace(self.config, seed=seed), self.epochs)
-        others = len(to_train) - 1
-        kept = sum(self._standard_seconds(to_train)) + others * (
+        kept = sum(self._standard_seconds(to_train)) + (len(to_train) - 1) * (
             self._start_seconds() + self.epochs * self._epoch_seconds()
         )
         outbox.put(f"seed{seed}/config.json", config.to_dict())
@@ -212,7 +223,7 @@ class Cifar10Plan:
         )
         outbox.put(f"seed{seed}/metrics.json", metrics)
         running.say(f"seed {seed}: {natural:.2%} of {len(self.test_data)} test images, clean")
-        check = self.test_data.take(self.scale.check_images)
+        check = first_images(self.test_data, self.scale.check_images)
         file = io.BytesIO()
         np.savez(file, logits=self.attacker.precise_logits(taken, check))
         outbox.put(f"seed{seed}/check.npz", file.getvalue())
@@ -253,6 +264,8 @@ class Cifar10Plan:
     def _part_of(self, names: str, seed: int, needs: Sequence[str]) -> Part:
         number = self.seeds.index(seed)
         choices = (self.scale.standard_images,) if names == "standard" else self.scale.adp_images
+        before = self._images_before(f"seed{seed}/{names}")
+        choices = [choice for choice in choices if choice > before]
         chosen = [choices[0]]
 
         def seconds(images: int) -> float:
@@ -274,7 +287,7 @@ class Cifar10Plan:
         self._tried.add(names)
         report = self.attacker.evaluate(
             weights.restored(self.stored[seed]),
-            self.test_data.take(images),
+            first_images(self.test_data, images),
             self._attacks(names),
             name=f"cifar10 seed {seed}",
             state=self.running.outbox.path(f"seed{seed}-{names}.partial.npz"),

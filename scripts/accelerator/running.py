@@ -66,7 +66,7 @@ REAL = Scale(
     profile_rounds=3,
     enough_epochs=25,
     most_epochs=None,
-    most_sweep_epochs=15,
+    most_sweep_epochs=30,
     check_images=200,
 )
 REHEARSAL = Scale(

@@ -254,9 +254,9 @@ def learn_start(rows: list[dict[str, Any]], rates: Rates) -> None:
     """Takes from a history what its first epoch took more than the others: compilation.
 
     Args:
-        rows: of two epochs or more; of fewer nothing is learned.
+        rows: of four epochs or more; from fewer, which vary by chance, nothing is learned.
         rates: learn it.
     """
-    if len(rows) > 1:
+    if len(rows) > 3:
         usual = statistics.median(row["seconds"] for row in rows[1:])
         rates.learn_fixed("step", rows[0]["seconds"] - usual)

@@ -20,7 +20,8 @@ def rounded(weights: Sequence[np.ndarray]) -> list[np.ndarray]:
     Raises:
         ValueError: if a kernel is too large for float16, or none is a number.
     """
-    stored = [np.asarray(w, "float16" if np.ndim(w) > 1 else "float32") for w in weights]
+    with np.errstate(over="ignore"):
+        stored = [np.asarray(w, "float16" if np.ndim(w) > 1 else "float32") for w in weights]
     if not all(np.isfinite(w).all() for w in stored):
         raise ValueError(
             "The weights must be finite, also in float16. Received: largest="

@@ -282,7 +282,10 @@ def test_the_wide_networks_answer_alike_after_saving_and_loading(fitted, tmp_pat
     ):
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
-        np.testing.assert_array_equal(forward(loaded, inputs), forward(model, inputs))
+        # A trainer's batch norm is computed by another operation, the same up to rounding.
+        np.testing.assert_allclose(
+            forward(loaded, inputs), forward(model, inputs), rtol=1e-5, atol=1e-5
+        )
 
 
 @pytest.mark.tensorflow("SavedModel and LiteRT")

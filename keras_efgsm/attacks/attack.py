@@ -66,6 +66,9 @@ class Attack:
     momentum_of = "sample"
     # Whether it shares passes with the updates of the weights and makes them itself, see `replay`.
     makes_updates = False
+    # Whether what it does to an image depends on the other images of the batch by more than the
+    # statistics of batch norm.
+    couples_batch = False
     # How many updates of the weights a training step makes.
     replays = 1
     # Whether it needs the classifier cut in two after its first layer with weights.

@@ -37,6 +37,7 @@ class NuclearAttack(GradientSignAttack):
     """
 
     name = "nuat"
+    couples_batch = True
 
     def __init__(
         self, *, epsilon: float, nuclear_weight: float = 4.0, step_size: float | None = None

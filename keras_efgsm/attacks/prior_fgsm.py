@@ -45,6 +45,7 @@ class PriorFGSM(GradientSignAttack):
 
     name = "prior-fgsm"
     uses_momentum = True
+    couples_batch = True
     has_shortfall = True
     tells_start_logits = True
 
@@ -68,7 +69,7 @@ class PriorFGSM(GradientSignAttack):
     def momentum_limit(self) -> float:
         """Bound on both halves of the momentum: eta is kept as a share of epsilon times this.
 
-        Gradients larger than so many times their mean are cut off where g is stored.
+        Gradients larger than so many times their mean are cut off where g is stored as int8.
         """
         return _LARGEST_GRADIENT / (1.0 - self.decay)
 

@@ -69,8 +69,9 @@ def input_gradient(
     """Gradient with respect to the images of a scalar per sample.
 
     Args:
-        function: maps images `(B, H, W, C)` to `(values, aux)`, values of shape `(B,)`; sample b's
-            value must depend on image b alone.
+        function: maps images `(B, H, W, C)` to `(values, aux)`, values of shape `(B,)`. The
+            gradient is that of their sum: of each sample's value where that depends on its image
+            alone, or on the others through the statistics of batch norm.
         x: images `(B, H, W, C)`.
         scale: factor on the values that are differentiated, taken out of the gradient again, so
             that a float16 network's gradients do not underflow. Defaults to 1.

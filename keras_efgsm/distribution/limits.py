@@ -58,6 +58,17 @@ def check_distribution(trainer: Any, x: Any) -> None:
             f"Received: attack={trainer.attack.name!r}, "
             f"{strategy.num_replicas_in_sync} replicas"
         )
+    coupling = [
+        f"{name}={type(part).__name__}"
+        for name, part in (("attack", trainer.attack), ("objective", trainer.objective))
+        if part.couples_batch
+    ]
+    if coupling:
+        raise ValueError(
+            "A norm or a mean over the batch would be one over each replica's part of it, and "
+            "the training depend on their number: train on one device. "
+            f"Received: {', '.join(coupling)}"
+        )
     workers = own_shard(strategy).count
     if workers == 1 or not trainer.attack.uses_momentum:
         return

@@ -43,6 +43,7 @@ class NuclearNorm(Objective):
 
     part_names = ("classification_loss", "nuclear_loss")
     regularizer_weight = "nuclear_weight"
+    couples_batch = True
 
     def __init__(self, nuclear_weight: float = 4.0, label_smoothing: float = 0.0):
         self.nuclear_weight = check_number(nuclear_weight, "nuclear_weight", minimum=0.0)

@@ -57,6 +57,8 @@ class Objective:
     needs_reconstructor = False
     needs_start_logits = False
     regularizer_weight: str | None = None
+    # Whether a term of it is one of the whole batch, no mean over images.
+    couples_batch = False
 
     def losses(self, classifier: Any, reconstructor: Any, examples: Examples) -> ObjectiveResult:
         """Losses of a batch; called once inside the gradient tape.

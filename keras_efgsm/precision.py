@@ -9,7 +9,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_efgsm.backend import accelerators
+from keras_efgsm.backend import accelerators, use_fast_layers
 from keras_efgsm.checks import check_choice
 
 # Those that train: plain float16 or bfloat16 would round small updates of the weights away.
@@ -92,6 +92,8 @@ def choose_dtype_policy(
     for policy in ("float32", "mixed_bfloat16"):
         with dtype_policy_scope(policy):
             network = make_network()
+        # As a trainer has it.
+        use_fast_layers(network)
         seconds[policy] = _seconds_of_step(network, min(batch_size, _MEASURED_BATCH))
     gain = seconds["float32"] / seconds["mixed_bfloat16"]
     policy = "mixed_bfloat16" if gain >= _LEAST_GAIN else "float32"

@@ -144,7 +144,7 @@ def train(
         test_data = load_data(config.dataset, "test", config.data_dir)
     if deterministic:
         enable_determinism()
-    config = _decided(config, folder, resume, train_data, agreement, verbose)
+    config = _decided(config, folder, resume, train_data, agreement)
     keras.utils.set_random_seed(config.seed)
     train_data, probe = hold_out_probe(config, train_data)
     with contextlib.nullcontext() if strategy is None else strategy.scope():
@@ -220,7 +220,6 @@ def _decided(
     resume: bool,
     data: ImageData,
     agreement: Agreement,
-    verbose: str | int,
 ) -> TrainingConfig:
     """The configuration with the precision of the run: its own where it is resumed."""
     if config.dtype_policy != AUTOMATIC:
@@ -230,8 +229,7 @@ def _decided(
     config, said = with_dtype_policy(config, data)
     # What worker 0 measured holds for all.
     chosen = agreement.gather([DTYPE_POLICIES.index(config.dtype_policy)])[0, 0]
-    if verbose != 0:
-        print(said)
+    print(said)
     return dataclasses.replace(config, dtype_policy=DTYPE_POLICIES[int(chosen)])
 
 

@@ -40,7 +40,15 @@ def replicas(*names: str) -> None:
 
     import keras
 
-    from keras_efgsm import EFGSM, FGSM, YOPO, AdversarialTrainer, FreeReplay, WeightAveraging
+    from keras_efgsm import (
+        EFGSM,
+        FGSM,
+        YOPO,
+        AdversarialTrainer,
+        FreeReplay,
+        PriorFGSM,
+        WeightAveraging,
+    )
     from keras_efgsm.backend import enable_determinism
     from keras_efgsm.data import load_digits, steps_per_epoch, training_dataset
     from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
@@ -131,6 +139,7 @@ def replicas(*names: str) -> None:
                 if not names or name in names
             }
             | {"refused": refused(EFGSM(epsilon=0.2, memory="universal"))}
+            | {"coupled": refused(PriorFGSM(epsilon=0.2))}
         )
     )
 

@@ -52,6 +52,11 @@ def test_replicas_refuse_the_one_memory_that_all_samples_share(replicas):
     assert replicas["refused"].endswith("Received: attack='efgsm', 2 replicas")
 
 
+def test_replicas_refuse_an_attack_whose_mean_is_that_of_the_batch(replicas):
+    assert "a mean over the batch" in replicas["coupled"]
+    assert replicas["coupled"].endswith("Received: attack=PriorFGSM")
+
+
 @pytest.fixture(scope="module")
 def single(tmp_path_factory) -> dict:
     return saved(tmp_path_factory.mktemp("single"), workers=1)[0]

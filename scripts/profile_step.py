@@ -1,6 +1,6 @@
 """Where the time of a training step goes, and what share of the machine's peak it reaches.
 
-    python scripts/profile_step.py [--preset cifar10] [--methods standard,efgsm,combined,...] \
+    python scripts/profile_step.py [--preset cifar10-paper] [--methods standard,efgsm,...] \
         [--steps 20] [--rounds 5] [--peak-tflops 990] [--json profile.json] [OPTIONS OF train]
     KERAS_BACKEND=jax python scripts/profile_step.py --dtype-policy mixed_bfloat16
 

@@ -11,7 +11,6 @@ from keras_efgsm.objectives.objective import (
     ObjectiveResult,
     check_label_smoothing,
     smoothed_cross_entropy,
-    weighted_mean,
 )
 
 
@@ -73,7 +72,4 @@ def nuclear_loss(difference: Any, sample_weight: Any = None) -> Any:
     if sample_weight is not None:
         difference = difference * ops.cast(ops.reshape(sample_weight, (-1, 1)), difference.dtype)
     values = ops.svd(difference, full_matrices=False, compute_uv=False)
-    # Every sample is counted with its share, so that replicas are as in the other losses.
-    size = ops.cast(ops.shape(difference)[0], values.dtype)
-    share = ops.broadcast_to(ops.sum(values) / size, ops.shape(difference)[:1])
-    return weighted_mean(share, None)
+    return ops.sum(values) / ops.cast(ops.shape(difference)[0], values.dtype)

@@ -37,7 +37,6 @@ from keras_efgsm.callbacks import (
     TimeLeft,
     WeightAveraging,
 )
-from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import ImageData, load_data, with_sample_ids
 from keras_efgsm.diagnosis import diagnose
 from keras_efgsm.evaluation import (
@@ -48,8 +47,6 @@ from keras_efgsm.evaluation import (
     load_classifier,
     make_attacks,
 )
-from keras_efgsm.methods import METHODS, Method
-from keras_efgsm.momentum import SampleMomentum
 from keras_efgsm.networks import (
     digits_classifier,
     digits_reconstructor,
@@ -67,8 +64,12 @@ from keras_efgsm.objectives import (
     Objective,
     Trades,
 )
-from keras_efgsm.trainer import AdversarialTrainer
-from keras_efgsm.training import train
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import METHODS, Method
+from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.runs.training import train
+from keras_efgsm.sample_memory.momentum import SampleMomentum
+from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 from keras_efgsm.version import __version__
 
 if BACKEND == "tensorflow":

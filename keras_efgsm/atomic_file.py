@@ -40,6 +40,12 @@ def atomic_file(path: str | Path, keep_old_as: str | Path | None = None) -> Iter
     _sync_folder(path.parent)
 
 
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Writes a file under a temporary name and renames it, so that it is never half-written."""
+    with atomic_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
 def _sync_folder(folder: Path) -> None:
     """Puts the new names on the disk, where the system can."""
     with contextlib.suppress(OSError):

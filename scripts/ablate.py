@@ -25,16 +25,18 @@ from rich.console import Console
 
 from ablation.summary import summarise, table_of, title_of
 from ablation.variants import BASE, PIECES, describe, make_variant
+from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.cli.train import add_config_options, command_line, read_config
-from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import ImageData, load_data
-from keras_efgsm.environment import hardware, versions
 from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.evaluation.attack_sets import make_attacks
-from keras_efgsm.precision import AUTOMATIC
-from keras_efgsm.runs import RunFolder, write_atomically
-from keras_efgsm.training import train
+from keras_efgsm.networks.precision import AUTOMATIC
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.records.environment import hardware, versions
+from keras_efgsm.runs.folder import RunFolder
+from keras_efgsm.runs.training import train
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,17 +22,17 @@ import keras
 import numpy as np
 from rich.console import Console
 
+from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.attacks import EFGSM, PGD
-from keras_efgsm.augmentation import Augmentation
 from keras_efgsm.callbacks.probe import Probe
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.data import ImageData, load_data
-from keras_efgsm.environment import hardware, versions
 from keras_efgsm.networks import cifar10_strided
-from keras_efgsm.optimizers import L2SGD
-from keras_efgsm.runs import write_atomically
-from keras_efgsm.schedules import OneCycle
-from keras_efgsm.trainer import AdversarialTrainer
+from keras_efgsm.recipes.optimizers import L2SGD
+from keras_efgsm.recipes.schedules import OneCycle
+from keras_efgsm.records.environment import hardware, versions
+from keras_efgsm.sample_memory.augmentation import Augmentation
+from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 from reporting.result_table import ResultTable
 
 EPSILON = 8 / 255

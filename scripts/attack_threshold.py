@@ -26,13 +26,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import check_count, check_number
 from keras_efgsm.data import load_data
-from keras_efgsm.environment import hardware, versions
 from keras_efgsm.evaluation import evaluate_robustness, load_classifier
 from keras_efgsm.evaluation.attack_sets import make_attacks
 from keras_efgsm.evaluation.straight_through import with_twin
-from keras_efgsm.runs import RunFolder, write_atomically
+from keras_efgsm.records.environment import hardware, versions
+from keras_efgsm.runs.folder import RunFolder
 
 
 def with_steepness(classifier: keras.Model, steepness: float) -> keras.Model:

@@ -33,13 +33,14 @@ from rich.console import Console
 
 from benchmarks import epochs, policies, storage
 from benchmarks.short_training import ShortTraining
+from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.cli.train import add_config_options, read_config
-from keras_efgsm.config import PRESETS, TrainingConfig
-from keras_efgsm.environment import hardware, versions
-from keras_efgsm.methods import METHODS
-from keras_efgsm.momentum import STORAGE_DTYPES
-from keras_efgsm.runs import write_atomically
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import METHODS
+from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.records.environment import hardware, versions
+from keras_efgsm.sample_memory.momentum import STORAGE_DTYPES
 
 MNIST_PRESETS = [name for name in PRESETS if name.startswith("mnist")]
 

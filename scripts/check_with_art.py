@@ -22,9 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_efgsm import load_data
+from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.attacks import APGD, Square, TargetedAPGD
 from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness, load_classifier
-from keras_efgsm.runs import RunFolder, write_atomically
+from keras_efgsm.runs.folder import RunFolder
 
 
 def make_attacks(estimator, epsilon: float, iterations: int, queries: int) -> dict:

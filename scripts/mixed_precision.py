@@ -17,12 +17,13 @@ from rich.table import Table
 
 from keras_efgsm.callbacks import WeightAveraging
 from keras_efgsm.checks import check_choice
-from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import load_data, steps_per_epoch, training_dataset
 from keras_efgsm.evaluation import evaluate_robustness, make_attacks
-from keras_efgsm.methods import METHODS
-from keras_efgsm.precision import DTYPE_POLICIES
-from keras_efgsm.run_parts import build_trainer
+from keras_efgsm.networks.precision import DTYPE_POLICIES
+from keras_efgsm.recipes.building import build_trainer
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import METHODS
+from keras_efgsm.recipes.presets import PRESETS
 
 # PGD's steps at the size of the digits; its start needs a rising epsilon.
 OPTIONS = {name: {"steps": 10} for name in ("pgd", "trades", "alp")}

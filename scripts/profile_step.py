@@ -32,20 +32,21 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.attacks.attack import evaluation_logits
-from keras_efgsm.augmentation import Augmentation
 from keras_efgsm.backend import BACKEND, compiled
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.cli.train import add_config_options, read_config
-from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import ImageData, training_dataset
-from keras_efgsm.environment import hardware, versions
-from keras_efgsm.methods import METHODS
 from keras_efgsm.networks import CLASSIFIERS, multiply_adds
 from keras_efgsm.noise import Noise
-from keras_efgsm.run_parts import build_trainer
-from keras_efgsm.runs import write_atomically
-from keras_efgsm.trainer import AdversarialTrainer
+from keras_efgsm.recipes.building import build_trainer
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import METHODS
+from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.records.environment import hardware, versions
+from keras_efgsm.sample_memory.augmentation import Augmentation
+from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 
 # Of the method that is named, at the options that the comparison asks for.
 COMPARED = {

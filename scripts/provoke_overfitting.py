@@ -37,7 +37,7 @@ from keras_efgsm import (
     mnist_reconstructor,
 )
 from keras_efgsm.callbacks.probe import Probe
-from keras_efgsm.environment import hardware, versions
+from keras_efgsm.records.environment import hardware, versions
 
 COLLAPSE = 0.2
 

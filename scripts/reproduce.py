@@ -17,8 +17,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.markdown import Markdown
 
-from keras_efgsm.environment import hardware, versions
-from keras_efgsm.runs import write_atomically
+from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.records.environment import hardware, versions
 from reproduction.measuring import (
     COMPARED,
     SOURCES,

@@ -28,17 +28,18 @@ from typing import Any
 import keras
 from rich.console import Console
 
+from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.callbacks import WeightAveraging
 from keras_efgsm.checks import check_choice, check_count, check_number
-from keras_efgsm.config import PRESETS, TrainingConfig
 from keras_efgsm.data import ImageData, load_data, training_dataset
-from keras_efgsm.environment import hardware, versions
 from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.evaluation.attack_sets import make_attacks
-from keras_efgsm.methods import METHODS
 from keras_efgsm.networks import CLASSIFIERS
-from keras_efgsm.run_parts import build_trainer
-from keras_efgsm.runs import write_atomically
+from keras_efgsm.recipes.building import build_trainer
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import METHODS
+from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.records.environment import hardware, versions
 from robustness_curves.summary import draw, summarise, table_of
 
 # Options of the published recipes on MNIST where they are not the method's defaults.

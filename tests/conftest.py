@@ -5,7 +5,7 @@ import pytest
 from keras_efgsm.attacks import EFGSM
 from keras_efgsm.backend import BACKEND
 from keras_efgsm.data import load_digits
-from keras_efgsm.trainer import AdversarialTrainer
+from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 
 # What holds on every backend, `KERAS_BACKEND=jax make test`. The other files are about TensorFlow's
 # own forms (SavedModel, TFLite, `tf.data`, `tf.distribute`, ...), scripts that use these, or APGD

@@ -7,7 +7,6 @@ from keras_efgsm.callbacks.adversarial_tensorboard import (
 from keras_efgsm.callbacks.margin_warning import MarginWarning
 from keras_efgsm.callbacks.momentum_reset import MomentumReset
 from keras_efgsm.callbacks.overfitting_stop import OverfittingStop
-from keras_efgsm.callbacks.run_recorder import RunRecorder
 from keras_efgsm.callbacks.time_left import TimeLeft
 from keras_efgsm.callbacks.weight_averaging import WeightAveraging
 
@@ -16,7 +15,6 @@ __all__ = [
     "MarginWarning",
     "MomentumReset",
     "OverfittingStop",
-    "RunRecorder",
     "TimeLeft",
     "WeightAveraging",
     "require_tensorboard",

@@ -15,7 +15,7 @@ from keras_efgsm.attacks.attack import Attack, evaluation_logits
 from keras_efgsm.backend import compiled, rival_margins_and_gradients
 from keras_efgsm.checks import check_count, check_images, check_labels
 from keras_efgsm.noise import Noise
-from keras_efgsm.training_batch import read_labels
+from keras_efgsm.trainer.batch import read_labels
 
 
 def require_tensorboard() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_efgsm.remaining_time import describe_duration, seconds_left
+from keras_efgsm.callbacks.remaining_time import describe_duration, seconds_left
 
 
 class TimeLeft(keras.callbacks.Callback):

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from keras_efgsm.cli.subject import Subject, add_subject, read_subject, target_file
-from keras_efgsm.runs import RunFolder
+from keras_efgsm.runs.folder import RunFolder
 
 _DEFAULT_ATTACKS = {"native": "adp", "cleverhans": "pgd-ce,pgd-cw"}
 
@@ -200,7 +200,7 @@ def _twin(options: argparse.Namespace, model: Any) -> Path | None:
     if BACKEND != "tensorflow":
         # What lies beside the file is a SavedModel, which only TensorFlow runs.
         return None
-    from keras_efgsm.artifacts import find_twin
+    from keras_efgsm.export.measuring import find_twin
 
     found = find_twin(options.path)
     if found is not None:

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from keras_efgsm.cli import evaluate
 from keras_efgsm.cli.train import command_line
-from keras_efgsm.config import TrainingConfig
-from keras_efgsm.runs import RunFolder
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.runs.folder import RunFolder
 
 _FORMS = ("saved-model", "tflite", "tflite-float16", "tflite-dynamic", "tflite-int8", "onnx")
 

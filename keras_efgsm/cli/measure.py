@@ -5,7 +5,8 @@ from typing import Any
 
 from rich.console import Console
 
-from keras_efgsm.runs import RunFolder, write_atomically
+from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.runs.folder import RunFolder
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -44,10 +45,10 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Measures, prints the table, and writes JSON and card."""
-    from keras_efgsm.artifacts import HEADING, card_section, find_export, measure_export
     from keras_efgsm.checks import check_epsilon
     from keras_efgsm.data import load_data
     from keras_efgsm.evaluation import make_attacks
+    from keras_efgsm.export.measuring import HEADING, card_section, find_export, measure_export
     from keras_efgsm.export.model_card import replace_section
 
     export = find_export(options.path)

@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_efgsm.checks import check_choice, check_count
-from keras_efgsm.config import PRESETS
-from keras_efgsm.methods import METHODS
+from keras_efgsm.recipes.methods import METHODS
+from keras_efgsm.recipes.presets import PRESETS
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -60,8 +60,8 @@ def _try_each(options: argparse.Namespace, names: list[str], console: Console) -
     from pathlib import Path
 
     from keras_efgsm.data import load_data
-    from keras_efgsm.runs import RunFolder
-    from keras_efgsm.training import train
+    from keras_efgsm.runs.folder import RunFolder
+    from keras_efgsm.runs.training import train
 
     preset = PRESETS[options.preset]
     training = load_data(preset.dataset, "train", preset.data_dir)

@@ -27,11 +27,11 @@ def run(options: argparse.Namespace) -> None:
 
     from keras_efgsm.backend import BACKEND
     from keras_efgsm.cli.export import export_run
-    from keras_efgsm.config import PRESETS
     from keras_efgsm.data import load_data
     from keras_efgsm.evaluation import evaluate_robustness, make_attacks
     from keras_efgsm.networks import CLASSIFIERS
-    from keras_efgsm.training import train
+    from keras_efgsm.recipes.presets import PRESETS
+    from keras_efgsm.runs.training import train
 
     out = Path(options.out) if options.out else _first_free(Path("runs/quickstart"))
     config = dataclasses.replace(PRESETS["digits"], seed=options.seed)

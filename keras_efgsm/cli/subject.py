@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keras_efgsm.checks import check_epsilon
-from keras_efgsm.config import TrainingConfig
-from keras_efgsm.runs import RunFolder
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.runs.folder import RunFolder
 
 
 class Subject(NamedTuple):

@@ -11,8 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from keras_efgsm.config import PRESETS, TrainingConfig
-from keras_efgsm.methods import METHODS
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import METHODS
+from keras_efgsm.recipes.presets import PRESETS
 
 # Command-line options that are fields of `TrainingConfig`: flag, field, type, help.
 _OPTIONS = (
@@ -222,7 +223,7 @@ def run(options: argparse.Namespace) -> None:
     """Trains, and prints what came out."""
     from keras_efgsm.distribution.limits import check_backend
     from keras_efgsm.distribution.strategies import make_strategy
-    from keras_efgsm.training import train
+    from keras_efgsm.runs.training import train
 
     config = read_config(options)
     out = options.out or f"runs/{options.preset}"

@@ -6,8 +6,8 @@ import dataclasses
 from rich.console import Console
 
 from keras_efgsm.cli.train import command_line
-from keras_efgsm.config import PRESETS
-from keras_efgsm.methods import METHODS
+from keras_efgsm.recipes.methods import METHODS
+from keras_efgsm.recipes.presets import PRESETS
 
 # Command-line options that are fields of the preset: flag, field, type, help.
 _OF_PRESET = (

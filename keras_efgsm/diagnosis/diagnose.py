@@ -18,9 +18,9 @@ from keras_efgsm.diagnosis import attack_properties, gradient_properties, thresh
 from keras_efgsm.diagnosis.findings import Diagnosis, Finding
 from keras_efgsm.diagnosis.loss_surface import margin_surfaces
 from keras_efgsm.diagnosis.probing import Probing
-from keras_efgsm.environment import hardware, versions
 from keras_efgsm.evaluation import EvaluatedModel, load_classifier
 from keras_efgsm.evaluation.image_set import check_data
+from keras_efgsm.records.environment import hardware, versions
 
 SIGNS: tuple[Callable[[Probing], Finding], ...] = (
     gradient_properties.outputs_are_random,

@@ -160,7 +160,7 @@ class Diagnosis:
         """
         import json
 
-        from keras_efgsm.runs import write_atomically
+        from keras_efgsm.atomic_file import write_atomically
 
         write_atomically(Path(path), json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
 

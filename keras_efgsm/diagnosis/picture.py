@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_efgsm.diagnosis.findings import Diagnosis
-from keras_efgsm.drawing import new_figure, save_figure
+from keras_efgsm.records.drawing import new_figure, save_figure
 
 _AXES = {
     "epsilon": "epsilon (PGD on the margin)",

@@ -13,12 +13,12 @@ from keras import ops
 
 from keras_efgsm.attacks.attack import evaluation_logits
 from keras_efgsm.backend import BACKEND
-from keras_efgsm.classifiers import are_probabilities, check_classifier, random_images
 from keras_efgsm.evaluation.digests import digest_of_arrays, digest_of_files, digest_of_model
 from keras_efgsm.evaluation.onnx_model import ONNXClassifier
 from keras_efgsm.evaluation.tflite_model import TFLiteClassifier
-from keras_efgsm.precision import float32_twin
-from keras_efgsm.trainer import AdversarialTrainer
+from keras_efgsm.networks.precision import float32_twin
+from keras_efgsm.networks.requirements import are_probabilities, check_classifier, random_images
+from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 
 Tensor = Any
 

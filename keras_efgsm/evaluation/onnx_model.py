@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_efgsm.backend import call_on_host
-from keras_efgsm.environment import allowed_cores
+from keras_efgsm.records.environment import allowed_cores
 
 Tensor = Any
 

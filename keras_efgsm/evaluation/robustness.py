@@ -13,7 +13,6 @@ import keras
 from keras_efgsm.attacks import Attack
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.data import ImageData
-from keras_efgsm.environment import hardware, versions
 from keras_efgsm.evaluation.attack_names import (
     attack_name,
     budget,
@@ -32,6 +31,7 @@ from keras_efgsm.evaluation.straight_through import twin_agreement
 from keras_efgsm.evaluation.tally import Tally
 from keras_efgsm.evaluation.transfer import Transfer
 from keras_efgsm.evaluation.verdict import classify_clean, compile_judge, withstand
+from keras_efgsm.records.environment import hardware, versions
 
 ENGINES = {"native": compile_native, "cleverhans": compile_cleverhans}
 """Engines by name: each compiles an attack into a function of a batch, see `compile_native`."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_efgsm.runs import write_atomically
+from keras_efgsm.atomic_file import write_atomically
 
 _SCHEMA = 1
 

@@ -28,7 +28,7 @@ from keras_efgsm.export.saved_model import write_saved_model
 from keras_efgsm.export.tflite import tflite_logits, write_tflite
 from keras_efgsm.export.verification import Agreement, check_agreement, measure_agreement
 from keras_efgsm.export.warm_up import WARM_UP_FILE, write_warm_up_requests
-from keras_efgsm.precision import float32_twin
+from keras_efgsm.networks.precision import float32_twin
 
 __all__ = [
     "FORMS",

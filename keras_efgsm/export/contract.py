@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from keras_efgsm.classifiers import are_probabilities, final_layer, random_images
+from keras_efgsm.networks.requirements import are_probabilities, final_layer, random_images
 
 # What `decode_image` can produce: grey, RGB, and RGBA (PNG only).
 DECODABLE_CHANNELS = (1, 3, 4)

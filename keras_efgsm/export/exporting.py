@@ -20,7 +20,7 @@ from keras_efgsm.export.tflite import check_representative_images, write_tflite
 from keras_efgsm.export.verification import Agreement, check_agreement, measure_agreement
 from keras_efgsm.export.versions import check_name, next_version, publish
 from keras_efgsm.export.warm_up import check_batch_sizes, write_warm_up_requests
-from keras_efgsm.precision import float32_twin
+from keras_efgsm.networks.precision import float32_twin
 
 _QUANTIZATIONS = {"tflite-float16": "float16", "tflite-dynamic": "dynamic", INT8: "int8"}
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_efgsm.checks import check_count
 from keras_efgsm.export.contract import ExportError
-from keras_efgsm.precision import float32_twin
+from keras_efgsm.networks.precision import float32_twin
 
 DEFAULT_OPSET = 17
 _OLDEST_OPSET = 13

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_efgsm.export.contract import Contract, check_contract
 from keras_efgsm.export.image_bytes import pixels_of_files
 from keras_efgsm.export.refusals import refuse_other_images, refuse_other_pixels
-from keras_efgsm.precision import float32_twin
+from keras_efgsm.networks.precision import float32_twin
 
 LABELS_FILE = "labels.txt"
 

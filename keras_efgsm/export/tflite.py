@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_efgsm.checks import check_choice, check_images
 from keras_efgsm.export.contract import ExportError
-from keras_efgsm.precision import float32_twin
+from keras_efgsm.networks.precision import float32_twin
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 # Fewer images say little about the ranges that activations take.

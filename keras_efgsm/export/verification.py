@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_efgsm.classifiers import random_images
 from keras_efgsm.export.contract import ExportError
 from keras_efgsm.export.forms import ONNX, SAVED_MODEL
 from keras_efgsm.export.onnx_file import onnx_logits
 from keras_efgsm.export.tflite import tflite_logits
+from keras_efgsm.networks.requirements import random_images
 
 # Largest difference of logits from Keras. Float16 weights have 11 bits: 5e-4 of each product, and
 # some of it adds up. Integers have no such bound; see `LOWEST_AGREEMENT`.

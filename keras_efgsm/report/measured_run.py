@@ -9,10 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import check_count
 from keras_efgsm.data import load_data
-from keras_efgsm.environment import hardware, versions
 from keras_efgsm.evaluation import load_classifier
+from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.report.measurements import (
     RECONSTRUCTOR_FILE,
     load_reconstructor,
@@ -20,7 +21,7 @@ from keras_efgsm.report.measurements import (
     num_attacks,
 )
 from keras_efgsm.report.run_files import ReportedRun
-from keras_efgsm.runs import RunFolder, write_atomically
+from keras_efgsm.runs.folder import RunFolder
 
 CURVES_FILE = "report-curves.json"
 # Goes up with every change of what is measured or how it is written.

@@ -5,12 +5,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.report.comparison import comparison_section
 from keras_efgsm.report.markup import Html, element, joined
 from keras_efgsm.report.measured_run import measure_run
 from keras_efgsm.report.run_files import ReportedRun, read_run
 from keras_efgsm.report.sections import run_section
-from keras_efgsm.runs import write_atomically
 from keras_efgsm.version import __version__
 
 _GENERATOR = "keras_efgsm report"

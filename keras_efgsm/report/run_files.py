@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_efgsm.report.markup import is_number
-from keras_efgsm.runs import RunFolder
+from keras_efgsm.runs.folder import RunFolder
 
 _SCHEMAS = (1, 2)
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from keras_efgsm.memory import format_bytes
 from keras_efgsm.report.charts import Line, line_chart
 from keras_efgsm.report.markup import (
     Html,
@@ -17,6 +16,7 @@ from keras_efgsm.report.markup import (
 )
 from keras_efgsm.report.run_files import ReportedRun
 from keras_efgsm.report.wording import method, told
+from keras_efgsm.sample_memory.room import format_bytes
 
 _CURVES = {
     "accuracy": "under the training attack",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from keras_efgsm.methods import METHODS
+from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.report.markup import data_name, is_number, number
 from keras_efgsm.report.run_files import ReportedRun
 

@@ -11,12 +11,12 @@ from rich.console import Console
 
 from keras_efgsm.attacks import Attack
 from keras_efgsm.checks import check_count
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import load_data
 from keras_efgsm.evaluation import ATTACK_SETS, evaluate_robustness, make_attacks
 from keras_efgsm.evaluation.attack_names import attack_name, budget
-from keras_efgsm.runs import RunFolder
-from keras_efgsm.training import train
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.runs.folder import RunFolder
+from keras_efgsm.runs.training import train
 from keras_efgsm.tuning.finalists import against_preset, finalists_table, run_finalists
 from keras_efgsm.tuning.hypermodel import RobustHyperModel
 from keras_efgsm.tuning.picture import draw_trials

@@ -10,8 +10,8 @@ import keras
 import keras_tuner
 from rich.table import Table
 
+from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import check_count
-from keras_efgsm.runs import write_atomically
 from keras_efgsm.tuning.hypermodel import RobustHyperModel
 from keras_efgsm.tuning.search_folder import SCHEMA, SearchFolder
 from keras_efgsm.tuning.search_options import SearchOptions

@@ -10,16 +10,16 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData, steps_per_epoch, training_dataset
 from keras_efgsm.evaluation import RobustnessReport, evaluate_robustness
-from keras_efgsm.run_parts import (
+from keras_efgsm.recipes.building import (
     build_trainer,
     hold_out_probe,
     momentum_callbacks,
     stateful_callbacks,
 )
-from keras_efgsm.trainer import AdversarialTrainer
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 from keras_efgsm.tuning.search_options import SearchOptions
 from keras_efgsm.tuning.search_space import values_of, with_values
 

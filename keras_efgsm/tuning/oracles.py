@@ -7,7 +7,7 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import TrialStatus
 
-from keras_efgsm.runs import write_atomically
+from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.tuning.hypermodel import OBJECTIVE
 from keras_efgsm.tuning.search_options import SearchOptions
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from keras_efgsm.drawing import new_figure, save_figure
+from keras_efgsm.records.drawing import new_figure, save_figure
 from keras_efgsm.tuning.search_folder import SearchFolder
 from keras_efgsm.tuning.search_options import SearchOptions
 from keras_efgsm.tuning.trials import (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_efgsm.runs import write_atomically
+from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.tuning.search_options import SearchOptions
 
 try:

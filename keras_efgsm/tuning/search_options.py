@@ -5,9 +5,9 @@ from typing import Any
 
 from keras_efgsm.attacks import Attack
 from keras_efgsm.checks import check_choice, check_count
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData, load_data
 from keras_efgsm.evaluation import ATTACK_SETS, make_attacks
+from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.tuning.search_space import Range, make_ranges
 
 TUNERS = ("random", "bayesian", "hyperband")

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from keras_efgsm.checks import check_choice, check_number
-from keras_efgsm.config import TrainingConfig
-from keras_efgsm.methods import find_method
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import find_method
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
-from keras_efgsm.environment import hardware, versions
-from keras_efgsm.runs import write_atomically
+from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.tuning.search_folder import SCHEMA, SearchFolder
 from keras_efgsm.tuning.search_options import SearchOptions
 from keras_efgsm.tuning.search_space import values_of

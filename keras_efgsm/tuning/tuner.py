@@ -9,8 +9,8 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from keras_efgsm.runs import write_atomically
-from keras_efgsm.trainer import AdversarialTrainer
+from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 from keras_efgsm.tuning.hypermodel import RobustHyperModel
 from keras_efgsm.tuning.oracles import make_oracle
 from keras_efgsm.tuning.search_failed import SearchFailed

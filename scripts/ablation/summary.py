@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from ablation.variants import BASE
-from keras_efgsm.config import TrainingConfig
+from keras_efgsm.recipes.config import TrainingConfig
 from reporting.result_table import ResultTable, spread
 
 

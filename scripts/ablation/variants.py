@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from keras_efgsm.config import TrainingConfig
-from keras_efgsm.methods import METHODS
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import METHODS
 
 BASE = "base"
 """Name of the configuration itself among its variants."""

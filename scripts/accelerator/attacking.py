@@ -14,13 +14,13 @@ from accelerator.estimates import Rates, attack_operations
 from keras_efgsm.attacks import Attack
 from keras_efgsm.attacks.attack import evaluation_logits
 from keras_efgsm.backend import compiled
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import EvaluatedModel, RobustnessReport
 from keras_efgsm.evaluation.native_engine import compile_native
 from keras_efgsm.evaluation.verdict import compile_judge
 from keras_efgsm.networks import CLASSIFIERS, multiply_adds
-from keras_efgsm.precision import dtype_policy_scope
+from keras_efgsm.networks.precision import dtype_policy_scope
+from keras_efgsm.recipes.config import TrainingConfig
 
 # Of the attacks' noise.
 _SEED = 0

@@ -111,7 +111,7 @@ def run(options: argparse.Namespace, wheels: list[str], scratch: Path) -> None:
     from accelerator.outbox import Outbox, Returned
     from accelerator.parts import Budget, Schedule
     from accelerator.running import REAL, REHEARSAL, Running
-    from keras_efgsm.environment import hardware, versions
+    from keras_efgsm.records.environment import hardware, versions
 
     rehearsed = (REHEARSED_SHARES, REHEARSED_SECONDS) if options.rehearse else ()
     rates = Rates(options.peak_tflops * 1e12, *rehearsed)
@@ -153,7 +153,7 @@ def make_plan(options: argparse.Namespace, running: Any, previous: Any) -> Any:
     from accelerator.plan_sweep import SweepPlan
     from accelerator.training import with_epochs
     from accelerator.variants import sweep_base
-    from keras_efgsm.config import PRESETS
+    from keras_efgsm.recipes.presets import PRESETS
 
     config = dataclasses.replace(
         PRESETS["cifar10"],

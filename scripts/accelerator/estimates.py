@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_efgsm.attacks import Attack
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.evaluation.attack_names import budget
-from keras_efgsm.methods import find_method
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS, multiply_adds
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import find_method
 from profile_step import step_operations
 
 SHARES = {"training": 0.10, "gradients": 0.10, "queries": 0.10}

@@ -28,13 +28,14 @@ from accelerator import weights  # noqa: E402
 from accelerator.outbox import Returned  # noqa: E402
 from accelerator.partial import partial_figures  # noqa: E402
 from accelerator.sweep_table import sweep_table  # noqa: E402
-from keras_efgsm.config import TrainingConfig  # noqa: E402
-from keras_efgsm.curves import draw_curves  # noqa: E402
+from keras_efgsm.atomic_file import write_atomically  # noqa: E402
 from keras_efgsm.data import load_data  # noqa: E402
 from keras_efgsm.evaluation import load_classifier  # noqa: E402
 from keras_efgsm.networks import CLASSIFIERS  # noqa: E402
-from keras_efgsm.precision import dtype_policy_scope  # noqa: E402
-from keras_efgsm.runs import RunFolder, write_atomically  # noqa: E402
+from keras_efgsm.networks.precision import dtype_policy_scope  # noqa: E402
+from keras_efgsm.recipes.config import TrainingConfig  # noqa: E402
+from keras_efgsm.runs.curves import draw_curves  # noqa: E402
+from keras_efgsm.runs.folder import RunFolder  # noqa: E402
 
 # Logits nearer to each other than this may change places between two machines.
 _TIE = 0.02

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from accelerator import weights
-from keras_efgsm.runs import write_atomically
+from keras_efgsm.atomic_file import write_atomically
 
 RESULTS = "results.zip"
 MOST_FILES = 8

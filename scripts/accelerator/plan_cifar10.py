@@ -31,9 +31,9 @@ from accelerator.training import (
     with_epochs,
 )
 from keras_efgsm.attacks import Attack
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import make_attacks
+from keras_efgsm.recipes.config import TrainingConfig
 
 _MEASURE = "measure a step"
 

@@ -18,10 +18,10 @@ from accelerator.parts import Part, choose_epochs
 from accelerator.running import Running
 from accelerator.training import images_an_epoch, learn_start, measure_step, train
 from accelerator.variants import BASE, make_variants
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData
-from keras_efgsm.environment import hardware, versions
 from keras_efgsm.evaluation import make_attacks
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.records.environment import hardware, versions
 
 _MEASURE = "measure a step"
 

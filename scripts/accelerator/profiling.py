@@ -5,8 +5,8 @@ from typing import Any
 
 from accelerator.estimates import Rates, epoch_operations, networks_of
 from accelerator.parts import Part
-from keras_efgsm.config import TrainingConfig
-from keras_efgsm.environment import hardware, versions
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.records.environment import hardware, versions
 from profile_step import (
     COMPARED,
     Fitted,

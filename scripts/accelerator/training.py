@@ -12,17 +12,17 @@ import keras
 
 from accelerator.estimates import Rates
 from keras_efgsm.callbacks import WeightAveraging
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData, steps_per_epoch, training_dataset
-from keras_efgsm.environment import hardware, versions
-from keras_efgsm.run_parts import (
+from keras_efgsm.recipes.building import (
     build_trainer,
     hold_out_probe,
     momentum_callbacks,
     stateful_callbacks,
 )
-from keras_efgsm.runs import RunFolder
-from keras_efgsm.trainer import AdversarialTrainer
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.records.environment import hardware, versions
+from keras_efgsm.runs.folder import RunFolder
+from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 from profile_step import Fitted, random_data, step_operations
 
 
@@ -98,7 +98,7 @@ def train(
     end: float,
     tell: Callable[[list[dict[str, Any]]], None],
 ) -> Trained:
-    """Trains as `keras_efgsm.training.train` does, without its files.
+    """Trains as `keras_efgsm.runs.training.train` does, without its files.
 
     A checkpoint of all that a resume needs would take as long to write as an epoch to train.
 

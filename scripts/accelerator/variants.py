@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras_efgsm.checks import check_choice
-from keras_efgsm.config import TrainingConfig
-from keras_efgsm.methods import METHODS
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import METHODS
 
 BASE = "base"
 # Of the re-constructor, as the paper has it on CIFAR-10.

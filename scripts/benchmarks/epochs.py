@@ -8,10 +8,10 @@ import numpy as np
 from rich.table import Table
 
 from keras_efgsm import EFGSM, AdversarialTrainer
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import load_data
-from keras_efgsm.methods import METHODS
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import METHODS
 
 BATCH = 128
 

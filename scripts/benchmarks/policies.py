@@ -12,13 +12,13 @@ from ablation.variants import make_variant
 from benchmarks.alternation import Contender, alternate, rate_table, ratio, ratio_table
 from benchmarks.short_training import ShortTraining, accuracy_table
 from keras_efgsm.checks import check_choice, check_count
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData
-from keras_efgsm.environment import hardware, versions
-from keras_efgsm.methods import METHODS
 from keras_efgsm.networks import multiply_adds
-from keras_efgsm.precision import AUTOMATIC, DTYPE_POLICIES, float32_twin
-from keras_efgsm.run_parts import with_dtype_policy
+from keras_efgsm.networks.precision import AUTOMATIC, DTYPE_POLICIES, float32_twin
+from keras_efgsm.recipes.building import with_dtype_policy
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import METHODS
+from keras_efgsm.records.environment import hardware, versions
 from profile_step import Fitted, compared_config, random_data
 
 # Of FGSM-RS in PyTorch, by whether it is under autocast.

@@ -9,10 +9,10 @@ import keras
 
 from keras_efgsm.attacks import PGD
 from keras_efgsm.checks import check_count
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData, load_data, steps_per_epoch, training_dataset
 from keras_efgsm.evaluation import evaluate_robustness
-from keras_efgsm.run_parts import build_trainer
+from keras_efgsm.recipes.building import build_trainer
+from keras_efgsm.recipes.config import TrainingConfig
 from reporting.result_table import ResultTable, spread
 
 PGD_STEPS = 10

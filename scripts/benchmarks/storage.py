@@ -16,10 +16,10 @@ from benchmarks.epochs import BATCH, efgsm_model, read_images
 from keras_efgsm import SampleMomentum
 from keras_efgsm.attacks import PGD
 from keras_efgsm.callbacks.probe import Probe
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import load_data
-from keras_efgsm.memory import format_bytes
-from keras_efgsm.momentum import STORAGE_DTYPES
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.sample_memory.momentum import STORAGE_DTYPES
+from keras_efgsm.sample_memory.room import format_bytes
 
 
 class StorageComparison:

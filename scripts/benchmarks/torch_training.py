@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.torch_network import PreActivationResNet
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData
-from keras_efgsm.environment import allowed_cores
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.records.environment import allowed_cores
 
 # Largest difference of two float32 logits of the same image in TensorFlow and PyTorch.
 TOLERANCE = 1e-4

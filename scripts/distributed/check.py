@@ -40,7 +40,7 @@ def run(folder: str, epochs: int, replicas: int, kill: int) -> None:
     import numpy as np
 
     from keras_efgsm import PRESETS
-    from keras_efgsm.training import train
+    from keras_efgsm.runs.training import train
 
     worker = json.loads(os.environ.get("TF_CONFIG", '{"task": {"index": 0}}'))["task"]["index"]
     out = Path(folder)

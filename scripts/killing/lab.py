@@ -13,9 +13,9 @@ from pathlib import Path
 
 import keras
 
-from keras_efgsm import checkpoint_pair, training
-from keras_efgsm.config import PRESETS
 from keras_efgsm.data import ImageData, load_digits
+from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.runs import checkpoint_pair, training
 
 START, STEP, WRITE, EPOCH_END, FINAL, DONE = range(6)
 PHASES = ("start-up", "step", "checkpoint write", "epoch end", "final save", "finished run")

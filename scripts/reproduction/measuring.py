@@ -11,14 +11,14 @@ import tensorflow as tf
 from rich.console import Console
 
 from keras_efgsm import equations
+from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.attacks import PGD
 from keras_efgsm.backend import rival_margins_and_gradients
 from keras_efgsm.data import ImageData
-from keras_efgsm.environment import hardware, versions
 from keras_efgsm.evaluation import evaluate_robustness, load_classifier
 from keras_efgsm.evaluation.attack_sets import make_attacks
 from keras_efgsm.evaluation.transfer import Transfer
-from keras_efgsm.runs import write_atomically
+from keras_efgsm.records.environment import hardware, versions
 from reproduction.rows import Scale
 from reproduction.training import TrainedRow
 

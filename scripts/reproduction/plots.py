@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from keras_efgsm.drawing import new_figure, save_figure
+from keras_efgsm.records.drawing import new_figure, save_figure
 
 
 def draw_curves(

@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from keras_efgsm.config import PRESETS, TrainingConfig
-from keras_efgsm.methods import METHODS
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import METHODS
+from keras_efgsm.recipes.presets import PRESETS
 
 LAMBDAS = {"mnist": (1.0, 0.5, 0.1, 0.01, 0.001), "cifar10": (1.0, 0.5, 0.1, 0.05, 0.01)}
 

@@ -9,7 +9,7 @@ import keras
 
 from keras_efgsm.data import ImageData, steps_per_epoch, training_dataset
 from keras_efgsm.networks import CLASSIFIERS
-from keras_efgsm.run_parts import build_trainer
+from keras_efgsm.recipes.building import build_trainer
 from reproduction.measuring import Measurements
 from reproduction.rows import Row
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.console import Console
 
-from keras_efgsm.config import TrainingConfig
 from keras_efgsm.data import ImageData, load_data
-from keras_efgsm.runs import RunFolder
-from keras_efgsm.training import train
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.runs.folder import RunFolder
+from keras_efgsm.runs.training import train
 from reproduction.rows import Row, Scale
 
 

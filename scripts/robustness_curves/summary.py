@@ -4,7 +4,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from keras_efgsm.drawing import new_figure, save_figure
+from keras_efgsm.records.drawing import new_figure, save_figure
 from reporting.result_table import ResultTable, spread
 
 Points = list[dict[str, float]]

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_efgsm.atomic_file import atomic_file
-from keras_efgsm.memory import format_bytes
-from keras_efgsm.methods import METHODS
 from keras_efgsm.networks import multiply_adds
 from keras_efgsm.networks.subpixel import subpixel_reconstructor
+from keras_efgsm.recipes.methods import METHODS
+from keras_efgsm.sample_memory.room import format_bytes
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "imagenet.md"

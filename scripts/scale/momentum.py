@@ -239,7 +239,7 @@ def store_alone(rows, batch: int) -> dict[str, float]:
 
 def measure_store(options: argparse.Namespace) -> dict:
     """What the store alone does, without a training beside it."""
-    from keras_efgsm.disk_rows import DiskRows
+    from keras_efgsm.sample_memory.disk_rows import DiskRows
 
     row = (options.image_size, options.image_size, 3)
     row_bytes = row[0] * row[1] * row[2]
@@ -252,7 +252,7 @@ def measure_store(options: argparse.Namespace) -> dict:
 def write_record(options: argparse.Namespace, record: dict) -> None:
     """Writes what was measured, how and with what."""
     from keras_efgsm.atomic_file import atomic_file
-    from keras_efgsm.environment import hardware, versions
+    from keras_efgsm.records.environment import hardware, versions
 
     record |= {
         "command": " ".join(["python", *sys.argv]),
@@ -328,7 +328,7 @@ def main() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from keras_efgsm.memory import format_bytes
+    from keras_efgsm.sample_memory.room import format_bytes
 
     results = take_turns(options)
     limit = int(options.limit_gb * 1e9)

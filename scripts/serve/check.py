@@ -193,7 +193,7 @@ def main(words: list[str] | None = None) -> None:
     checks.print_table(f"{name}: {len(checks.checks) - len(checks.failed)} of {len(checks.checks)}")
     console.print(NOT_RUN, highlight=False)
     if options.json:
-        from keras_efgsm.runs import write_atomically
+        from keras_efgsm.atomic_file import write_atomically
 
         found = {"checks": [asdict(check) for check in checks.checks], "not_run": NOT_RUN}
         write_atomically(options.json, json.dumps(found, indent=2) + "\n")

@@ -177,7 +177,7 @@ def main(words: list[str] | None = None) -> None:
 
 
 def _write(folder: Path, texts: Mapping[str, str], overwrite: bool) -> None:
-    from keras_efgsm.runs import write_atomically
+    from keras_efgsm.atomic_file import write_atomically
 
     there = [file for file in texts if (folder / file).exists()]
     if there and not overwrite:

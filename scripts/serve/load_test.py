@@ -126,7 +126,7 @@ def main(words: list[str] | None = None) -> None:
     }
     print_report(report, ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in about.items()), console)
     if options.json:
-        from keras_efgsm.runs import write_atomically
+        from keras_efgsm.atomic_file import write_atomically
 
         measured = {**about, **report.figures(), "error_messages": report.errors}
         write_atomically(options.json, json.dumps(measured, indent=2) + "\n")

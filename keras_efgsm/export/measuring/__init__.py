@@ -1,0 +1,27 @@
+"""What is deployed: every form of an export, measured on its own file."""
+
+from keras_efgsm.export.measuring.card_section import HEADING, card_section
+from keras_efgsm.export.measuring.exported_forms import (
+    Export,
+    find_export,
+    find_twin,
+    size_in_bytes,
+)
+from keras_efgsm.export.measuring.latency import Latency, measure_latencies, runner
+from keras_efgsm.export.measuring.measurement import measure_export
+from keras_efgsm.export.measuring.measurements import FormResult, Measurements
+
+__all__ = [
+    "HEADING",
+    "Export",
+    "FormResult",
+    "Latency",
+    "Measurements",
+    "card_section",
+    "find_export",
+    "find_twin",
+    "measure_export",
+    "measure_latencies",
+    "runner",
+    "size_in_bytes",
+]

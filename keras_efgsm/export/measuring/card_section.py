@@ -1,0 +1,122 @@
+"""The part of a model card that says what was measured on each file."""
+
+import re
+
+from keras_efgsm.export.forms import SAVED_MODEL
+from keras_efgsm.export.markdown import code, table
+from keras_efgsm.export.measuring.measurements import KERAS, KERAS_EAGER, Measurements
+
+HEADING = "Measured on each file"
+
+_HEADLINE = re.compile(r"^\*\*Robust accuracy (\d+(?:\.\d+)?) %", re.MULTILINE)
+
+
+def card_section(found: Measurements, card: str) -> str:
+    """The body of the section `HEADING` of a model card, in Markdown.
+
+    Its first line names the weakest file, and says so if that is worse than the card's headline.
+
+    Args:
+        found: the figures.
+        card: the model card's text, for its headline.
+
+    Example:
+
+    ```python
+    print(card_section(found, Path("exported_models/mnist/mnist-3.md").read_text()))
+    ```
+    """
+    rows = [
+        (code(result.path), *found.cells(form), result.routes)
+        for form, result in found.forms.items()
+    ]
+    latency = found.latency or {}
+    header = (
+        "form",
+        "size",
+        "latency, 1 image: median, ms",
+        "90th percentile, ms",
+        f"{latency.get('batch')} images: median, ms",
+        "1 image, to Keras",
+        "natural accuracy",
+        "robust: worst case",
+        "attacks",
+    )
+    return "\n\n".join(
+        [_first_line(found, card), table(header, rows), _attacks(found), _latency(found)]
+    )
+
+
+def _first_line(found: Measurements, card: str) -> str:
+    form, weakest = found.lowest()
+    robust = _percent(weakest.robust)
+    match = _HEADLINE.search(card)
+    if match and 100 * weakest.robust < float(match[1]):
+        first = (
+            f"**{code(weakest.path)} is worse than the headline: robust accuracy {robust} against "
+            f"{match[1]} %.**"
+        )
+    else:
+        first = f"**Lowest: {code(weakest.path)}, robust accuracy {robust}.**"
+        if match:
+            first += f" The headline is {match[1]} %, of another set of images or attacks."
+    reference = found.forms.get(SAVED_MODEL)
+    if reference is not None and form != SAVED_MODEL:
+        first += f" On the same images the SavedModel has {_percent(reference.robust)}."
+    return first
+
+
+def _attacks(found: Measurements) -> str:
+    settings = found.settings
+    results = [result.evaluation for result in found.forms.values()]
+    # Any form tells the budget; a transfer has that of the attack that it carries.
+    attacks = [a for a in results[0]["attacks"] if not a["name"].startswith("transfer ")]
+    named = ", ".join(_budget(attack) for attack in attacks)
+    sentences = [
+        f"Natural and robust accuracy are those of the file itself on the first "
+        f"{settings['num_images']} images of {settings['dataset']} ({settings['split']}). Robust: "
+        "image by image the worst case over "
+        f"{named}; L-infinity ball of radius {settings['epsilon']:.6g}, attack seed "
+        f"{settings['seed']}, each attack on the images that withstood those before it."
+    ]
+    twins = [result for result in results if "twin" in result]
+    if twins:
+        least = min(result["twin_agreement"] for result in twins)
+        sentences.append(
+            "A file without gradients is attacked itself, straight-through where an attack goes by "
+            f"gradients (its own answers, the gradients of its twin {code(twins[0]['twin'])}), and "
+            "by transfer of the images that the same attacks make on the twin alone. File and twin "
+            f"give the same class on {_percent(least)} of the clean images, the least of all files."
+        )
+    return " ".join(sentences)
+
+
+def _latency(found: Measurements) -> str:
+    latency = found.latency or {}
+    cores = latency["cores"]
+    text = (
+        f"Latency: from a NumPy array of images to one of logits on {cores} "
+        f"core{'s' if cores > 1 else ''}, {latency['calls']} calls of each form in turn within one "
+        "process, after 5 that do not count."
+    )
+    eager = found.latency_of(KERAS_EAGER)
+    if KERAS in found.forms and eager:
+        text += (
+            f" {code(found.forms[KERAS].path)} is compiled by `tf.function`, which is what the "
+            "other forms are compared with; called as `model(x, training=False)` it takes "
+            f"{eager['median_ms']:.3g} ms for one image."
+        )
+    versions = ", ".join(f"{name} {v}" for name, v in found.settings["versions"].items())
+    return f"{text} {latency['hardware']}; {versions}."
+
+
+def _budget(attack: dict) -> str:
+    name = attack["name"].split(",")[0]
+    if attack["queries"]:
+        return f"{name} ({attack['queries']} queries)"
+    rounds = attack["rounds"] or 1
+    return f"{name} ({attack['steps']} steps{f' x {rounds} targets' if rounds > 1 else ''})"
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f} %"

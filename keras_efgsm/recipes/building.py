@@ -1,0 +1,178 @@
+"""What a run is made of, from its configuration: trainer, held-out probe, callbacks."""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from keras_efgsm.backend import BACKEND, replica_count
+from keras_efgsm.callbacks import MomentumReset, OverfittingStop, WeightAveraging
+from keras_efgsm.data import ImageData, steps_per_epoch
+from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS, synchronize_batch_norm
+from keras_efgsm.networks.precision import AUTOMATIC, choose_dtype_policy, dtype_policy_scope
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import find_method
+from keras_efgsm.recipes.optimizers import L2SGD
+from keras_efgsm.recipes.schedules import OneCycle
+from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
+
+
+def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer:
+    """Networks, attack, objective and optimizer of a run, compiled and with room for its momentum.
+
+    Args:
+        config: the run's options.
+        data: the training data, for its image size, classes and number of samples.
+
+    Raises:
+        ValueError: if the images do not have the size that the classifier takes.
+    """
+    config, _ = with_dtype_policy(config, data)
+    with dtype_policy_scope(config.dtype_policy):
+        classifier = CLASSIFIERS[config.classifier](data.num_classes, activation=config.activation)
+        reconstructor = None
+        if find_method(config.method).has_reconstructor:
+            reconstructor = RECONSTRUCTORS[config.reconstructor](data.num_classes)
+    if replica_count() > 1:
+        # Or each replica would normalise by a part of the batch, and the training depend on them.
+        for network in filter(None, (classifier, reconstructor)):
+            synchronize_batch_norm(network)
+    if tuple(data.image_shape) != tuple(classifier.input_shape[1:]):
+        raise ValueError(
+            f"The images must have shape {tuple(classifier.input_shape[1:])}, as the classifier "
+            f"{config.classifier!r} takes them. "
+            f"Received: dataset={data.name!r} with images of shape {tuple(data.image_shape)}"
+        )
+    attack = config.attack()
+    updates = steps_per_epoch(data, config.batch_size) * attack.replays
+    trainer = AdversarialTrainer(
+        classifier,
+        attack,
+        reconstructor,
+        config.objective(),
+        num_samples=len(data),
+        momentum_dtype=config.momentum_dtype,
+        momentum_storage=config.momentum_storage,
+        momentum_directory=config.momentum_directory,
+        seed=config.seed,
+        epsilon_warmup_steps=round(config.epsilon_warmup_epochs * updates),
+        regularizer_warmup_steps=round(config.regularizer_warmup_epochs * updates),
+        augmentation=config.augmentation(),
+        attack_in_training_mode=config.attack_in_training_mode,
+    )
+    trainer.compile(_optimizer(config, _learning_rate(config, updates)))
+    if BACKEND != "tensorflow":
+        # Its batches are numbers of samples alone.
+        trainer.keep_images(data.images)
+    return trainer
+
+
+def with_dtype_policy(config: TrainingConfig, data: ImageData) -> tuple[TrainingConfig, str | None]:
+    """The configuration with a policy measured on this machine in place of `"auto"`.
+
+    Args:
+        config: the run's options.
+        data: the training data, for its number of classes.
+
+    Returns:
+        The configuration, and a sentence about the choice, None where there was none to make.
+    """
+    if config.dtype_policy != AUTOMATIC:
+        return config, None
+    choice = choose_dtype_policy(
+        lambda: CLASSIFIERS[config.classifier](data.num_classes, activation=config.activation),
+        config.batch_size,
+    )
+    decided = dataclasses.replace(config, dtype_policy=choice.policy)
+    return decided, f"dtype policy {choice.policy}: {choice.reason}"
+
+
+def _optimizer(config: TrainingConfig, learning_rate: Any) -> keras.optimizers.Optimizer:
+    if config.optimizer == "sgd":
+        return L2SGD(learning_rate, config.optimizer_momentum, l2=config.weight_decay)
+    return keras.optimizers.Adam(learning_rate, weight_decay=config.weight_decay or None)
+
+
+def _learning_rate(config: TrainingConfig, updates: int) -> Any:
+    """The schedule over all updates, `updates` an epoch."""
+    total = config.epochs * updates
+    if config.schedule == "one-cycle":
+        return OneCycle(
+            config.learning_rate, total, min(round(config.peak_share * total), total - 1)
+        )
+    if config.schedule == "piecewise":
+        rates = [config.learning_rate / factor for factor in (1, 10, 100)]
+        return keras.optimizers.schedules.PiecewiseConstantDecay(
+            [total // 2, total * 3 // 4], rates
+        )
+    warmup = round(min(config.warmup_epochs, config.epochs / 2) * updates)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else config.learning_rate,
+        total - warmup,
+        warmup_target=config.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+
+
+def hold_out_probe(
+    config: TrainingConfig, data: ImageData
+) -> tuple[ImageData, tuple[Any, Any] | None]:
+    """Training data without the images of the stop's probe, and these.
+
+    Args:
+        config: the run.
+        data: the images of the train split, of which `config.train_images` are used.
+
+    Returns:
+        The rest, and `(pixels, labels)` of the probe or None without one.
+
+    Raises:
+        ValueError: if there are fewer than `config.train_images`.
+    """
+    data = _part_to_train_on(config, data)
+    count = min(config.probe_images, len(data) // 10)
+    if not config.overfitting_stop or count == 0:
+        return data, None
+    rest, held_out = data.split(count / len(data), seed=config.seed)
+    return rest, (held_out.pixels(), held_out.labels)
+
+
+def _part_to_train_on(config: TrainingConfig, data: ImageData) -> ImageData:
+    wanted = config.train_images
+    if wanted is None or wanted == len(data):
+        return data
+    if wanted > len(data):
+        raise ValueError(
+            f"`train_images` must be at most {len(data)}, the number of training images of "
+            f"{data.name!r}. Received: train_images={wanted}"
+        )
+    return data.split(wanted / len(data), seed=config.seed)[1]
+
+
+def stateful_callbacks(
+    config: TrainingConfig, probe: tuple[Any, Any] | None, *, verbose: bool = True
+) -> dict[str, keras.callbacks.Callback]:
+    """The weight averaging and the overfitting stop of a run, by name, as far as it has them.
+
+    Args:
+        config: the run.
+        probe: what `hold_out_probe` held out.
+        verbose: whether the stop says what it does. Defaults to `True`.
+    """
+    callbacks: dict[str, keras.callbacks.Callback] = {}
+    if config.weight_averaging:
+        callbacks["averaging"] = WeightAveraging(config.weight_averaging)
+    if config.overfitting_stop:
+        options = {"final_drop": 0.0} if config.keep_best else {}
+        callbacks["stop"] = OverfittingStop(probe=probe, verbose=verbose, **options)
+    return callbacks
+
+
+def momentum_callbacks(config: TrainingConfig) -> list[keras.callbacks.Callback]:
+    """What acts on the per-sample momentum of a run, and needs no state of its own.
+
+    Args:
+        config: the run.
+    """
+    every = config.momentum_reset_epochs
+    return [MomentumReset(every)] if every else []

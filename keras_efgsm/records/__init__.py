@@ -1,0 +1,1 @@
+"""What is written beside a result: its figures, its pictures, what it was measured with."""

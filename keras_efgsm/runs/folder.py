@@ -1,0 +1,190 @@
+"""The folder of a training run: what lies in it, and who may write to it."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.recipes.config import TrainingConfig
+
+
+class RunFolder:
+    """The folder of a training run.
+
+    It holds `config.json`, `history.csv`, `log.jsonl`, `metrics.json`, `classifier.keras`,
+    `reconstructor.keras` of a method that trains one, `checkpoint.npz` and the one before it,
+    `checkpoint.previous.npz`, `curves.png`, and `evaluation.json` once it was evaluated.
+
+    Args:
+        path: the folder.
+
+    Example:
+
+    ```python
+    config = RunFolder("runs/mnist").read_config()
+    ```
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.history = self.path / "history.csv"
+        self.log = self.path / "log.jsonl"
+        self.metrics = self.path / "metrics.json"
+        self.classifier = self.path / "classifier.keras"
+        self.reconstructor = self.path / "reconstructor.keras"
+        self.checkpoint = self.path / "checkpoint.npz"
+        self.previous_checkpoint = self.path / "checkpoint.previous.npz"
+        self.curves = self.path / "curves.png"
+        self.evaluation = self.path / "evaluation.json"
+
+    def prepare(self, config: TrainingConfig, resume: bool) -> None:
+        """Makes the folder, or checks that it holds the run to be resumed.
+
+        Raises:
+            ValueError: if the folder holds something else, another run, or nothing to resume.
+            PermissionError: if it cannot be written.
+        """
+        received = f"Received: out={str(self.path)!r}"
+        if self.path.exists() and not self.path.is_dir():
+            raise ValueError(f"`out` must be a folder, but a file is there. {received}")
+        occupied = self.path.exists() and any(set(self.path.iterdir()) - set(self._partial()))
+        if resume:
+            self._check_same_run(config)
+        elif self.config.exists():
+            raise ValueError(
+                "`out` holds a run already; give another folder, or `--resume` to continue it. "
+                f"{received}"
+            )
+        elif occupied:
+            raise ValueError(f"`out` must be a new or empty folder, but holds files. {received}")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not resume:
+                write_atomically(self.config, json.dumps(config.to_dict(), indent=2) + "\n")
+            elif not os.access(self.path, os.W_OK):
+                raise PermissionError("no right to write")
+            # What a kill left half-written.
+            for partial in self._partial():
+                partial.unlink()
+        except OSError as error:
+            raise PermissionError(f"`out` must be writable ({error}). {received}") from error
+
+    def _partial(self) -> list[Path]:
+        return [*self.path.glob(".*.partial"), *self.path.glob(".partial.keras")]
+
+    def _check_same_run(self, config: TrainingConfig) -> None:
+        if not self.config.exists():
+            raise ValueError(
+                "`--resume` continues a run, but there is none in the folder. "
+                f"Received: out={str(self.path)!r}"
+            )
+        stored, given = self.read_config().to_dict(), config.to_dict()
+        # Where things lie may change between machines; what they are may not.
+        places = ("data_dir", "momentum_storage", "momentum_directory")
+        differing = [k for k in given if given[k] != stored[k] and k not in places]
+        if differing:
+            listed = ", ".join(f"{k}: {stored[k]!r} there, {given[k]!r} now" for k in differing)
+            raise ValueError(
+                f"`--resume` continues a run with its own options; these differ: {listed}. "
+                f"Received: out={str(self.path)!r}"
+            )
+
+    def read_config(self) -> TrainingConfig:
+        """The run's configuration.
+
+        Raises:
+            ValueError: if `config.json` is missing, damaged or of something else.
+        """
+        try:
+            return TrainingConfig.from_dict(json.loads(self.config.read_text()))
+        except (
+            OSError,
+            UnicodeDecodeError,
+            json.JSONDecodeError,
+            TypeError,
+            AttributeError,
+        ) as error:
+            raise ValueError(
+                f"A run folder must hold a readable config.json ({error}). "
+                f"Received: path={str(self.path)!r}"
+            ) from error
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Says of what cannot be written how to go on.
+
+        Raises:
+            OSError: of the same kind as the one raised in the block.
+        """
+        try:
+            yield
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"The run could not be written ({error}). What was written before is whole: make "
+                "room or put the disk right and continue with `--resume`. "
+                f"Received: out={str(self.path)!r}",
+            ) from error
+
+    def write_history(self, rows: list[dict[str, Any]]) -> None:
+        """Writes one line per epoch."""
+        write_atomically(self.history, _history_text(rows))
+
+    def update_history(self, rows: list[dict[str, Any]]) -> None:
+        """Writes these rows unless they are there; without rows there is no file."""
+        if not rows:
+            self.history.unlink(missing_ok=True)
+        elif not self.history.exists() or self.history.read_bytes() != _history_text(rows).encode():
+            self.write_history(rows)
+
+    def read_history(self) -> list[dict[str, float]]:
+        """What `write_history` wrote: a dict for each epoch, without what it did not have.
+
+        Raises:
+            ValueError: if the file is damaged.
+            OSError: if it cannot be read.
+        """
+        with open(self.history, newline="", encoding="utf-8") as file:
+            # A column that began in a later epoch is empty before.
+            return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        """Writes how training ended."""
+        write_atomically(self.metrics, json.dumps(metrics, indent=2) + "\n")
+
+    def read_metrics(self) -> dict[str, Any]:
+        """What `write_metrics` wrote."""
+        return json.loads(self.metrics.read_text())
+
+    def is_finished(self, has_reconstructor: bool) -> bool:
+        """Whether all that a run leaves at its end is there."""
+        files = [self.classifier, self.curves, self.metrics]
+        if has_reconstructor:
+            files.append(self.reconstructor)
+        return all(path.exists() for path in files)
+
+    def save_model(self, model: Any, path: Path) -> None:
+        """Saves a network in the folder, under a temporary name until it is whole."""
+        partial = self.path / ".partial.keras"
+        try:
+            model.save(partial)
+            with open(partial, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _history_text(rows: list[dict[str, Any]]) -> str:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,350 @@
+"""A whole training run from a configuration to a run folder."""
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from keras_efgsm.backend import enable_determinism
+from keras_efgsm.callbacks import (
+    AdversarialTensorBoard,
+    MarginWarning,
+    TimeLeft,
+    require_tensorboard,
+)
+from keras_efgsm.checks import check_count, check_number
+from keras_efgsm.data import (
+    ImageData,
+    evaluation_dataset,
+    load_data,
+    steps_per_epoch,
+    training_dataset,
+)
+from keras_efgsm.distribution.agreement import Agreement
+from keras_efgsm.distribution.limits import check_run
+from keras_efgsm.networks import synchronize_batch_norm
+from keras_efgsm.networks.precision import AUTOMATIC, DTYPE_POLICIES
+from keras_efgsm.recipes.building import (
+    build_trainer,
+    hold_out_probe,
+    momentum_callbacks,
+    stateful_callbacks,
+    with_dtype_policy,
+)
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.records.environment import hardware, versions
+from keras_efgsm.runs.common_checkpoint import read_common_checkpoint
+from keras_efgsm.runs.curves import draw_curves
+from keras_efgsm.runs.folder import RunFolder
+from keras_efgsm.runs.interruption import Interruption
+from keras_efgsm.runs.recorder import RunRecorder
+from keras_efgsm.runs.resumed_epoch import ResumedEpoch
+from keras_efgsm.runs.worker_folders import prepare_folders
+from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
+
+# Whose margins TensorBoard shows where no images are held out.
+_SHOWN_IMAGES = 256
+
+
+class TrainingResult(NamedTuple):
+    """What a run gives.
+
+    Attributes:
+        trainer: the trained model; `trainer.classifier` is what leaves.
+        metrics: how training ended, as in `metrics.json`.
+        folder: the run's folder.
+    """
+
+    trainer: AdversarialTrainer
+    metrics: dict[str, Any]
+    folder: RunFolder
+
+
+def train(
+    config: TrainingConfig,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    train_data: ImageData | None = None,
+    test_data: ImageData | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    tensorboard: str | Path | None = None,
+    checkpoint_minutes: float = 10.0,
+    deterministic: bool = False,
+    strategy: Any = None,
+    shards: int | None = None,
+    verbose: str | int = "auto",
+) -> TrainingResult:
+    """Trains a classifier and writes a run folder that `resume=True` continues exactly.
+
+    Checkpoints are written after every epoch and every `checkpoint_minutes`. A run that ended in
+    any way, killed even, is continued from the last of them and gives what it would have given
+    without a break: the same bits, if the machine is the same and both are `deterministic`.
+
+    Ctrl-C and SIGTERM write a checkpoint after the running step and raise `KeyboardInterrupt`; a
+    second one does at once.
+
+    Args:
+        config: the run's options, such as `PRESETS["mnist"]`.
+        out: the run's folder; new or empty unless resumed.
+        resume: whether to continue the run in `out` from its last checkpoint. Defaults to
+            `False`.
+        train_data: training images. Defaults to the train split of `config.dataset`.
+        test_data: images for the natural accuracy. Defaults to its test split.
+        callbacks: more Keras callbacks, called after the run's own and before the checkpoint is
+            written. Their own state is not part of it. In a run that is resumed within an epoch
+            they hear `on_epoch_begin` of that epoch, and then of the batches that are left.
+            Defaults to none.
+        tensorboard: folder for TensorBoard's logs, see `AdversarialTensorBoard`; the images shown
+            are those of the probe, else some of the training. Defaults to none.
+        checkpoint_minutes: minutes after which a checkpoint is written within an epoch; 0 for
+            after every step. Defaults to `10.0`.
+        deterministic: whether all operations give the same bits each time, for this process from
+            now on; some are slower. Defaults to `False`.
+        strategy: a `tf.distribute` strategy with several replicas, see `make_strategy`. Each of
+            several workers calls `train` with the same arguments; worker 0 writes the run folder,
+            and each writes a checkpoint with its part of the momentum, worker k in `worker-k` of
+            the folder, which need not be on a shared disk. Defaults to one device.
+        shards: parts of the data that are shuffled each by itself, of which every batch takes as
+            many images, see `training_dataset`; part of what a run depends on. Defaults to the
+            number of workers.
+        verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
+
+    Raises:
+        ValueError: if the data, the folder or the checkpoint are not as they must be, or the
+            training diverges.
+        PermissionError: if the folder cannot be written.
+        OSError: if the disk is full; the run can be resumed when there is room.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM.
+        ImportError: if `tensorboard` is asked for and its package is missing.
+
+    Example:
+
+    ```python
+    result = train(PRESETS["digits"], "runs/digits")
+    ```
+    """
+    agreement = Agreement(strategy)
+    worker = agreement.shard.index
+    shards = agreement.workers if shards is None else check_count(shards, "shards")
+    check_run(config, strategy, shards)
+    folder = RunFolder(Path(out) / f"worker-{worker}" if worker else out)
+    if worker:
+        verbose, tensorboard = 0, None
+    check_number(checkpoint_minutes, "checkpoint_minutes", minimum=0.0)
+    if tensorboard is not None:
+        require_tensorboard()
+    if train_data is None:
+        train_data = load_data(config.dataset, "train", config.data_dir)
+    if test_data is None:
+        test_data = load_data(config.dataset, "test", config.data_dir)
+    if deterministic:
+        enable_determinism()
+    config = _decided(config, folder, resume, train_data, agreement)
+    keras.utils.set_random_seed(config.seed)
+    train_data, probe = hold_out_probe(config, train_data)
+    with contextlib.nullcontext() if strategy is None else strategy.scope():
+        trainer = build_trainer(config, train_data)
+        if strategy is not None:
+            # A checkpoint is put into its variables out of the scope.
+            trainer.optimizer.build(trainer.trainable_variables)
+    stateful = stateful_callbacks(config, probe)
+    prepare_folders(folder, config, resume, agreement)
+    interruption = Interruption()
+    recorder = RunRecorder(
+        folder,
+        stateful,
+        checkpoint_minutes=checkpoint_minutes,
+        interruption=interruption,
+        agreement=agreement,
+        facts={"shards": shards, "workers": agreement.workers},
+    )
+    steps = steps_per_epoch(train_data, config.batch_size)
+    start = _Start()
+    if resume:
+        start = _restore(folder, trainer, stateful, recorder, config.epochs, steps, agreement)
+    # A run that was stopped has no epochs left; its callbacks still put their weights back.
+    epochs = start.epoch if start.stopped else config.epochs
+    watching = [
+        TimeLeft([row["seconds"] for row in recorder.rows], may_end_sooner=config.overfitting_stop),
+        MarginWarning(history=recorder.rows),
+    ]
+    if tensorboard is not None:
+        # Evenly spaced, as a folder's images are sorted by class.
+        some = np.linspace(0, len(train_data) - 1, min(_SHOWN_IMAGES, len(train_data)), dtype=int)
+        images = probe or (train_data.pixels(some), train_data.labels[some])
+        watching.append(AdversarialTensorBoard(tensorboard, images=images))
+    called = [*stateful.values(), *momentum_callbacks(config), *watching, *callbacks, recorder]
+    if start.step:
+        called = ResumedEpoch(
+            start.step,
+            called,
+            trainer=trainer,
+            verbose=verbose,
+            epochs=epochs,
+            steps_per_epoch=steps,
+        )
+    with interruption:
+        trainer.fit(
+            _dataset(config, train_data, start, strategy, shards),
+            epochs=epochs,
+            initial_epoch=start.epoch,
+            steps_per_epoch=steps,
+            callbacks=called,
+            shuffle=False,
+            verbose=verbose,
+        )
+    if interruption.requested:
+        raise KeyboardInterrupt("saved after the last epoch; continue with `--resume`")
+    finished = start.epoch == epochs and folder.is_finished(trainer.reconstructor is not None)
+    # Worker 0 has the files that tell.
+    if agreement.any([finished])[0]:
+        return TrainingResult(trainer, {} if worker else folder.read_metrics(), folder)
+    with folder.writing():
+        metrics = _finish(
+            config, folder, trainer, recorder, stateful, train_data, test_data, worker
+        )
+        if agreement.workers > 1:
+            # No worker leaves while another may still need it.
+            agreement.gather([1])
+    return TrainingResult(trainer, metrics, folder)
+
+
+def _decided(
+    config: TrainingConfig,
+    folder: RunFolder,
+    resume: bool,
+    data: ImageData,
+    agreement: Agreement,
+) -> TrainingConfig:
+    """The configuration with the precision of the run: its own where it is resumed."""
+    if config.dtype_policy != AUTOMATIC:
+        return config
+    if resume and folder.config.exists():
+        return dataclasses.replace(config, dtype_policy=folder.read_config().dtype_policy)
+    config, said = with_dtype_policy(config, data)
+    # What worker 0 measured holds for all.
+    chosen = agreement.gather([DTYPE_POLICIES.index(config.dtype_policy)])[0, 0]
+    print(said)
+    return dataclasses.replace(config, dtype_policy=DTYPE_POLICIES[int(chosen)])
+
+
+class _Start(NamedTuple):
+    """Where a run begins: after `step` steps of the epoch numbered `epoch` from 0."""
+
+    epoch: int = 0
+    step: int = 0
+    stopped: bool = False
+
+
+def _dataset(
+    config: TrainingConfig, data: ImageData, start: _Start, strategy: Any, shards: int
+) -> Any:
+    options = {
+        "seed": config.seed,
+        "initial_epoch": start.epoch,
+        "initial_step": start.step,
+    }
+    if strategy is None and shards == 1:
+        return training_dataset(data, config.batch_size, **options)
+    from keras_efgsm.data.distributed import distributed_training_dataset
+
+    return distributed_training_dataset(strategy, data, config.batch_size, shards=shards, **options)
+
+
+def _restore(
+    folder: RunFolder,
+    trainer: AdversarialTrainer,
+    callbacks: dict,
+    recorder: RunRecorder,
+    epochs: int,
+    steps: int,
+    agreement: Agreement,
+) -> _Start:
+    """Puts the newest good checkpoint in place."""
+    checkpoint = read_common_checkpoint(recorder.checkpoints, agreement)
+    if checkpoint is None:
+        if folder.metrics.exists():
+            raise ValueError(
+                "The run is finished, but its checkpoints are gone, so that there is nothing to "
+                f"resume; train anew in another folder. Received: out={str(folder.path)!r}"
+            )
+        print("no checkpoint was written yet; starting from the beginning")
+        return _Start()
+    trainer.make_momentum(verbose=False)
+    if checkpoint.meta.get("steps", steps) != steps:
+        raise ValueError(
+            f"The checkpoint must be of the same data set: it has {checkpoint.meta['steps']} steps "
+            f"an epoch, these data have {steps}. Received: checkpoint={checkpoint.path.name}"
+        )
+    for name, value in recorder.facts.items():
+        stored = checkpoint.meta.get(name, 1)
+        if stored != value:
+            raise ValueError(
+                f"The checkpoint must be of a run with as many {name}: {stored} "
+                f"there, {value} now. Received: checkpoint={checkpoint.path.name}"
+            )
+    # Checkpoints of earlier versions, which had one backend, do not name it.
+    backend = checkpoint.meta.get("backend", "tensorflow")
+    if backend != keras.backend.backend():
+        raise ValueError(
+            "A run must be resumed on the Keras backend that it was begun on, as the order of the "
+            f"images is another one on each: set KERAS_BACKEND={backend}. Received: "
+            f"keras.backend.backend()={keras.backend.backend()!r}, "
+            f"checkpoint={checkpoint.path.name}"
+        )
+    checkpoint.restore(trainer, callbacks)
+    recorder.resume_from(checkpoint)
+    start = _Start(*(checkpoint.meta[name] for name in _Start._fields))
+    within = f", step {start.step} of {steps} of the next" if start.step else ""
+    print(f"resuming after epoch {start.epoch} of {epochs}{within}")
+    recorder.update_files(epochs)
+    return start
+
+
+def _finish(
+    config: TrainingConfig,
+    folder: RunFolder,
+    trainer: AdversarialTrainer,
+    recorder: RunRecorder,
+    callbacks: dict,
+    train_data: ImageData,
+    test_data: ImageData,
+    worker: int,
+) -> dict[str, Any]:
+    """Worker 0 saves the networks, curves and metrics of a trained run; the metrics last."""
+    for network in filter(None, (trainer.classifier, trainer.reconstructor)):
+        # As it was set for several replicas, which no other backend knows.
+        synchronize_batch_norm(network, False)
+    if worker == 0:
+        folder.save_model(trainer.classifier, folder.classifier)
+        if trainer.reconstructor is not None:
+            folder.save_model(trainer.reconstructor, folder.reconstructor)
+        draw_curves(recorder.rows, folder.curves, f"{config.dataset}, epsilon {config.epsilon:g}")
+    natural = trainer.evaluate(evaluation_dataset(test_data, 1000), verbose=0, return_dict=True)
+    metrics = {
+        "natural_accuracy": natural["accuracy"],
+        "test_images": len(test_data),
+        "train_images": len(train_data),
+        "epochs": len(recorder.rows),
+        "training_seconds": round(recorder.seconds, 1),
+        "stop": callbacks["stop"].report() if "stop" in callbacks else None,
+        "parameters": {
+            "classifier": trainer.classifier.count_params(),
+            "reconstructor": trainer.reconstructor.count_params() if trainer.reconstructor else 0,
+        },
+        "momentum_bytes": trainer.momentum.nbytes if trainer.momentum else 0,
+        "class_names": list(train_data.class_names),
+        "versions": versions(),
+        "hardware": hardware(),
+        "seed": config.seed,
+    }
+    if recorder.facts["shards"] > 1:
+        metrics |= recorder.facts
+    if worker == 0:
+        folder.write_metrics(metrics)
+    return metrics

@@ -1,0 +1,65 @@
+"""Has the momentum of coming batches read from disk before the training step asks for it."""
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import GeneratorType
+from typing import Any
+
+from keras_efgsm.sample_memory.momentum import SampleMomentum
+
+
+def stage_ahead(
+    batches: Any,
+    momentum: SampleMomentum,
+    count: int = 2,
+    rows: Callable[[Any], Any] = lambda ids: ids,
+) -> Any:
+    """Makes the same batches, run ahead of training, whose momentum begins to be read then.
+
+    `AdversarialTrainer.fit` applies it. What is no `tf.data.Dataset` or generator, and everything
+    where the momentum is in memory, is returned as it is; the steps then wait for the disk.
+
+    Args:
+        batches: `tf.data.Dataset` or generator of `({"image": ..., "id": ...}, ...)` batches.
+        momentum: the momentum of their samples.
+        count: how many batches are held ready. Defaults to 2.
+        rows: maps sample ids to rows of the momentum. Defaults to the ids themselves.
+
+    Example:
+
+    ```python
+    trainer.make_momentum(len(data))
+    dataset = stage_ahead(dataset, trainer.momentum)
+    ```
+    """
+    if momentum.storage != "disk":
+        return batches
+
+    def stage(ids):
+        momentum.rows.stage(rows(ids))
+        return ids
+
+    if isinstance(batches, GeneratorType):
+        return _staged(batches, stage, count)
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow is None or not isinstance(batches, tensorflow.data.Dataset):
+        return batches
+
+    def element(inputs, *rest):
+        ids = inputs["id"]
+        staged = tensorflow.numpy_function(stage, [ids], ids.dtype)
+        return {**inputs, "id": tensorflow.ensure_shape(staged, ids.shape)}, *rest
+
+    return batches.map(element).prefetch(count)
+
+
+def _staged(batches: Iterator, stage: Callable, count: int) -> Iterator:
+    ready: deque = deque()
+    for batch in batches:
+        if isinstance(batch[0], dict) and "id" in batch[0]:
+            stage(batch[0]["id"])
+        ready.append(batch)
+        if len(ready) > count:
+            yield ready.popleft()
+    yield from ready

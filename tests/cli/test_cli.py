@@ -1,0 +1,365 @@
+import argparse
+import dataclasses
+import json
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+import keras_efgsm.runs.training
+from keras_efgsm.cli import evaluate, main
+from keras_efgsm.cli import train as train_command
+from keras_efgsm.cli.train import command_line, read_config
+from keras_efgsm.recipes.methods import METHODS
+from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.runs.folder import RunFolder
+from keras_efgsm.runs.recorder import RunRecorder
+
+FAST = ["--epochs", "2", "--batch-size", "256", "--probe-images", "0"]
+QUICK_ATTACK = ["--losses", "cw", "--steps", "2", "--num-images", "200"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "digits"
+    assert main(["train", "digits", *FAST, "--sigma", "0.05", "--out", str(out), "--quiet"]) == 0
+    return RunFolder(out)
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    models = tmp_path_factory.mktemp("exported_models") / "digits"
+    for _ in range(2):
+        # Other forms have tests of their own.
+        words = ["export", str(run.path), "--to", str(models), "--forms", "saved-model", "tflite"]
+        assert main(words) == 0
+    return models
+
+
+@pytest.fixture
+def refused(capsys):
+    """Runs a command and checks for exit status 2 and one line on stderr."""
+
+    def check(message, *words):
+        assert main([str(word) for word in words]) == 2
+        output = capsys.readouterr()
+        assert output.err.startswith(f"keras-efgsm {words[0]}: ")
+        assert output.err.count("\n") == 1
+        assert message in output.err
+        assert "Received: " in output.err
+        assert output.out == ""
+
+    return check
+
+
+# What the commands do.
+
+
+def test_a_data_set_that_cannot_be_had_is_refused_with_what_to_try(tmp_path, capsys):
+    words = ["train", "digits", "--dataset", "no-such-data", "--out", str(tmp_path / "run")]
+    assert main(words) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len([line for line in lines if line.startswith("  - ")]) >= 3
+    assert all(line.startswith("  - ") for line in lines[1:-1])
+    assert lines[-1] == "Received: name='no-such-data'"
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_writes_a_run_with_the_given_options(run):
+    config = run.read_config()
+    changed = {"epochs": 2, "batch_size": 256, "probe_images": 0}
+    changed["method_options"] = {"sigma": 0.05}
+    assert config == dataclasses.replace(PRESETS["digits"], **changed)
+    metrics = json.loads(run.metrics.read_text())
+    assert metrics["epochs"] == 2
+    assert metrics["test_images"] == 360
+    assert run.classifier.exists()
+    assert len(run.history.read_text().splitlines()) == 3
+
+
+def test_train_prints_what_came_out_and_what_to_do_next(tmp_path, capsys):
+    out = tmp_path / "with a space"
+    words = ["--method", "efgsm", "--no-overfitting-stop", "--weight-averaging", "0"]
+    one = ["--epochs", "1", "--batch-size", "512"]
+    assert main(["train", "digits", *one, *words, "--out", str(out), "--quiet"]) == 0
+    output = capsys.readouterr().out
+    assert "natural accuracy, 360 test images" in output
+    assert str(out) in output
+    assert "next: keras-efgsm evaluate" in output
+    config = RunFolder(out).read_config()
+    assert config.method == "efgsm"
+    assert not RunFolder(out).reconstructor.exists()
+    assert not config.overfitting_stop
+    assert json.loads(RunFolder(out).metrics.read_text())["stop"] is None
+
+
+def evaluated(path, target, *words):
+    assert main(["evaluate", str(path), *QUICK_ATTACK, "--json", str(target), *words]) == 0
+    return json.loads(target.read_text())
+
+
+def test_a_run_its_classifier_and_its_export_are_evaluated_alike(run, exported, tmp_path, capsys):
+    needed = ["--dataset", "digits", "--epsilon", "0.2"]
+    reports = [
+        evaluated(run.path, tmp_path / "run.json"),
+        evaluated(run.classifier, tmp_path / "keras.json", *needed),
+        evaluated(exported / "1", tmp_path / "exported.json", *needed),
+    ]
+    natural = {report["natural_accuracy"] for report in reports}
+    assert len(natural) == 1
+    assert natural.pop() > 0.4
+    robust = [report["attacks"][0]["robust_accuracy"] for report in reports]
+    assert max(robust) - min(robust) <= 0.01
+    assert "PGD" in capsys.readouterr().out.upper()
+    assert not run.evaluation.exists()
+
+
+def test_the_figures_of_a_run_go_into_its_folder_unless_told_otherwise(run, capsys):
+    try:
+        assert main(["evaluate", str(run.path), *QUICK_ATTACK, "--epsilon", "0.1"]) == 0
+        report = json.loads(run.evaluation.read_text())
+        assert report["attacks"][0]["robust_accuracy"] <= report["natural_accuracy"]
+        assert "evaluation.json" in capsys.readouterr().out
+    finally:
+        run.evaluation.unlink(missing_ok=True)
+
+
+def test_each_export_is_the_next_version(exported):
+    versions = {p.name for p in exported.iterdir() if p.is_dir()}
+    assert versions == {"1", "2"}
+    for version in versions:
+        assert (exported / version / "saved_model.pb").exists()
+
+
+def test_an_interrupted_training_says_so_and_can_be_resumed(tmp_path, monkeypatch, capsys):
+    class Interrupted(RunRecorder):
+        def on_epoch_begin(self, epoch, logs=None):
+            super().on_epoch_begin(epoch, logs)
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    words = ["train", "digits", *FAST, "--out", str(tmp_path / "run"), "--quiet"]
+    with monkeypatch.context() as patch:
+        patch.setattr(keras_efgsm.runs.training, "RunRecorder", Interrupted)
+        assert main(words) == 130
+    assert capsys.readouterr().err == "\nkeras-efgsm train: interrupted\n"
+    assert not RunFolder(tmp_path / "run").classifier.exists()
+    assert main(words) == 2
+    assert "`--resume`" in capsys.readouterr().err
+    assert main([*words, "--resume"]) == 0
+    assert "resuming after epoch 1 of 2" in capsys.readouterr().out
+    assert len(RunFolder(tmp_path / "run").history.read_text().splitlines()) == 3
+
+
+def test_the_program_shows_its_commands():
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_efgsm", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    for command in ("train", "evaluate", "export", "quickstart"):
+        assert command in done.stdout
+
+
+# The command line of a configuration.
+
+
+def parsed(line):
+    program, *words = shlex.split(line)
+    assert program == "keras-efgsm"
+    parser = argparse.ArgumentParser()
+    train_command.add_command(parser.add_subparsers())
+    return read_config(parser.parse_args(words))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {
+            "dataset": "a folder/of images",
+            "epsilon": 8 / 255,
+            "method_options": {
+                "sigma": 0.0,
+                "lambda": 0.05,
+                "decay": 0.9,
+                "momentum_from": "perturbation",
+                "rivals": 3,
+            },
+            "label_smoothing": 0.3,
+            "momentum_dtype": "float16",
+            "epochs": 7,
+            "batch_size": 50,
+            "learning_rate": 1e-4,
+            "weight_averaging": 0.0,
+            "epsilon_factor": 1.1,
+            "probe_images": 100,
+            "seed": 11,
+        },
+        {"method_options": {"rivals": "all"}, "overfitting_stop": False},
+        {"classifier": "mnist-paper", "reconstructor": "mnist"},
+        {"method_options": {"overshoot": 1.5}},
+        {"method_options": {"use_projection": False}},
+        {"warmup_epochs": 2.0},
+        {"epsilon_warmup_epochs": 3.0},
+        {
+            "method_options": {
+                "first_visit": "corner",
+                "step_size": 0.05,
+                "memory": "universal",
+                "consistency_weight": 5.0,
+            },
+            "regularizer_warmup_epochs": 1.5,
+            "keep_best": True,
+            "attack_in_training_mode": False,
+            "dtype_policy": "auto",
+        },
+    ],
+    ids=lambda changes: ", ".join(changes) if len(changes) < 4 else "all flags",
+)
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_the_command_of_a_configuration_gives_it_back(preset, changes):
+    base = PRESETS[preset]
+    if "method_options" in changes:
+        # Those that the method of the preset has: without a re-constructor no lambda.
+        options = changes["method_options"].items()
+        own = {name: value for name, value in options if name in base.method_options}
+        changes = {"regularizer_warmup_epochs": 0.0} | changes | {"method_options": own}
+    if not changes.get("overfitting_stop", True):
+        # Whose probe tells which epoch is best.
+        changes = changes | {"keep_best": False}
+    config = dataclasses.replace(base, **changes)
+    assert parsed(command_line(config)) == config
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_command_of_a_method_gives_it_back(method):
+    config = PRESETS["mnist"].with_method(method)
+    assert parsed(command_line(config)) == config
+    other = dataclasses.replace(
+        config,
+        label_smoothing=0.25,
+        method_options={name: 0.5 for name in config.method_options if name in ("beta", "sigma")},
+    )
+    assert parsed(command_line(other)) == other
+
+
+def test_where_the_data_lie_stays_out_of_the_command():
+    config = dataclasses.replace(PRESETS["mnist"], data_dir="somewhere/else")
+    assert command_line(config) == "keras-efgsm train mnist"
+
+
+# Bad input.
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--epsilon", "77"], "divide one given on the 0..255 scale by 255 (here 0.301961)"),
+        (["--epsilon", "0"], "`epsilon` must be"),
+        (["--sigma", "-0.1"], "`sigma` must be"),
+        (["--lambda", "0"], "`classification_weight` must be"),
+        (["--beta", "6"], "The options of eFGSM with re-constructor are: consistency_weight"),
+        (["--method", "trades", "--beta", "0"], "`beta` must be"),
+        (["--method", "pgd", "--steps", "0"], "`steps` must be"),
+        (["--epsilon-warmup-epochs", "-1"], "`epsilon_warmup_epochs` must be"),
+        (["--epochs", "0"], "`epochs` must be"),
+        (["--batch-size", "-5"], "`batch_size` must be"),
+        (["--rivals", "some"], "`rivals` must be"),
+        (["--momentum-dtype", "int4"], "`momentum_dtype` must be"),
+        (["--classifier", "resnet"], "`classifier` must be one of"),
+        (["--seed", "-1"], "`seed` must be"),
+        (["--classifier", "mnist"], "images must have shape (28, 28, 1)"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_train_refuses_a_bad_option_in_one_line_and_makes_no_folder(
+    refused, tmp_path, words, message
+):
+    refused(message, "train", "digits", *words, "--out", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_refuses_a_folder_of_another_run(refused, run):
+    refused("holds a run already", "train", "digits", "--out", run.path)
+    other = [*FAST, "--epochs", "3", "--sigma", "0.05"]
+    refused("epochs: 2 there, 3 now", "train", "digits", *other, "--out", run.path, "--resume")
+
+
+def test_train_refuses_to_resume_nothing(refused, tmp_path):
+    refused("there is none in the folder", "train", "digits", "--out", tmp_path, "--resume")
+
+
+def test_evaluate_refuses_what_is_no_model(refused, run, tmp_path):
+    refused("There is no model here", "evaluate", tmp_path / "missing")
+    refused("must be a run folder", "evaluate", tmp_path)
+    (tmp_path / "model.keras").write_text("not a model")
+    refused("damaged", "evaluate", tmp_path / "model.keras")
+
+
+def test_evaluate_refuses_a_bad_option(refused, run):
+    refused("`--dataset` must be given", "evaluate", run.classifier)
+    refused("`--epsilon` must be given", "evaluate", run.classifier, "--dataset", "digits")
+    refused("scale by 255", "evaluate", run.path, "--epsilon", "77")
+    refused("`loss` must be one of", "evaluate", run.path, "--losses", "ce,l2")
+    refused("`steps` must be", "evaluate", run.path, "--steps", "0")
+    refused("`split` must be", "evaluate", run.path, "--split", "holdout")
+    assert not run.evaluation.exists()
+
+
+def test_export_refuses_what_is_no_finished_run(refused, tmp_path):
+    to = tmp_path / "models"
+    refused("folder of a finished run", "export", tmp_path / "missing", "--to", to)
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "config.json").write_text("{}")
+    refused("folder of a finished run", "export", tmp_path / "begun", "--to", to)
+    assert not to.exists()
+
+
+@pytest.mark.parametrize("words", [[], ["destroy"], ["train", "imagenet"], ["export", "run"]])
+def test_an_unknown_command_or_a_missing_word_ends_with_status_two(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    assert "usage: keras-efgsm" in capsys.readouterr().err
+
+
+def test_methods_lists_every_method_and_trains_those_asked_for(capsys):
+    assert main(["methods"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in METHODS)
+    words = ["--smoke", "--only", "rec,yopo", "--epochs", "1", "--num-images", "64"]
+    assert main(["methods", *words]) == 0
+    output = capsys.readouterr().out
+    assert "[2/2] yopo" in output
+    assert "1 epoch(s) on 64 images of digits" in output
+
+
+def test_methods_refuses_an_unknown_one(refused):
+    refused("`only` must be one of 'combined'", "methods", "--only", "magic")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "--attacks quick --num-images 20",
+        "--attacks standard --steps 2 --targets 2 --queries 5 --num-images 20 --seed 3",
+        "--attacks pgd-ce,apgd-ce --steps 3 --restarts 2 --num-images 20",
+        "--attacks apgd-ce,square --cascade --queries 5 --num-images 20",
+    ],
+)
+def test_the_card_names_the_command_that_measured_its_figures(run, tmp_path, words):
+    target = tmp_path / "figures.json"
+    assert main(["evaluate", str(run.path), *words.split(), "--json", str(target)]) == 0
+    told = evaluate.command_line(json.loads(target.read_text()), test_images=360).split()
+    assert told[:3] == ["keras-efgsm", "evaluate", "RUN"]
+    given = words.split()
+    pairs = {given[i]: given[i + 1 : i + 2] for i in range(len(given)) if given[i][:2] == "--"}
+    found = {told[i]: told[i + 1 : i + 2] for i in range(len(told)) if told[i][:2] == "--"}
+    pairs, found = ({k: v for k, v in d.items() if k != "--cascade"} for d in (pairs, found))
+    assert found == pairs
+    assert ("--cascade" in told) == ("--cascade" in given)

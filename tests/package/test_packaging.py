@@ -1,0 +1,81 @@
+"""The package as a stranger installs it: the built wheel, away from the checkout."""
+
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from keras_efgsm import __version__
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def run(*command, cwd, **environment):
+    outcome = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return outcome.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    # setuptools builds beside the sources; a copy keeps the checkout as it is.
+    source = folder / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "keras_efgsm", "tests"):
+        (source / name).symlink_to(ROOT / name)
+    build = ("-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist")
+    run(sys.executable, *build, cwd=source)
+    (built,) = (folder / "dist").glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_whole_package_and_no_tests(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "keras_efgsm").rglob("*.py")}
+    assert modules <= names
+    assert not [n for n in names if any(p.startswith(("test", "conftest")) for p in Path(n).parts)]
+    top = {name.split("/")[0] for name in names}
+    assert top == {"keras_efgsm", f"keras_efgsm-{__version__}.dist-info"}
+
+
+def test_the_wheel_names_its_licence_and_its_command(wheel):
+    files = zipfile.ZipFile(wheel)
+    texts = {Path(n).name: files.read(n).decode() for n in files.namelist() if "dist-info" in n}
+    assert "License-Expression: Apache-2.0" in texts["METADATA"]
+    assert "the keras_efgsm authors" in texts["LICENSE"]
+    assert "keras-efgsm = keras_efgsm.cli:main" in texts["entry_points.txt"]
+
+
+def test_the_installed_wheel_imports_from_where_it_was_installed(wheel, tmp_path):
+    target = tmp_path / "installed"
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
+    run(*pip, "--target", target, wheel, cwd=tmp_path)
+    code = "import keras_efgsm as k; print(k.__file__); print(k.__version__)"
+    printed = run(sys.executable, "-P", "-c", code, cwd=tmp_path, PYTHONPATH=str(target))
+    file, version = printed.split("\n")[:2]
+    assert Path(file).is_relative_to(target)
+    assert version == __version__
+
+
+def test_every_requirement_but_that_of_the_benchmark_is_in_the_lock():
+    lock = (ROOT / "requirements.lock").read_text().lower().replace("_", "-").splitlines()
+    assert all(line.count("==") == 1 for line in lock)
+    locked = {line.split("==")[0] for line in lock}
+    extras = dict(PROJECT["optional-dependencies"])
+    assert extras.pop("benchmark") == ["torch>=2.13"]
+    groups = [PROJECT["dependencies"], *extras.values()]
+    wanted = {r.split(">")[0].split("[")[0].lower().replace("_", "-") for g in groups for r in g}
+    assert wanted - {"keras-efgsm"} <= locked
+    assert "torch" not in locked

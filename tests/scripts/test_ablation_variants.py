@@ -1,0 +1,84 @@
+"""Variants of an ablation: one piece of the recipe changed, nothing else."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import pytest
+
+from keras_efgsm.recipes.presets import PRESETS
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
+
+from ablation.variants import PIECES, describe, make_variant
+
+ALONE, JOINT, SGD = PRESETS["mnist"], PRESETS["mnist-joint"], PRESETS["cifar10-paper"]
+
+
+def differing(variant, base):
+    before, after = base.to_dict(), variant.to_dict()
+    return {name for name in after if after[name] != before[name]}
+
+
+def test_the_reconstructor_is_put_in_where_there_is_none_and_taken_out_where_there_is_one():
+    joint = make_variant("reconstructor", ALONE)
+    assert joint.method == "combined" and joint.method_options["lambda"] == 0.1
+    assert joint.method_options["sigma"] == ALONE.method_options["sigma"]
+    assert differing(joint, ALONE) == {"method", "method_options"}
+    assert make_variant("reconstructor", joint) == ALONE
+    alone = make_variant("reconstructor", JOINT)
+    assert alone.method == "efgsm" and "lambda" not in alone.method_options
+    assert differing(alone, JOINT) == {"method", "method_options"}
+
+
+def test_with_sgd_the_classifier_makes_the_same_steps_with_and_without_reconstructor():
+    weight = SGD.method_options["lambda"]
+    alone = make_variant("reconstructor", SGD)
+    assert alone.learning_rate == pytest.approx(SGD.learning_rate * weight)
+    assert alone.weight_decay == pytest.approx(SGD.weight_decay / weight)
+    back = make_variant("reconstructor", alone)
+    # The method's own lambda, 0.1, takes the place of the preset's.
+    assert back.learning_rate * back.method_options["lambda"] == pytest.approx(
+        SGD.learning_rate * weight
+    )
+
+
+@pytest.mark.parametrize(("base", "left"), [(ALONE, "standard"), (JOINT, "rec")])
+def test_without_efgsm_ordinary_training_or_the_reconstructor_alone_is_left(base, left):
+    variant = make_variant("efgsm", dataclasses.replace(base, momentum_reset_epochs=3))
+    assert variant.method == left
+    assert variant.label_smoothing == base.label_smoothing
+    assert not variant.attack().uses_momentum
+
+
+def test_the_threshold_is_taken_off_and_put_on():
+    plain = make_variant("threshold", ALONE)
+    assert plain.classifier == "mnist"
+    assert differing(plain, ALONE) == {"classifier"}
+    assert make_variant("threshold", plain) == ALONE
+
+
+def test_the_rival_with_a_random_start_keeps_all_else_and_gets_the_rise_of_epsilon_it_needs():
+    variant = make_variant("fgsm-rs", ALONE)
+    assert variant.method == "fgsm-rs"
+    assert variant.epsilon_warmup_epochs == pytest.approx(0.3 * ALONE.epochs)
+    assert variant.label_smoothing == ALONE.label_smoothing
+    assert differing(variant, ALONE) == {"method", "method_options", "epsilon_warmup_epochs"}
+
+
+@pytest.mark.parametrize("name", ["reconstructor", "efgsm", "fgsm-rs", "threshold"])
+def test_a_variant_that_a_base_cannot_have_is_refused(name):
+    other = dataclasses.replace(ALONE.with_method("pgd"), classifier="mnist-madry")
+    with pytest.raises(ValueError, match="needs a base"):
+        make_variant(name, other)
+
+
+def test_every_variant_of_the_preset_differs_from_it_and_says_how():
+    for name in PIECES:
+        try:
+            variant = make_variant(name, ALONE)
+        except ValueError as error:
+            assert "needs a base" in str(error)
+            continue
+        assert variant != ALONE, name
+        assert "->" in describe(variant, ALONE), name

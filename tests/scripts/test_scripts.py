@@ -1,0 +1,189 @@
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def provoke():
+    return load("provoke_overfitting")
+
+
+def result(collapse, fired, *, expected=True, best=0.8):
+    """What `run` gives, as far as the verdict reads it."""
+    return {
+        "collapse_epoch": collapse,
+        "expected_collapse": expected,
+        "best_before": best,
+        "fired": {} if fired is None else {"probe": {"epoch": fired[0], "restored": fired[1]}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("made", "verdict"),
+    [
+        (result(5, (5, 0.8)), "ok"),
+        (result(5, (4, 0.78)), "ok"),
+        (result(5, (6, 0.78)), "ok"),
+        (result(5, (7, 0.8)), "not within an epoch"),
+        (result(5, (3, 0.8)), "not within an epoch"),
+        (result(5, None), "missed"),
+        (result(5, (5, 0.7)), "restored 10.0 points below"),
+        (result(None, None), "did not collapse"),
+        (result(None, None, expected=False), "ok"),
+        (result(None, (3, 0.8), expected=False), "false alarm"),
+        (result(5, (5, 0.8), expected=False), "collapsed"),
+    ],
+)
+def test_the_verdict_on_a_stop_follows_the_collapse_of_the_referee(provoke, made, verdict):
+    assert provoke.verdict(made, "probe") == verdict
+
+
+def test_the_benchmark_prints_ratios_and_compares_signs_of_each_storage(tmp_path):
+    words = [sys.executable, SCRIPTS / "benchmark.py", "--images", "256", "--rounds", "1"]
+    words += ["--storage-epochs", "1", "--storage-seeds", "1", "--json", tmp_path / "out.json"]
+    wide = {**os.environ, "COLUMNS": "200"}
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=wide)
+    assert "over ordinary" in done.stdout
+    assert "signs unlike float32" in done.stdout
+    assert (tmp_path / "out.json").exists()
+
+
+def test_the_sign_comparison_sees_a_storage_that_turns_signs():
+    storage = load("benchmarks/storage")
+    comparison = storage.StorageComparison(4, decay=0.95)
+    ids = np.arange(4)
+    directions = np.sign(np.random.default_rng(0).normal(size=(4, 28, 28, 1))).astype("float32")
+    comparison.write(ids, comparison.gather(ids) * 0.95 + directions)
+    assert set(comparison.differing_signs().values()) == {0.0}
+    store = comparison.stores["int8"]
+    store.assign(-store.numpy())
+    assert comparison.differing_signs() == {"int8": 1.0, "float16": 0.0, "float32": 0.0}
+
+
+def test_time_to_robustness_measures_each_method_once(tmp_path):
+    words = [sys.executable, SCRIPTS / "time_to_robustness.py", "--dataset", "digits"]
+    words += ["--seconds", "1", "--marks", "0.5", "1", "--num-images", "30", "--steps", "3"]
+    words += ["--methods", "standard,free", "--out", tmp_path]
+    subprocess.run(words, capture_output=True, text=True, check=True)
+    stored = json.loads((tmp_path / "time_to_robustness.json").read_text())
+    assert set(stored["runs"]) == {"standard-seed0", "free-seed0"}
+    for result in stored["runs"].values():
+        first, last = result["points"]
+        assert 0 < first["seconds"] < last["seconds"]
+        assert first["steps"] < last["steps"]
+        assert last["robust_accuracy"] <= last["natural_accuracy"]
+    assert "| free |" in (tmp_path / "time_to_robustness.md").read_text()
+    before = (tmp_path / "time_to_robustness.json").read_bytes()
+    other = [*words[:-2], "--epsilon-warmup", "0.1", "--out", tmp_path]
+    refused = subprocess.run(other, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert "other options" in refused.stderr
+    assert (tmp_path / "time_to_robustness.json").read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def profiled(tmp_path_factory):
+    out = tmp_path_factory.mktemp("profile") / "out.json"
+    words = [sys.executable, SCRIPTS / "profile_step.py", "--preset", "digits", "--steps", "2"]
+    words += ["--rounds", "1", "--methods", "standard,efgsm", "--peak-tflops", "0.5"]
+    subprocess.run([*words, "--json", out], capture_output=True, text=True, check=True)
+    return json.loads(out.read_text())
+
+
+def test_the_profile_counts_the_arithmetic_of_a_step(profiled):
+    rows = profiled["methods"]
+    # 32 filters 3x3 on 8x8, 32 of 32 channels on 4x4, dense 512 to 128 to 10, by hand.
+    forward = 64 * 9 * 32 + 16 * 9 * 32 * 32 + 512 * 128 + 128 * 10
+    assert rows["standard"]["operations"] == 3 * 2 * forward * 64
+    assert rows["efgsm"]["operations"] == pytest.approx(5 * 2 * forward * 64)
+    for row in rows.values():
+        share = row["operations"] / (row["step_ms"] / 1e3) / 0.5e12
+        assert row["share_of_peak"] == pytest.approx(share)
+
+
+def test_the_profile_times_the_parts_of_a_step(profiled):
+    assert profiled["parts_of"] == "efgsm"
+    assert {"forward pass", "reading Gamma"} < set(profiled["parts_ms"])
+
+
+def test_an_ablation_goes_on_after_a_training_that_diverged(tmp_path):
+    words = [sys.executable, SCRIPTS / "ablate.py", "--preset", "digits", "--epochs", "1"]
+    words += ["--train-images", "200", "--images", "8", "--attacks", "quick", "--verbose", "0"]
+    # So high a rate that the base has no finite loss.
+    words += ["--optimizer", "sgd", "--learning-rate", "1e30", "--variants", "averaging"]
+    words += ["--runs", tmp_path / "runs", "--out", tmp_path / "out"]
+    subprocess.run(words, capture_output=True, text=True, check=True)
+    found = json.loads((tmp_path / "out" / "ablation.json").read_text())
+    assert set(found["runs"]) == {"base-seed0", "averaging-seed0"}
+    for run in found["runs"].values():
+        assert run["robust_accuracy"] == 0.0
+        assert "diverged" in run["changes"] and "not a number" in run["failed"]
+
+
+def course(*marks):
+    names = ("seconds", "robust_accuracy")
+    return [dict(zip(names, mark, strict=True), natural_accuracy=1.0, epochs=1.0) for mark in marks]
+
+
+def test_the_time_to_a_robust_accuracy_lies_between_two_marks():
+    summary = load("robustness_curves/summary")
+    points = course((10.0, 0.4), (20.0, 0.8), (30.0, 0.9))
+    assert summary.time_to(points, 0.4) == pytest.approx(10.0)
+    assert summary.time_to(points, 0.2) == pytest.approx(5.0)
+    assert summary.time_to(points, 0.85) == pytest.approx(25.0)
+    assert summary.time_to(points, 0.91) is None
+    # The first time that it is there counts, though it is lost again.
+    assert summary.time_to(course((10.0, 0.9), (20.0, 0.1)), 0.45) == pytest.approx(5.0)
+
+
+def test_a_method_that_never_arrives_took_at_least_the_time_it_was_given():
+    summary = load("robustness_curves/summary")
+    runs = {
+        "quick-seed0": {"points": course((10.0, 0.9))},
+        "quick-seed1": {"points": course((20.0, 0.9))},
+        "slow-seed0": {"points": course((40.0, 0.45), (80.0, 0.9))},
+        "slow-seed1": {"points": course((40.0, 0.1), (100.0, 0.2))},
+    }
+    rows = {row["method"]: row for row in summary.summarise(runs, 0.9)}
+    assert rows["quick"]["seconds_to_target"] == [10.0, 20.0]
+    assert rows["slow"]["seconds_to_target"] == [80.0, None]
+    # Seed by seed: 80 s against 10 s, and more than 100 s against 20 s.
+    assert rows["slow"]["ratios"] == [
+        {"ratio": 8.0, "at_least": False},
+        {"ratio": 5.0, "at_least": True},
+    ]
+    assert rows["slow"]["marks"][-1]["robust_accuracy"] == pytest.approx(0.55)
+    text = summary.table_of(list(rows.values()), "title", 0.9).markdown()
+    assert "1 of 2 never, in 100 s | over 5.0 |" in text
+    runs["slow-seed1"] = {"points": course((40.0, 0.1), (80.0, 0.9))}
+    text = summary.table_of(summary.summarise(runs, 0.9), "title", 0.9).markdown()
+    assert "80.0 to 80.0 s | 6.0 (4.0 to 8.0) |" in text
+
+
+def test_multiples_are_checked_before_anything_is_trained(tmp_path):
+    words = [sys.executable, SCRIPTS / "time_to_robustness.py", "--dataset", "digits"]
+    for given in ("nosuch=2", "pgd=0", "pgd", "pgd=x"):
+        refused = subprocess.run(
+            [*words, "--multiples", given, "--out", tmp_path / "out"],
+            capture_output=True,
+            text=True,
+        )
+        assert refused.returncode == 2
+        assert "multiples" in refused.stderr and "Received" in refused.stderr
+    assert not (tmp_path / "out").exists()

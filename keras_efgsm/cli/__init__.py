@@ -22,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         methods,
         quickstart,
         report,
+        serve_config,
+        serve_request,
         train,
         tune,
     )
@@ -31,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Robust training of Keras image classifiers with eFGSM and a re-constructor.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (train, methods, tune, evaluate, diagnose, report, export, measure, quickstart):
+    for module in (
+        *(train, methods, tune, evaluate, diagnose, report, export, measure),
+        *(serve_config, serve_request, quickstart),
+    ):
         module.add_command(commands)
     options = parser.parse_args(arguments)
     options.words = list(sys.argv[1:] if arguments is None else arguments)

@@ -97,9 +97,8 @@ def prepare(carried: Path, scratch: Path) -> list[str]:
         The wheels that were needed.
     """
     os.environ["KERAS_BACKEND"] = "jax"
-    # In place of this script's own folder.
-    sys.path[0] = str(ROOT / "scripts")
-    sys.path.insert(0, str(ROOT))
+    # As if run from `scripts/`, whose folders are packages; keras_efgsm is not installed.
+    sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
     from accelerator.wheels import unpack_missing
 
     return unpack_missing(carried / "wheels", scratch)

@@ -1,7 +1,7 @@
 """How long things take: arithmetic that is counted, over rates assumed at first, then measured.
 
 Two operations for each multiply-add of the convolutional and dense layers, as
-`scripts/profile_step.py` counts them. A rate is a share of the chip's peak in bfloat16.
+`scripts/benchmarks/step_times.py` counts them. A rate is a share of the chip's peak in bfloat16.
 """
 
 import functools
@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import keras
 
+from benchmarks.step_times import step_operations
 from keras_efgsm.attacks import Attack
 from keras_efgsm.evaluation.attack_names import budget
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS, multiply_adds
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import find_method
-from profile_step import step_operations
 
 SHARES = {"training": 0.10, "gradients": 0.10, "queries": 0.10}
 """Of the peak, before anything was measured.

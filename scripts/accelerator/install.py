@@ -17,25 +17,26 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+# As if run from `scripts/`, whose folders are packages.
 ROOT = Path(__file__).parents[2]
-sys.path[0] = str(ROOT / "scripts")
+sys.path.insert(0, str(ROOT / "scripts"))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
+import keras
+import numpy as np
 
-from accelerator import weights  # noqa: E402
-from accelerator.outbox import Returned  # noqa: E402
-from accelerator.partial import partial_figures  # noqa: E402
-from accelerator.sweep_table import sweep_table  # noqa: E402
-from keras_efgsm.atomic_file import write_atomically  # noqa: E402
-from keras_efgsm.data import load_data  # noqa: E402
-from keras_efgsm.evaluation import load_classifier  # noqa: E402
-from keras_efgsm.networks import CLASSIFIERS  # noqa: E402
-from keras_efgsm.networks.precision import dtype_policy_scope  # noqa: E402
-from keras_efgsm.recipes.config import TrainingConfig  # noqa: E402
-from keras_efgsm.runs.curves import draw_curves  # noqa: E402
-from keras_efgsm.runs.folder import RunFolder  # noqa: E402
+from accelerator import weights
+from accelerator.outbox import Returned
+from accelerator.partial import partial_figures
+from accelerator.sweep_table import sweep_table
+from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.data import load_data
+from keras_efgsm.evaluation import load_classifier
+from keras_efgsm.networks import CLASSIFIERS
+from keras_efgsm.networks.precision import dtype_policy_scope
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.runs.curves import draw_curves
+from keras_efgsm.runs.folder import RunFolder
 
 # Logits nearer to each other than this may change places between two machines.
 _TIE = 0.02

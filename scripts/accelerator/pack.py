@@ -15,12 +15,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+# As if run from `scripts/`, whose folders are packages.
 ROOT = Path(__file__).parents[2]
-sys.path[0] = str(ROOT / "scripts")
+sys.path.insert(0, str(ROOT / "scripts"))
 
-from accelerator.carried import TEST_FILE, TRAIN_FILE, write_test, write_train  # noqa: E402
-from accelerator.jpeg_records import read_jpegs  # noqa: E402
-from accelerator.wheels import CARRIED  # noqa: E402
+from accelerator.carried import TEST_FILE, TRAIN_FILE, write_test, write_train
+from accelerator.jpeg_records import read_jpegs
+from accelerator.wheels import CARRIED
 
 DATASET = "cifar10_jpeg75"
 DEFAULT_FOLDER = ROOT / "runs" / "accelerator" / "carried"

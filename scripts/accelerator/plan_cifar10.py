@@ -19,7 +19,7 @@ from accelerator.estimates import (
 )
 from accelerator.outbox import Returned
 from accelerator.parts import Part, choose_epochs, largest_that_fits
-from accelerator.profiling import Profile
+from accelerator.profiled_methods import Profile
 from accelerator.running import Running
 from accelerator.training import (
     history_csv,

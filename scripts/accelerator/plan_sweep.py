@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ablation.variants import describe
 from accelerator import weights
 from accelerator.attacking import Attacker
 from accelerator.estimates import (
@@ -18,6 +17,7 @@ from accelerator.parts import Part, choose_epochs
 from accelerator.running import Running
 from accelerator.training import images_an_epoch, learn_start, measure_step, train
 from accelerator.variants import BASE, make_variants
+from experiments.ablation.variants import describe
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import make_attacks
 from keras_efgsm.recipes.config import TrainingConfig

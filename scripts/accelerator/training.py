@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from accelerator.estimates import Rates
+from benchmarks.step_times import Fitted, random_data, step_operations
 from keras_efgsm.callbacks import WeightAveraging
 from keras_efgsm.data import ImageData, steps_per_epoch, training_dataset
 from keras_efgsm.recipes.building import (
@@ -23,7 +24,6 @@ from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
-from profile_step import Fitted, random_data, step_operations
 
 
 @dataclasses.dataclass

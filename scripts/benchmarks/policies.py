@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import track
 
-from ablation.variants import make_variant
 from benchmarks.alternation import Contender, alternate, rate_table, ratio, ratio_table
 from benchmarks.short_training import ShortTraining, accuracy_table
+from benchmarks.step_times import Fitted, compared_config, random_data
+from experiments.ablation.variants import make_variant
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.data import ImageData
 from keras_efgsm.networks import multiply_adds
@@ -19,7 +20,6 @@ from keras_efgsm.recipes.building import with_dtype_policy
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.records.environment import hardware, versions
-from profile_step import Fitted, compared_config, random_data
 
 # Of FGSM-RS in PyTorch, by whether it is under autocast.
 TORCH_NAMES = {True: "PyTorch FGSM-RS, bfloat16 autocast", False: "PyTorch FGSM-RS, float32"}

@@ -1,3 +1,5 @@
+"""The clients, the test double of TensorFlow Serving and the checks of an export, together."""
+
 import json
 import os
 import socket
@@ -8,78 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
-pytest.importorskip("tensorflow_serving")
-SERVE = Path(__file__).parents[2] / "scripts" / "serve"
-sys.path.insert(0, str(SERVE))
+from integration.serving import file_checks
+from integration.serving.c_api import SavedModelSession, TensorFlowError
+from integration.serving.check_list import CheckList
+from integration.serving.png_files import encode_png
+from integration.serving.served_model import ServedModel
+from integration.serving.warmup import WARMUP_FILE, read_warmup
+from keras_efgsm.cli import main
+from keras_efgsm.serving import GrpcClient, RestClient, ServerError, answers_of, load_inputs
+from keras_efgsm.serving.answers import byte_vector
 
-import rest_client  # noqa: E402
-from answers import ServerError, answers_of, load_inputs  # noqa: E402
-from c_api import SavedModelSession, TensorFlowError  # noqa: E402
-from grpc_client import GrpcClient  # noqa: E402
-from load import LoadReport, put_load  # noqa: E402
-from load_test import client_maker, make_inputs  # noqa: E402
-from png_files import encode_png  # noqa: E402
-from rest_client import RestClient  # noqa: E402
-from served_model import ServedModel  # noqa: E402
-from test_double import ServingDouble  # noqa: E402
-
-LABELS = [f"digit {i}" for i in range(10)]
-
-
-@pytest.fixture(scope="module")
-def export(tmp_path_factory, new_classifier):
-    """The folder of a model of digits with one version."""
-    from keras_efgsm import export_classifier
-
-    folder = tmp_path_factory.mktemp("exported") / "digits"
-    export_classifier(new_classifier(), folder, class_names=LABELS)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def model(export):
-    return ServedModel("digits", export, labels={"stable": 1})
-
-
-@pytest.fixture(scope="module")
-def double(model):
-    with ServingDouble(model, max_request_bytes=1 << 20) as running:
-        yield running
-
-
-@pytest.fixture
-def rest(double):
-    client = RestClient("digits", double.url, timeout=60)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def grpc(double):
-    client = GrpcClient("digits", double.address, timeout=60)
-    yield client
-    client.close()
-
-
-@pytest.fixture(scope="module")
-def pixels(digits):
-    _, (images, _) = digits
-    return np.rint(images[:5] * 255).astype("uint8")
-
-
-@pytest.fixture(scope="module")
-def expected(export, pixels):
-    """What Python's own loader says of `pixels`."""
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(export / "1"))
-    image = tf.constant((pixels / 255).astype("float32"))
-    return loaded.signatures["serving_default"](image=image)["probabilities"].numpy()
+CHECK = Path(__file__).parents[2] / "scripts" / "integration" / "serving" / "check.py"
 
 
 def test_the_whole_check_of_an_export_passes(export, tmp_path):
-    words = [sys.executable, SERVE / "check.py", export, "--json", tmp_path / "checks.json"]
+    words = [sys.executable, CHECK, export, "--json", tmp_path / "checks.json"]
     wide = {**os.environ, "COLUMNS": "200"}
     done = subprocess.run(words, capture_output=True, text=True, env=wide)
     found = json.loads((tmp_path / "checks.json").read_text())
@@ -92,16 +39,10 @@ def test_the_whole_check_of_an_export_passes(export, tmp_path):
 
 
 def test_the_check_fails_where_the_warm_up_is_missing_and_goes_on(export, tmp_path, monkeypatch):
-    from rich.console import Console
-
-    import check
-    import file_checks
-    from check_list import CheckList
-
     (tmp_path / "1").symlink_to(export / "1")
     checks = CheckList(Console(quiet=True))
     monkeypatch.setattr(file_checks, "read_warmup", lambda _: [])
-    for name, run in check.config_checks("digits", [1], export / "1"):
+    for name, run in file_checks.config_checks("digits", [1], export / "1"):
         checks.run("configs", name, run)
     (failed,) = checks.failed
     assert failed.name == "warm-up records parse and replay"
@@ -109,24 +50,20 @@ def test_the_check_fails_where_the_warm_up_is_missing_and_goes_on(export, tmp_pa
     assert len(checks.checks) == 5
 
 
-def test_the_c_api_answers_every_signature_like_python_and_frees_itself(export, pixels, expected):
+def test_the_c_api_answers_every_signature_like_python_and_frees_itself(
+    export, pixels, expected, labels
+):
     with SavedModelSession(export / "1") as session:
         assert set(session.signatures) >= {"serving_default", "serving_uint8", "serving_bytes"}
-        files = load_inputs_of([encode_png(image) for image in pixels])
+        files = {"image_bytes": byte_vector([encode_png(image) for image in pixels])}
         for signature, inputs in (("serving_uint8", {"image": pixels}), ("serving_bytes", files)):
             answer = session.run(signature, inputs)
             np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
-            names = [LABELS[i].encode() for i in expected.argmax(axis=1)]
+            names = [labels[i].encode() for i in expected.argmax(axis=1)]
             assert answer["label"].tolist() == names
         only = session.run("serving_uint8", {"image": pixels}, ["label"])
         assert list(only) == ["label"]
     session.close()
-
-
-def load_inputs_of(contents):
-    from answers import byte_vector
-
-    return {"image_bytes": byte_vector(contents)}
 
 
 def test_the_c_api_says_why_it_refuses(export, tmp_path):
@@ -159,50 +96,53 @@ def test_threads_may_use_one_session_at_the_same_time(export, pixels, expected):
 
 @pytest.mark.parametrize("choice", [{}, {"version": 1}, {"label": "stable"}])
 @pytest.mark.parametrize("protocol", ["rest", "grpc"])
-def test_both_clients_get_the_models_answer(double, pixels, expected, protocol, choice):
+def test_both_clients_get_the_models_answer(double, pixels, expected, labels, protocol, choice):
     where = double.url if protocol == "rest" else double.address
     client = {"rest": RestClient, "grpc": GrpcClient}[protocol](
         "digits", where, timeout=60, **choice
     )
     answers = answers_of(client.predict({"image": pixels}, "serving_uint8"))
     assert [answer.class_id for answer in answers] == expected.argmax(axis=1).tolist()
-    assert [answer.label for answer in answers] == [LABELS[a.class_id] for a in answers]
+    assert [answer.label for answer in answers] == [labels[a.class_id] for a in answers]
     np.testing.assert_allclose([a.probability for a in answers], expected.max(axis=1), atol=1e-6)
     assert client.status() == {1: "AVAILABLE"}
     assert client.input_shape() == (-1, 8, 8, 1)
     client.close()
 
 
-@pytest.mark.parametrize("script", ["rest_client.py", "grpc_client.py"])
-def test_the_client_scripts_print_classes_and_tell_errors_in_one_line(
-    double, pixels, expected, script, tmp_path
+@pytest.mark.parametrize("protocol", ["rest", "grpc"])
+def test_the_command_prints_classes_and_margins_and_tells_errors_in_one_line(
+    double, pixels, expected, labels, protocol, tmp_path, capsys
 ):
     files = []
     for i, image in enumerate(pixels[:2]):
-        files.append(tmp_path / f"{i}.png")
-        files[-1].write_bytes(encode_png(image))
-    where = ["--url", double.url] if "rest" in script else ["--address", double.address]
-    base = [sys.executable, SERVE / script]
-    words = [*base, "predict", *files, "--model", "digits", "--timeout", "60", *where]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    for i, line in enumerate(done.stdout.splitlines()):
-        best = expected[i].argmax()
-        assert line == f"{files[i]}: class {best}, label {LABELS[best]}, {expected[i, best]:.4f}"
-    refused = subprocess.run([*words, "--version", "9"], capture_output=True, text=True)
-    assert refused.returncode == 1
-    name = script.removesuffix(".py")
-    said = [line for line in refused.stderr.splitlines() if line.startswith(name)]
-    assert len(said) == 1
-    assert "Specific(digits, 9)" in said[0]
+        files.append(str(tmp_path / f"{i}.png"))
+        Path(files[-1]).write_bytes(encode_png(image))
+    where = double.url if protocol == "rest" else double.address
+    words = ["--model", "digits", "--timeout", "60", "--protocol", protocol, "--server", where]
+    assert main(["serve-request", *files, *words]) == 0
+    for i, line in enumerate(capsys.readouterr().out.splitlines()):
+        second, best = np.sort(expected[i])[-2:]
+        chosen = expected[i].argmax()
+        assert line == (
+            f"{files[i]}: class {chosen}, label {labels[chosen]}, "
+            f"probability {best:.4f}, margin {np.log(best / second):.2f}"
+        )
+    assert main(["serve-request", *words]) == 0
+    assert capsys.readouterr().out == "digits version 1: AVAILABLE\n"
+    assert main(["serve-request", *files, *words, "--version", "9"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("keras-efgsm serve-request: ") and "Specific(digits, 9)" in line
 
 
 def test_a_server_that_is_not_there_is_told_in_one_line(capsys):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(SystemExit, match="1"):
-        rest_client.main(["status", "--model", "m", "--url", f"http://127.0.0.1:{port}"])
-    assert capsys.readouterr().err.startswith("rest_client: no answer: 127.0.0.1:")
+    assert main(["serve-request", "--model", "m", "--server", f"http://127.0.0.1:{port}"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"keras-efgsm serve-request: no answer: 127.0.0.1:{port}: ")
+    assert len(said.splitlines()) == 1
     with pytest.raises(ServerError, match="UNAVAILABLE"):
         GrpcClient("m", f"127.0.0.1:{port}", timeout=60).status()
 
@@ -246,8 +186,6 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(double, rest):
 def test_the_double_serves_the_latest_version_and_none_that_fails_its_warm_up(export, tmp_path):
     import tensorflow as tf
 
-    from warmup import WARMUP_FILE, read_warmup
-
     for version in (2, 10):
         (tmp_path / str(version)).mkdir()
         for entry in (export / "1").iterdir():
@@ -270,51 +208,3 @@ def test_the_double_serves_the_latest_version_and_none_that_fails_its_warm_up(ex
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(ValueError, match=r"must be a TFRecord file.*Received"):
         ServedModel("digits", tmp_path)
-
-
-@pytest.mark.parametrize("protocol", ["rest", "grpc"])
-def test_a_load_test_counts_every_request(double, protocol, tmp_path):
-    where = double.url if protocol == "rest" else double.address
-    words = [sys.executable, SERVE / "load_test.py", "--model", "digits", "--protocol", protocol]
-    words += ["--server", where, "--requests", "30", "--clients", "3", "--batch-size", "4"]
-    words += ["--signature", "serving_bytes", "--timeout", "60", "--json", tmp_path / "load.json"]
-    subprocess.run(words, capture_output=True, text=True, check=True)
-    found = json.loads((tmp_path / "load.json").read_text())
-    assert (found["answered"], found["errors"]) == (30, 0)
-    assert found["p50_ms"] <= found["p90_ms"] <= found["p99_ms"] <= found["max_ms"]
-    ratio = found["images_per_second"] / found["requests_per_second"]
-    assert ratio == pytest.approx(4)
-
-
-def test_a_load_test_counts_errors_by_message_and_a_dead_client_ends_it(double):
-    make = client_maker("rest", "digits", double.url, 60.0)
-    inputs = make_inputs("serving_uint8", (8, 8, 1), 1)
-    asked = []
-
-    class Flaky(RestClient):
-        def predict(self, *words):
-            asked.append(1)
-            if len(asked) % 2 == 0:
-                raise ServerError(503, "busy")
-            return super().predict(*words)
-
-    def flaky():
-        return Flaky("digits", double.url)
-
-    report = put_load(flaky, inputs, "serving_uint8", clients=1, requests=10, warmup=0)
-    assert report.errors == {"503: busy": 5}
-    assert len(report.latencies) == 5
-    with pytest.raises(ServerError, match="busy"):
-        put_load(flaky, inputs, "serving_uint8", clients=2, requests=10, warmup=3)
-    with pytest.raises(ServerError, match="8 x 8"):
-        put_load(make, make_inputs("serving_uint8", (9, 9, 1), 1), "serving_uint8")
-    with pytest.raises(ValueError, match="Received: clients=0"):
-        put_load(make, inputs, "serving_uint8", clients=0)
-
-
-def test_percentiles_are_those_of_the_latencies():
-    figures = LoadReport(tuple(i / 1000 for i in range(1, 102)), {}, 2.0, 3).figures()
-    assert figures["p50_ms"] == pytest.approx(51)
-    assert figures["p90_ms"] == pytest.approx(91)
-    assert figures["max_ms"] == pytest.approx(101)
-    assert figures["images_per_second"] == pytest.approx(101 * 3 / 2)

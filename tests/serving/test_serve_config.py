@@ -1,16 +1,14 @@
+"""The config files of TensorFlow Serving, and the command that uses them."""
+
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("tensorflow_serving")
-SERVE = Path(__file__).parents[2] / "scripts" / "serve"
-sys.path.insert(0, str(SERVE))
-
-import configure  # noqa: E402
-from published_messages import build_messages  # noqa: E402
-from server_config import batching_parameters, model_versions, parse_config  # noqa: E402
+from keras_efgsm.cli import main
+from keras_efgsm.serving import model_versions, parse_config, write_config
+from keras_efgsm.serving.published_messages import build_messages
+from keras_efgsm.serving.server_config import batching_parameters
 
 
 @pytest.fixture
@@ -25,7 +23,7 @@ def export(tmp_path):
 
 
 def written(capsys, export, *words):
-    configure.main([str(export), *words])
+    assert main(["serve-config", str(export), *words]) == 0
     return capsys.readouterr().out
 
 
@@ -51,8 +49,17 @@ def test_the_configs_are_written_as_the_server_reads_them(export, tmp_path, caps
     assert "--allow_version_labels_for_unavailable_models=true" in command
 
 
+def test_the_function_writes_what_the_command_writes(export, tmp_path, capsys):
+    written(capsys, export, "--out", str(tmp_path / "command"), "--label", "stable=12")
+    texts = write_config(export, tmp_path / "function", labels={"stable": 12})
+    assert sorted(texts) == ["batching.config", "models.config", "monitoring.config"]
+    for file, text in texts.items():
+        assert (tmp_path / "function" / file).read_text() == text
+        assert (tmp_path / "command" / file).read_text() == text
+
+
 def test_by_default_the_latest_version_is_served_without_batching(export, capsys):
-    said = written(capsys, export, "--print")
+    said = written(capsys, export)
     assert "num_versions: 1" in said
     assert "--enable_batching" not in said.splitlines()[-1]
     assert "tensorflow/serving:2.21.0" in said.splitlines()[-1]
@@ -63,9 +70,8 @@ def test_written_configs_are_not_replaced_unasked(export, tmp_path, capsys):
     out = tmp_path / "serving"
     written(capsys, export, "--out", str(out))
     (out / "models.config").write_text("mine")
-    with pytest.raises(SystemExit, match="2"):
-        configure.main([str(export), "--out", str(out)])
-    assert "--overwrite" in capsys.readouterr().err
+    assert main(["serve-config", str(export), "--out", str(out)]) == 2
+    assert "overwrite=False" in capsys.readouterr().err
     assert (out / "models.config").read_text() == "mine"
     written(capsys, export, "--out", str(out), "--overwrite")
     assert (out / "models.config").read_text() != "mine"
@@ -86,9 +92,8 @@ def test_written_configs_are_not_replaced_unasked(export, tmp_path, capsys):
     ],
 )
 def test_options_that_the_server_would_refuse_are_refused(export, words, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        configure.main([str(export), "--print", *words])
-    assert capsys.readouterr().err.startswith("configure: ")
+    assert main(["serve-config", str(export), *words]) == 2
+    assert capsys.readouterr().err.startswith("keras-efgsm serve-config: ")
 
 
 def test_a_folder_without_versions_is_refused_and_one_version_points_above(export, tmp_path):

@@ -1,0 +1,1 @@
+"""CIFAR-10 on an accelerator that holds JAX alone: packed here, run there, installed here."""

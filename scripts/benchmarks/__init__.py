@@ -1,0 +1,1 @@
+"""What things cost: images a second, parts of a step, memory, beside other libraries."""

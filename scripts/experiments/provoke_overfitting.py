@@ -1,0 +1,167 @@
+"""Provokes catastrophic overfitting and shows when the stop sees it, beside healthy runs.
+
+    python scripts/provoke_overfitting.py [--out results/overfitting] [--only NAME ...]
+
+Each run goes on past the stop, so that the collapse itself is seen: a referee, PGD-20 on the margin
+with 500 held-out images that neither the training nor the stop sees, measures robust accuracy after
+every epoch. The collapse is the first epoch at which it is 20 points below its best. Two stops
+watch each run, one by the free margin signals alone and one with a PGD probe of 256 other held-out
+images. Writes a table, `overfitting.json` and `overfitting.png`.
+"""
+
+import sys
+from pathlib import Path
+
+# As if run from `scripts/`, whose folders are packages.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import argparse
+import json
+import time
+
+import keras
+from rich.console import Console
+
+from experiments.overfitting.outcome import draw, show
+from experiments.overfitting.scenarios import SCENARIOS, Scenario
+from keras_efgsm import (
+    EFGSM,
+    PGD,
+    AdversarialCrossEntropy,
+    AdversarialTrainer,
+    JointReconstruction,
+    OverfittingStop,
+    load_data,
+    mnist_reconstructor,
+)
+from keras_efgsm.callbacks.probe import Probe
+from keras_efgsm.records.environment import hardware, versions
+
+COLLAPSE = 0.2
+
+
+class Referee(keras.callbacks.Callback):
+    """Measures robust accuracy each epoch and lets both stops speak without being obeyed."""
+
+    def __init__(self, probe: Probe, stops: dict[str, OverfittingStop]):
+        super().__init__()
+        self.probe = probe
+        self.stops = stops
+        self.rows: list[dict] = []
+        self.fired: dict[str, dict] = {}
+        self.collapse: int | None = None
+
+    def on_train_begin(self, logs=None):
+        self.rows = [{"epoch": 0, "referee": self.probe.accuracy()}]
+
+    def on_epoch_end(self, epoch, logs=None):
+        accuracy = self.probe.accuracy()
+        best = max([row["referee"] for row in self.rows], default=0.0)
+        if self.collapse is None and accuracy <= best - COLLAPSE:
+            self.collapse = epoch + 1
+        for name, stop in self.stops.items():
+            if stop.report()["fired"] and name not in self.fired:
+                self.fired[name] = {**stop.report(), "restored": self._restored_accuracy(stop)}
+        self.rows.append({"epoch": epoch + 1, "referee": accuracy, **logs})
+        # Two epochs past the collapse show it; before that no stop ends the run.
+        self.model.stop_training = self.collapse is not None and epoch + 1 >= self.collapse + 2
+
+    def _restored_accuracy(self, stop: OverfittingStop) -> float:
+        weights = self.model.get_weights()
+        self.model.set_weights(stop.get_state()["good_weights"])
+        accuracy = self.probe.accuracy()
+        self.model.set_weights(weights)
+        return accuracy
+
+
+def run(scenario: Scenario, seed: int) -> dict:
+    """Trains one scenario to its end and says what happened."""
+    keras.utils.set_random_seed(seed)
+    train = load_data("mnist", "train").take(scenario.images)
+    held_out = load_data("mnist", "test").take(500 + 256)
+    pixels, labels = held_out.pixels(), held_out.labels
+    reconstructor = mnist_reconstructor() if scenario.with_reconstructor else None
+    objective = JointReconstruction if reconstructor else AdversarialCrossEntropy
+    classifier = scenario.network()
+    if scenario.robust_epochs:
+        robust = AdversarialTrainer(classifier, EFGSM(epsilon=scenario.attack.epsilon), seed=seed)
+        robust.compile(keras.optimizers.Adam(2e-3))
+        robust.fit(
+            train.pixels(),
+            train.labels,
+            batch_size=128,
+            epochs=scenario.robust_epochs,
+            verbose=0,
+        )
+    trainer = AdversarialTrainer(
+        classifier,
+        scenario.attack,
+        reconstructor,
+        objective(label_smoothing=scenario.label_smoothing),
+        seed=seed,
+    )
+    trainer.compile(keras.optimizers.Adam(scenario.learning_rate))
+    epsilon = scenario.attack.epsilon
+    attack = PGD(epsilon=epsilon, steps=20, step_size=epsilon / 8, loss="cw")
+    stops = {
+        "margins": OverfittingStop(verbose=False),
+        "probe": OverfittingStop(probe=(pixels[500:], labels[500:]), verbose=False),
+    }
+    referee = Referee(Probe(trainer.classifier, attack, pixels[:500], labels[:500]), stops)
+    begun = time.perf_counter()
+    trainer.fit(
+        train.pixels(),
+        train.labels,
+        batch_size=128,
+        epochs=scenario.epochs,
+        callbacks=[*stops.values(), referee],
+        verbose=0,
+    )
+    rows = referee.rows
+    before = rows if referee.collapse is None else rows[: referee.collapse]
+    return {
+        "why": scenario.why,
+        "expected_collapse": scenario.collapses,
+        "attack": {"name": scenario.attack.name, **scenario.attack.get_config()},
+        "learning_rate": scenario.learning_rate,
+        "dataset": train.name,
+        "images": len(train),
+        "seed": seed,
+        "collapse_epoch": referee.collapse,
+        "best_before": max(row["referee"] for row in before),
+        "fired": referee.fired,
+        "seconds": round(time.perf_counter() - begun, 1),
+        "rows": rows,
+    }
+
+
+def main() -> int:
+    """Runs the scenarios; exit status 1 if the stop with a probe, as `train` has it, erred."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", default="results/overfitting")
+    parser.add_argument(
+        "--only", nargs="+", choices=sorted(SCENARIOS), help="these again, the others as they are"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    out = Path(options.out)
+    out.mkdir(parents=True, exist_ok=True)
+    console = Console()
+    document = out / "overfitting.json"
+    results = {}
+    if options.only and document.exists():
+        results = json.loads(document.read_text())["runs"]
+    for name in options.only or SCENARIOS:
+        results[name] = run(SCENARIOS[name], options.seed)
+        console.print(f"{name}: {SCENARIOS[name].why}, {results[name]['seconds']} s")
+        about = {"hardware": hardware(), "versions": versions(), "runs": results}
+        document.write_text(json.dumps(about, indent=1) + "\n")
+    results = {name: results[name] for name in SCENARIOS if name in results}
+    draw(results, out / "overfitting.png")
+    good = show(results, console)
+    console.print(f"figures: {document}, {out / 'overfitting.png'}")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

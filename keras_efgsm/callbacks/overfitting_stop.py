@@ -47,7 +47,8 @@ class OverfittingStop(keras.callbacks.Callback):
     no single step and has the first signal only. With batch norm, training and evaluation mode
     differ in the first epochs and the shortfall starts high; it counts from its lowest value, and
     so only once it came down.
-    `scripts/provoke_overfitting.py` makes collapses and healthy runs and shows the curves.
+    `scripts/experiments/provoke_overfitting.py` makes collapses and healthy runs and shows the
+    curves.
 
     Args:
         max_shortfall: rise of the shortfall above its lowest value, in (0, 1]. Defaults to `0.1`.

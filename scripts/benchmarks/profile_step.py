@@ -1,8 +1,9 @@
 """Where the time of a training step goes, and what share of the machine's peak it reaches.
 
-    python scripts/profile_step.py [--preset cifar10-paper] [--methods standard,efgsm,...] \
-        [--steps 20] [--rounds 5] [--peak-tflops 990] [--json profile.json] [OPTIONS OF train]
-    KERAS_BACKEND=jax python scripts/profile_step.py --dtype-policy mixed_bfloat16
+    python scripts/benchmarks/profile_step.py [--preset cifar10-paper] \
+        [--methods standard,efgsm,...] [--steps 20] [--rounds 5] [--peak-tflops 990] \
+        [--json profile.json] [OPTIONS OF train]
+    KERAS_BACKEND=jax python scripts/benchmarks/profile_step.py --dtype-policy mixed_bfloat16
 
 Times `fit` of every method on the same network, in turn (all methods, then all again), so that a
 machine that slows down slows all of them; the times are medians over the rounds, the ratios those

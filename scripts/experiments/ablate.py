@@ -1,8 +1,8 @@
 """Ablates a recipe: trains a configuration and one variant for each piece, and attacks them.
 
-    python scripts/ablate.py [--preset cifar10-small] [--variants alignment,weight-decay] \
-        [--seeds 0,1] [--images 500] [--attacks adp] [--validation-images 5000] \
-        [OPTIONS OF keras-efgsm train]
+    python scripts/experiments/ablate.py [--preset cifar10-small] \
+        [--variants alignment,weight-decay] [--seeds 0,1] [--images 500] [--attacks adp] \
+        [--validation-images 5000] [OPTIONS OF keras-efgsm train]
 
 A variant has one piece of the recipe taken out, or put in where the preset has it not; all else,
 the seed included, is the same. The base is the preset with the options of `keras-efgsm train` that

@@ -1,7 +1,8 @@
 """Which mode should batch norm be in while examples are made? A residual network and a backbone.
 
-    python scripts/attack_batch_norm.py [--dataset cifar10_jpeg75] [--train-images 5000] \
-        [--epochs 3] [--seeds 0,1] [--networks residual,backbone] [--out results/...]
+    python scripts/experiments/attack_batch_norm.py [--dataset cifar10_jpeg75] \
+        [--train-images 5000] [--epochs 3] [--seeds 0,1] [--networks residual,backbone] \
+        [--out results/...]
 
 Trains each network from scratch with the examples made in training mode (by the statistics of the
 batch, which do not move by it) and in evaluation mode, all else the same: eFGSM, epsilon 8/255,

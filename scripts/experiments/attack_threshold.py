@@ -1,7 +1,7 @@
 """Attacks a classifier behind pixel thresholds in the ways that would betray masked gradients.
 
-    python scripts/attack_threshold.py runs/mnist [--num-images 1000] [--steepness 5,10,20] \
-        [--restarts 3] [--json attack_threshold.json]
+    python scripts/experiments/attack_threshold.py runs/mnist [--num-images 1000] \
+        [--steepness 5,10,20] [--restarts 3] [--json attack_threshold.json]
 
 A steep threshold could hide from an attack by gradients what it does not hide from the world. So on
 top of the `standard` attacks, APGD-CE and targeted APGD come again

@@ -1,6 +1,7 @@
 """Plants masked models, makes honest ones, and shows what the diagnosis says of each.
 
-    python scripts/masked_models.py [--dataset digits|mnist] [--only NAME ...] [--json FILE]
+    python scripts/experiments/masked_models.py [--dataset digits|mnist] [--only NAME ...]
+        [--json FILE]
 
 A masked model is an ordinarily trained network with something in front of it or behind it that
 keeps attacks by gradients from seeing what a small change does, or one trained until it overfitted

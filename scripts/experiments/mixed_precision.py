@@ -1,6 +1,6 @@
 """Does half precision train to the accuracy of float32? Robust accuracy by dtype policy, on digits.
 
-    python scripts/mixed_precision.py [--methods efgsm,trades] [--seeds 2] [--epochs 25]
+    python scripts/experiments/mixed_precision.py [--methods efgsm,trades] [--seeds 2] [--epochs 25]
 
 Each run differs from its neighbours in the dtype policy alone. All test images are attacked, in
 float32, with APGD-CE and targeted APGD; `standard` is ordinary training, what is left where the

@@ -1,6 +1,6 @@
 """Provokes catastrophic overfitting and shows when the stop sees it, beside healthy runs.
 
-    python scripts/provoke_overfitting.py [--out results/overfitting] [--only NAME ...]
+    python scripts/experiments/provoke_overfitting.py [--out results/overfitting] [--only NAME ...]
 
 Each run goes on past the stop, so that the collapse itself is seen: a referee, PGD-20 on the margin
 with 500 held-out images that neither the training nor the stop sees, measures robust accuracy after

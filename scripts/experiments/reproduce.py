@@ -1,6 +1,7 @@
 """Reproduces the paper's tables and figures with our code, and puts its own figures beside ours.
 
-    python scripts/reproduce.py --scale smoke|small|paper [--dataset mnist|cifar10] [--out FOLDER]
+    python scripts/experiments/reproduce.py --scale smoke|small|paper
+        [--dataset mnist|cifar10] [--out FOLDER]
 
 Trains and attacks every row of Tables 1 to 5, measures figures 2 and 3, the early-stopping estimate
 and TRADES with eFGSM, and writes one folder: a JSON file for each measurement (with its
@@ -76,7 +77,14 @@ def reproduce(
         draw_curves(curves, kind, path, epsilon=config.epsilon, title=title)
     facts = {
         "command": shlex.join(
-            ["python", "scripts/reproduce.py", "--dataset", dataset, "--scale", scale_name]
+            [
+                "python",
+                "scripts/experiments/reproduce.py",
+                "--dataset",
+                dataset,
+                "--scale",
+                scale_name,
+            ]
         ),
         "data_name": config.dataset,
         "epsilon": config.epsilon,

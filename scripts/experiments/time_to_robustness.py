@@ -1,8 +1,9 @@
 """Robust accuracy against training seconds, for every method on the same network, from one run.
 
-    python scripts/time_to_robustness.py [--seconds 150] [--num-images 500] [--methods pgd,efgsm]
-    python scripts/time_to_robustness.py --seconds 30 --multiples pgd=20,trades=5,free=5 \
-        --methods efgsm,pgd,trades,free --seeds 0,1,2 --target 0.88
+    python scripts/experiments/time_to_robustness.py [--seconds 150] [--num-images 500] \
+        [--methods pgd,efgsm]
+    python scripts/experiments/time_to_robustness.py --seconds 30 --multiples \
+        pgd=20,trades=5,free=5 --methods efgsm,pgd,trades,free --seeds 0,1,2 --target 0.88
 
 Each method trains alone for the same wall-clock time, or the multiple of it that `--multiples`
 gives it, its learning rate rising and falling to zero over just that time, and its averaged weights

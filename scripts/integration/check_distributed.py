@@ -1,6 +1,6 @@
 """Compares training on one device with two replicas and two workers, one of them killed.
 
-    python scripts/distributed/check.py
+    python scripts/integration/check_distributed.py
 
 Trains the digits with the combined method (eFGSM, re-constructor, weight averaging) for a few
 epochs at one global batch size, the last batch of each epoch smaller: on one device; on two parts

@@ -1,6 +1,6 @@
 """Attacks a classifier with another library's APGD and Square beside ours, as a second opinion.
 
-    python scripts/check_with_art.py MODEL [--num-images 500] [--queries 2000] [--add]
+    python scripts/integration/check_with_art.py MODEL [--num-images 500] [--queries 2000] [--add]
 
 Runs the Adversarial Robustness Toolbox's APGD-CE, APGD-DLR and Square on the first images of the
 test split, then ours with the same budgets and targeted APGD, and prints for each the robust

@@ -1,6 +1,6 @@
 """Kills a small training at random moments, resumes it and compares it with one left alone.
 
-    python scripts/kill_and_resume.py --kills 20
+    python scripts/integration/kill_and_resume.py --kills 20
 
 Trains digits once without a break, then the same run killed with SIGKILL wherever it happens to be
 (start-up, step, checkpoint write, final save) and resumed each time. Then with the newest

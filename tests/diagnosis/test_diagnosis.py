@@ -1,6 +1,4 @@
-import importlib.util
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -10,6 +8,8 @@ from keras import ops
 from rich.console import Console
 from scipy import stats
 
+from experiments.masking.cases import CASES, MASKED
+from experiments.masking.workshop import Workshop
 from keras_efgsm.cli import main
 from keras_efgsm.diagnosis import Finding, diagnose, draw_diagnosis, thresholds
 from keras_efgsm.diagnosis import attack_properties as attacks
@@ -17,7 +17,7 @@ from keras_efgsm.diagnosis import gradient_properties as gradients
 from keras_efgsm.diagnosis.findings import Diagnosis
 from keras_efgsm.diagnosis.loss_surface import POINTS, margin_surfaces
 from keras_efgsm.diagnosis.probing import Probing
-from keras_efgsm.evaluation import EvaluatedModel
+from keras_efgsm.evaluation import EvaluatedModel, load_classifier
 
 SHAPE, COUNT, EPSILON = (3, 3, 1), 40, 0.2
 RNG = np.random.default_rng(0)
@@ -363,13 +363,9 @@ def test_short_steps_caught_in_a_ripple_find_less_than_long_ones_a_mild_sign(hon
 
 @pytest.fixture(scope="module")
 def workshop():
-    path = Path(__file__).parents[2] / "scripts" / "masked_models.py"
-    spec = importlib.util.spec_from_file_location("masked_models", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    shop = script.Workshop("digits")
+    shop = Workshop("digits")
     shop.setting = shop.setting._replace(epochs=6)
-    return script, shop
+    return shop
 
 
 PLANTED = {
@@ -387,9 +383,9 @@ PLANTED = {
 }
 
 
-def digits_probing(script, shop, name, digits):
-    case = script.CASES[name]
-    model = script.load_classifier(case.make(shop))
+def digits_probing(shop, name, digits):
+    case = CASES[name]
+    model = load_classifier(case.make(shop))
     x, y = (part[:60] for part in digits[1])
     right = np.asarray(model.logits_fn(ops.convert_to_tensor(x))).argmax(axis=1) == y
     setting = shop.setting
@@ -399,7 +395,7 @@ def digits_probing(script, shop, name, digits):
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_each_planted_model_is_caught_by_the_sign_made_for_it(name, workshop, digits):
-    finding = PLANTED[name](digits_probing(*workshop, name, digits))
+    finding = PLANTED[name](digits_probing(workshop, name, digits))
     assert finding.flagged and not finding.mild
 
 
@@ -407,13 +403,12 @@ def test_each_planted_model_is_caught_by_the_sign_made_for_it(name, workshop, di
     "name", ["ordinary training", "confident", "ordinary, at the larger epsilon"]
 )
 def test_no_sign_of_a_planted_model_is_seen_in_an_honest_one(name, workshop, digits):
-    probing = digits_probing(*workshop, name, digits)
+    probing = digits_probing(workshop, name, digits)
     assert [sign.__name__ for sign in set(PLANTED.values()) if sign(probing).flagged] == []
 
 
-def test_every_case_of_the_script_that_is_to_be_masked_is_tested_here(workshop):
-    script, _ = workshop
-    masked = {name for name, case in script.CASES.items() if case.expected == script.MASKED}
+def test_every_case_of_the_script_that_is_to_be_masked_is_tested_here():
+    masked = {name for name, case in CASES.items() if case.expected == MASKED}
     assert masked == set(PLANTED)
 
 

@@ -673,7 +673,8 @@ def test_figures_of_schema_2_tell_of_rounds_queries_and_the_cascade():
     assert "A cascade: each attack" in section
     assert "**Robust accuracy 61.50 %**" in headline(figures)
     assert "cascade" not in results({**figures, "cascade": False})
-    # Rows of another library, as `scripts/check_with_art.py` adds them, and schema 1 have none.
+    # Rows of another library, as `scripts/integration/check_with_art.py` adds them, and those
+    # of schema 1 have none.
     assert "| fgsm native, loss ce | 1 | 0.3 |" in results(FIGURES)
     assert "cascade" not in results(FIGURES)
     with pytest.raises(ValueError, match="schema 1 or 2"):

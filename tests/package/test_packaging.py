@@ -45,6 +45,9 @@ def test_the_wheel_holds_the_whole_package_and_no_tests(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "keras_efgsm").rglob("*.py")}
     assert modules <= names
+    # What a user of an export needs, on the machine of the server or of its clients.
+    assert {f"keras_efgsm/serving/{m}.py" for m in ("rest_client", "grpc_client", "load")} <= names
+    assert {"keras_efgsm/cli/serve_config.py", "keras_efgsm/cli/serve_request.py"} <= names
     assert not [n for n in names if any(p.startswith(("test", "conftest")) for p in Path(n).parts)]
     top = {name.split("/")[0] for name in names}
     assert top == {"keras_efgsm", f"keras_efgsm-{__version__}.dist-info"}

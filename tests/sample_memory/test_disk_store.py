@@ -1,11 +1,9 @@
 import dataclasses
 import errno
 import gc
-import importlib.util
 import os
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ import tensorflow as tf
 
 import keras_efgsm.runs.checkpoint
 import keras_efgsm.runs.training
+from benchmarks.scale import imagenet
 from keras_efgsm.data import ImageData, load_digits, training_dataset
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.runs.checkpoint import Checkpoint, save_checkpoint
@@ -527,13 +526,9 @@ def uninterrupted(digits_data, tmp_path_factory):
 
 
 def test_the_page_on_imagenet_quotes_what_its_script_prints():
-    path = Path(__file__).parents[2] / "scripts" / "scale" / "imagenet.py"
-    spec = importlib.util.spec_from_file_location("imagenet", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    page = script.PAGE.read_text()
-    # After another measurement: `python scripts/scale/imagenet.py --write`.
-    assert page.split(script.BEGIN)[1].split(script.END)[0].strip() == script.tables().strip()
+    page = imagenet.PAGE.read_text()
+    # After another measurement: `python scripts/benchmarks/scale/imagenet.py --write`.
+    assert page.split(imagenet.BEGIN)[1].split(imagenet.END)[0].strip() == imagenet.tables().strip()
 
 
 def test_what_is_staged_while_the_store_is_cleared_is_not_what_was_there_before(tmp_path):

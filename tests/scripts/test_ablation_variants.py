@@ -1,16 +1,11 @@
 """Variants of an ablation: one piece of the recipe changed, nothing else."""
 
 import dataclasses
-import sys
-from pathlib import Path
 
 import pytest
 
+from experiments.ablation.variants import PIECES, describe, make_variant
 from keras_efgsm.recipes.presets import PRESETS
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-
-from ablation.variants import PIECES, describe, make_variant
 
 ALONE, JOINT, SGD = PRESETS["mnist"], PRESETS["mnist-joint"], PRESETS["cifar10-paper"]
 

@@ -16,10 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from accelerator import (  # noqa: E402
+from accelerator import (
     carried,
     jpeg_records,
     outbox,
@@ -30,9 +27,11 @@ from accelerator import (  # noqa: E402
     weights,
     wheels,
 )
-from accelerator.estimates import Rates  # noqa: E402
-from keras_efgsm.evaluation.tally import Tally  # noqa: E402
-from keras_efgsm.recipes.presets import PRESETS  # noqa: E402
+from accelerator.estimates import Rates
+from keras_efgsm.evaluation.tally import Tally
+from keras_efgsm.recipes.presets import PRESETS
+
+ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("tensorflow", "jax")),

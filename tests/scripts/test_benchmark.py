@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,6 +10,11 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+import benchmark
+from benchmarks import policies
+from benchmarks.alternation import Contender, alternate, ratio
+from benchmarks.policies import efgsm_config
+from benchmarks.short_training import ShortTraining, difference
 from keras_efgsm.attacks import FGSM
 from keras_efgsm.attacks.attack import batch_statistics_logits, evaluation_logits
 from keras_efgsm.data import ImageData
@@ -26,14 +30,6 @@ from keras_efgsm.networks import (
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.optimizers import L2SGD
 from keras_efgsm.recipes.presets import PRESETS
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-
-import benchmark
-from benchmarks import policies
-from benchmarks.alternation import Contender, alternate, ratio
-from benchmarks.policies import efgsm_config
-from benchmarks.short_training import ShortTraining, difference
 
 SHAPE = (8, 8, 3)
 

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-sys.path.insert(0, str(SCRIPTS))
+from experiments.reproduction import paper
+from experiments.reproduction.measuring import COMPARED, SOURCES, Measurements
+from experiments.reproduction.rows import LAMBDAS, SCALES, lambda_row, make_rows
+from experiments.reproduction.training import plan_rows
 
-from reproduction import paper  # noqa: E402
-from reproduction.measuring import COMPARED, SOURCES, Measurements  # noqa: E402
-from reproduction.rows import LAMBDAS, SCALES, lambda_row, make_rows  # noqa: E402
-from reproduction.training import plan_rows  # noqa: E402
+REPRODUCE = Path(__file__).parents[2] / "scripts" / "experiments" / "reproduce.py"
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -75,7 +74,7 @@ def needs_mnist():
 
 @pytest.mark.usefixtures("needs_mnist")
 def test_the_smoke_scale_runs_every_row_and_a_second_call_makes_nothing_anew(tmp_path):
-    words = [sys.executable, SCRIPTS / "reproduce.py", "--scale", "smoke"]
+    words = [sys.executable, REPRODUCE, "--scale", "smoke"]
     words += ["--out", tmp_path / "out", "--runs", tmp_path / "runs"]
     wide = {**os.environ, "COLUMNS": "200"}
     subprocess.run(words, capture_output=True, text=True, check=True, env=wide)
@@ -107,7 +106,14 @@ def test_folders_of_another_configuration_are_refused_before_any_training(tmp_pa
 @pytest.mark.usefixtures("needs_mnist")
 def test_the_script_tells_of_a_results_folder_of_another_configuration_in_one_line(tmp_path):
     (tmp_path / "ours-seed0.json").write_text(json.dumps({"key": {"epochs": 3}, "result": {}}))
-    words = [sys.executable, SCRIPTS / "reproduce.py", "--scale", "smoke", "--out", tmp_path]
+    words = [
+        sys.executable,
+        REPRODUCE,
+        "--scale",
+        "smoke",
+        "--out",
+        tmp_path,
+    ]
     words += ["--runs", tmp_path / "runs"]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 2

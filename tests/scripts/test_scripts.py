@@ -1,4 +1,3 @@
-import importlib.util
 import json
 import os
 import subprocess
@@ -8,20 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import storage
+from experiments.overfitting import outcome
+from experiments.robustness_curves import summary
+
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-sys.path.insert(0, str(SCRIPTS))
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def provoke():
-    return load("provoke_overfitting")
+ABLATE = SCRIPTS / "experiments" / "ablate.py"
+PROFILE_STEP = SCRIPTS / "benchmarks" / "profile_step.py"
+TIME_TO_ROBUSTNESS = SCRIPTS / "experiments" / "time_to_robustness.py"
 
 
 def result(collapse, fired, *, expected=True, best=0.8):
@@ -50,8 +43,8 @@ def result(collapse, fired, *, expected=True, best=0.8):
         (result(5, (5, 0.8), expected=False), "collapsed"),
     ],
 )
-def test_the_verdict_on_a_stop_follows_the_collapse_of_the_referee(provoke, made, verdict):
-    assert provoke.verdict(made, "probe") == verdict
+def test_the_verdict_on_a_stop_follows_the_collapse_of_the_referee(made, verdict):
+    assert outcome.verdict(made, "probe") == verdict
 
 
 def test_the_benchmark_prints_ratios_and_compares_signs_of_each_storage(tmp_path):
@@ -65,7 +58,6 @@ def test_the_benchmark_prints_ratios_and_compares_signs_of_each_storage(tmp_path
 
 
 def test_the_sign_comparison_sees_a_storage_that_turns_signs():
-    storage = load("benchmarks/storage")
     comparison = storage.StorageComparison(4, decay=0.95)
     ids = np.arange(4)
     directions = np.sign(np.random.default_rng(0).normal(size=(4, 28, 28, 1))).astype("float32")
@@ -77,7 +69,12 @@ def test_the_sign_comparison_sees_a_storage_that_turns_signs():
 
 
 def test_time_to_robustness_measures_each_method_once(tmp_path):
-    words = [sys.executable, SCRIPTS / "time_to_robustness.py", "--dataset", "digits"]
+    words = [
+        sys.executable,
+        TIME_TO_ROBUSTNESS,
+        "--dataset",
+        "digits",
+    ]
     words += ["--seconds", "1", "--marks", "0.5", "1", "--num-images", "30", "--steps", "3"]
     words += ["--methods", "standard,free", "--out", tmp_path]
     subprocess.run(words, capture_output=True, text=True, check=True)
@@ -100,7 +97,14 @@ def test_time_to_robustness_measures_each_method_once(tmp_path):
 @pytest.fixture(scope="module")
 def profiled(tmp_path_factory):
     out = tmp_path_factory.mktemp("profile") / "out.json"
-    words = [sys.executable, SCRIPTS / "profile_step.py", "--preset", "digits", "--steps", "2"]
+    words = [
+        sys.executable,
+        PROFILE_STEP,
+        "--preset",
+        "digits",
+        "--steps",
+        "2",
+    ]
     words += ["--rounds", "1", "--methods", "standard,efgsm", "--peak-tflops", "0.5"]
     subprocess.run([*words, "--json", out], capture_output=True, text=True, check=True)
     return json.loads(out.read_text())
@@ -123,7 +127,14 @@ def test_the_profile_times_the_parts_of_a_step(profiled):
 
 
 def test_an_ablation_goes_on_after_a_training_that_diverged(tmp_path):
-    words = [sys.executable, SCRIPTS / "ablate.py", "--preset", "digits", "--epochs", "1"]
+    words = [
+        sys.executable,
+        ABLATE,
+        "--preset",
+        "digits",
+        "--epochs",
+        "1",
+    ]
     words += ["--train-images", "200", "--images", "8", "--attacks", "quick", "--verbose", "0"]
     # So high a rate that the base has no finite loss.
     words += ["--optimizer", "sgd", "--learning-rate", "1e30", "--variants", "averaging"]
@@ -142,7 +153,6 @@ def course(*marks):
 
 
 def test_the_time_to_a_robust_accuracy_lies_between_two_marks():
-    summary = load("robustness_curves/summary")
     points = course((10.0, 0.4), (20.0, 0.8), (30.0, 0.9))
     assert summary.time_to(points, 0.4) == pytest.approx(10.0)
     assert summary.time_to(points, 0.2) == pytest.approx(5.0)
@@ -153,7 +163,6 @@ def test_the_time_to_a_robust_accuracy_lies_between_two_marks():
 
 
 def test_a_method_that_never_arrives_took_at_least_the_time_it_was_given():
-    summary = load("robustness_curves/summary")
     runs = {
         "quick-seed0": {"points": course((10.0, 0.9))},
         "quick-seed1": {"points": course((20.0, 0.9))},
@@ -177,7 +186,12 @@ def test_a_method_that_never_arrives_took_at_least_the_time_it_was_given():
 
 
 def test_multiples_are_checked_before_anything_is_trained(tmp_path):
-    words = [sys.executable, SCRIPTS / "time_to_robustness.py", "--dataset", "digits"]
+    words = [
+        sys.executable,
+        TIME_TO_ROBUSTNESS,
+        "--dataset",
+        "digits",
+    ]
     for given in ("nosuch=2", "pgd=0", "pgd", "pgd=x"):
         refused = subprocess.run(
             [*words, "--multiples", given, "--out", tmp_path / "out"],

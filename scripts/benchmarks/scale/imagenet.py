@@ -1,6 +1,6 @@
 """ImageNet worked out on paper: prints the tables of docs/imagenet.md, or writes them there.
 
-    python scripts/scale/imagenet.py [--write]
+    python scripts/benchmarks/scale/imagenet.py [--write]
 
 All of it is arithmetic from the figures of `Assumptions`, which are stated and not measured, and
 from the library's own count of passes; the last table quotes measurements from results/scale/.
@@ -19,7 +19,7 @@ from keras_efgsm.sample_memory.room import format_bytes
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "imagenet.md"
-BEGIN, END = "<!-- begin: python scripts/scale/imagenet.py -->", "<!-- end -->"
+BEGIN, END = "<!-- begin: python scripts/benchmarks/scale/imagenet.py -->", "<!-- end -->"
 
 
 @dataclass(frozen=True)
@@ -156,10 +156,10 @@ def reconstructor() -> list[str]:
 
 
 def measured() -> list[str]:
-    """The runs of `scripts/scale/momentum.py`, from their records."""
+    """The runs of `scripts/benchmarks/scale/momentum.py`, from their records."""
     path = ROOT / "results" / "scale" / "momentum.json"
     if not path.exists():
-        return ["Not measured yet: `python scripts/scale/momentum.py`."]
+        return ["Not measured yet: `python scripts/benchmarks/scale/momentum.py`."]
     record = json.loads(path.read_text())
     rows = []
     for mode, result in record["results"].items():

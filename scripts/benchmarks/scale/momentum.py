@@ -1,8 +1,8 @@
 """Training with a momentum three times as large as the memory allowed, kept on disk.
 
-    python scripts/scale/momentum.py [--image-size 64] [--limit-gb 1.5] [--store-gb 4.5]
+    python scripts/benchmarks/scale/momentum.py [--image-size 64] [--limit-gb 1.5] [--store-gb 4.5]
         [--batch 32] [--steps 26] [--rounds 15] [--json results/scale/momentum.json]
-    python scripts/scale/momentum.py --store-only --image-size 224 --batch 256
+    python scripts/benchmarks/scale/momentum.py --store-only --image-size 224 --batch 256
         --json results/scale/store.json
 
 Three processes train the same network on the same synthetic images, made from their numbers, with

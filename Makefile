@@ -13,7 +13,7 @@ PINS = tensorflow==2.21.0 keras==3.15.1 tensorflow-datasets==4.9.10 cleverhans==
        keras-tuner==1.4.8 adversarial-robustness-toolbox==1.20.1 \
        jax==0.10.2
 
-.PHONY: setup test quickstart tune-demo lock wheel clean
+.PHONY: setup lint format-check types graph test quickstart tune-demo lock wheel clean
 
 setup: $(STAMP)
 
@@ -26,9 +26,21 @@ $(STAMP): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-test: setup
+# Each a hook of `.pre-commit-config.yaml` as well.
+lint: setup
 	$(BIN)/python -m ruff check .
+
+format-check: setup
 	$(BIN)/python -m ruff format --check .
+
+types: setup
+	$(BIN)/python -m mypy
+
+# The packages by floor, and imports that run upward.
+graph: setup
+	$(BIN)/python scripts/import_graph.py --arrows
+
+test: lint format-check
 	$(BIN)/python -m pytest
 
 quickstart: setup

@@ -23,6 +23,7 @@ FLOORS = {
     "atomic_file": "files that are whole or not there",
     "checks": "what is asked of an argument, and how a refusal is worded",
     "typing": "types that all use",
+    "configured": "configurations made from signatures",
     "equations": "the paper's equations, as pure functions of tensors",
     "noise": "noise keyed by seed, step and sample",
     "distribution": "which replica and worker this process is",
@@ -44,6 +45,7 @@ FLOORS = {
     "serving": "TensorFlow Serving's configuration, clients, load",
     "report": "one page of HTML on runs",
     "tuning": "the search of hyperparameters",
+    "public_names": "the names at the top of the package",
     "cli": "parses and prints, nothing else",
     "__main__": "`python -m keras_efgsm`",
 }

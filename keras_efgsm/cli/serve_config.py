@@ -4,9 +4,10 @@ import argparse
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: Any) -> None:
     """Adds `serve-config` to the parser."""
     parser = commands.add_parser(
         "serve-config",
@@ -107,14 +108,12 @@ def serve_config(
         container_command,
         write_config,
     )
-    from keras_efgsm.serving.server_config import model_versions
+    from keras_efgsm.serving.server_config import BatchingOptions, model_versions
 
     folder = Path(export)
     name = name or folder.resolve().name
     numbered = read_labels(labels)
-    about = {
-        "versions": versions,
-        "labels": numbered,
+    batches: BatchingOptions = {
         "max_batch_size": max_batch_size,
         "batch_timeout_micros": batch_timeout_micros,
         "num_batch_threads": num_batch_threads,
@@ -122,9 +121,18 @@ def serve_config(
         "allowed_batch_sizes": allowed_batch_sizes,
     }
     if out is None:
-        texts = config_texts(name, model_versions(folder), **about)
+        found = model_versions(folder)
+        texts = config_texts(name, found, versions=versions, labels=numbered, **batches)
     else:
-        texts = write_config(folder, out, name=name, overwrite=overwrite, **about)
+        texts = write_config(
+            folder,
+            out,
+            name=name,
+            versions=versions,
+            labels=numbered,
+            overwrite=overwrite,
+            **batches,
+        )
     for file, text in texts.items():
         print(f"# {file if out is None else Path(out) / file}\n{text}")
     command = container_command(

@@ -3,9 +3,10 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: Any) -> None:
     """Adds `serve-request` to the parser."""
     parser = commands.add_parser(
         "serve-request",
@@ -68,9 +69,8 @@ def serve_request(
     """
     from keras_efgsm.serving.asking import ask, make_client
 
-    where = {"version": version, "label": label, "timeout": timeout}
     if not files:
-        client = make_client(model, protocol, server, **where)
+        client = make_client(model, protocol, server, version=version, label=label, timeout=timeout)
         try:
             for number, state in client.status().items():
                 print(f"{model} version {number}: {state}")
@@ -78,7 +78,16 @@ def serve_request(
             client.close()
         return
     names = Path(labels).read_text(encoding="utf-8").splitlines() if labels else None
-    answers = ask(files, model, protocol=protocol, server=server, class_names=names, **where)
+    answers = ask(
+        files,
+        model,
+        protocol=protocol,
+        server=server,
+        version=version,
+        label=label,
+        class_names=names,
+        timeout=timeout,
+    )
     for i, answer in enumerate(answers):
         source = files[i] if len(files) == len(answers) else f"{files[0]}[{i}]"
         called = "-" if answer.label is None else answer.label

@@ -5,7 +5,7 @@ write_config("exported_models/mnist", "serving")  # the server's files
 answers = ask(["three.png", "four.jpg"], "mnist", protocol="grpc")
 ```
 
-Importing it needs neither Keras nor TensorFlow; `GrpcClient` imports the latter when it is made.
+Nothing in it needs Keras, and only `GrpcClient` TensorFlow, when it is made.
 """
 
 from keras_efgsm.serving.answers import Answer, ServerError, answers_of, load_inputs

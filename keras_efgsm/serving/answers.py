@@ -100,7 +100,7 @@ def byte_vector(contents: Sequence[bytes]) -> np.ndarray:
     Args:
         contents: the strings.
     """
-    vector = np.empty(len(contents), object)
+    vector: np.ndarray = np.empty(len(contents), object)
     vector[:] = contents
     return vector
 

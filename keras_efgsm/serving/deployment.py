@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Unpack
 
 from google.protobuf import text_format
 
@@ -10,6 +11,7 @@ from keras_efgsm.serving.server_config import (
     BATCHING,
     MODELS,
     MONITORING,
+    BatchingOptions,
     batching_parameters,
     model_versions,
     models_config,
@@ -68,7 +70,7 @@ def config_texts(
     *,
     versions: str = "latest",
     labels: Mapping[str, int] | None = None,
-    **batching: int | Sequence[int],
+    **batching: Unpack[BatchingOptions],
 ) -> dict[str, str]:
     """Returns the config files, file name to text, each parsed once again.
 
@@ -119,7 +121,7 @@ def write_config(
     versions: str = "latest",
     labels: Mapping[str, int] | None = None,
     overwrite: bool = False,
-    **batching: int | Sequence[int],
+    **batching: Unpack[BatchingOptions],
 ) -> dict[str, str]:
     """Writes `models.config`, `batching.config` and `monitoring.config`.
 

@@ -42,9 +42,8 @@ class LoadReport:
             "images_per_second": answered * self.batch_size / self.seconds,
         }
         if answered:
-            values = 1e3 * np.percentile(self.latencies, PERCENTILES)
-            named = zip(PERCENTILES, values, strict=True)
-            figures |= {f"p{percent}_ms": float(value) for percent, value in named}
+            for percent in PERCENTILES:
+                figures[f"p{percent}_ms"] = 1e3 * float(np.percentile(self.latencies, percent))
             figures["max_ms"] = 1e3 * self.latencies[-1]
         return figures
 
@@ -82,7 +81,8 @@ def put_load(
             "`clients` must be at least 1, `warmup` at least 0, and `requests` or `seconds` given. "
             f"Received: clients={clients}, warmup={warmup}, requests={requests}, seconds={seconds}"
         )
-    for name, value in (("requests", requests), ("seconds", seconds)):
+    given: tuple[tuple[str, float | None], ...] = (("requests", requests), ("seconds", seconds))
+    for name, value in given:
         if value is not None and value <= 0:
             raise ValueError(f"`{name}` must be above 0. Received: {name}={value}")
     first = make_client()
@@ -93,7 +93,8 @@ def put_load(
     latencies: list[float] = []
     errors: Counter[str] = Counter()
     unexpected: list[BaseException] = []
-    left, lock = [requests], threading.Lock()
+    left: list[int | None] = [requests]
+    lock = threading.Lock()
     begun = [0.0]
 
     def set_clock() -> None:

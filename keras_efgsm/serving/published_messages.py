@@ -50,7 +50,9 @@ def build_messages(
     return dict(zip(messages, classes, strict=True))
 
 
-def _add_field(described, package: str, name: str, number: int, kind: str) -> None:
+def _add_field(
+    described: descriptor_pb2.DescriptorProto, package: str, name: str, number: int, kind: str
+) -> None:
     label, _, base = kind.rpartition(" ")
     field = described.field.add(name=name, number=number, label=_FIELD.LABEL_OPTIONAL)
     if label:

@@ -8,6 +8,7 @@ numbers, so that a misspelt key or a wrong type is refused as the server would r
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from google.protobuf import message, text_format
 
@@ -33,6 +34,16 @@ _MESSAGES = build_messages(
     },
 )
 MODELS, BATCHING, MONITORING = "models.config", "batching.config", "monitoring.config"
+
+
+class BatchingOptions(TypedDict, total=False):
+    """The arguments of `batching_parameters`."""
+
+    max_batch_size: int
+    batch_timeout_micros: int
+    num_batch_threads: int
+    max_enqueued_batches: int
+    allowed_batch_sizes: Sequence[int]
 
 
 def model_versions(folder: str | Path) -> list[int]:
@@ -96,7 +107,7 @@ def models_config(
         if not isinstance(versions, str) and version not in versions:
             raise ValueError(
                 f"A label must name a version that is served, one of {list(versions)}. "
-                f"Received: labels={dict(labels)}"
+                f"Received: labels={labels}"
             )
         model.version_labels[label] = version
     return config

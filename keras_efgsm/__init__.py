@@ -32,11 +32,9 @@ if TYPE_CHECKING or not _is_command_line():
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("_"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from keras_efgsm import public_names
+    if name == "export_classifier":
+        # Of another backend than TensorFlow's: says how to export what was trained on it.
+        from keras_efgsm.export import export_classifier
 
-    try:
-        return getattr(public_names, name)
-    except AttributeError:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+        return export_classifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,7 +1,5 @@
 """The names of `keras_efgsm`, whose import makes all that can be saved known to Keras."""
 
-from typing import Any
-
 from keras_efgsm.attacks import (
     APGD,
     EFGSM,
@@ -127,12 +125,3 @@ __all__ = [
 if BACKEND != "tensorflow":
     # An import of everything must not fail for it.
     __all__.remove("export_classifier")
-
-
-def __getattr__(name: str) -> Any:
-    if name == "export_classifier":
-        # Says how to export what was trained on this backend.
-        from keras_efgsm.export import export_classifier
-
-        return export_classifier
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

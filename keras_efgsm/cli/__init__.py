@@ -72,7 +72,21 @@ def make_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         else:
             module.add_command(commands)
         _add_common(commands.choices[name])
+        _shorten_usage(commands.choices[name])
     return parser
+
+
+def _shorten_usage(parser: argparse.ArgumentParser) -> None:
+    """Names what must be given: a whole screen of options is no answer to a typing error."""
+    if parser.usage is None:
+        words = [parser.prog]
+        for action in parser._actions:
+            value = action.metavar or action.dest.upper()
+            if not action.option_strings:
+                words.append(f"{value} ..." if action.nargs == "+" else str(value))
+            elif action.required:
+                words.append(f"{action.option_strings[0]} {value}")
+        parser.usage = " ".join([*words, "[options]"]).replace("%", "%%")
 
 
 class _Parser(argparse.ArgumentParser):

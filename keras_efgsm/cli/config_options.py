@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from keras_efgsm.cli.values import NO_VALUE, anything, reader_of
@@ -62,11 +63,18 @@ def add_config_options(
             )
 
 
-def read_request(options: argparse.Namespace) -> Request:
-    """What is asked for by the options that `add_config_options` added."""
+def read_request(options: argparse.Namespace, *, only: Sequence[str] = ()) -> Request:
+    """What is asked for by the options that `add_config_options` added.
+
+    Args:
+        options: as parsed.
+        only: as in `add_config_options`.
+    """
     given = vars(options)
     changes: dict[str, Any] = {}
     for field in dataclasses.fields(TrainingConfig):
+        if only and field.name not in only:
+            continue
         value = given.get(field.name) if field.metadata["flag"] else None
         if value is not None:
             is_pair = kind_of(field.type)[0] == tuple[int, int]
@@ -85,6 +93,14 @@ def read_request(options: argparse.Namespace) -> Request:
 def read_config(options: argparse.Namespace) -> TrainingConfig:
     """The configuration that is asked for."""
     return read_request(options).config()
+
+
+def run_name(request: Request) -> str:
+    """A name for the folder of what is asked for: the data's, and the recipe's if it is given."""
+    name = request.data
+    if "/" in name or name in (".", "..") or Path(name).suffix == ".npz":
+        name = Path(name).expanduser().resolve().stem
+    return name + (f"-{request.recipe}" if request.recipe else "")
 
 
 def _add_field(group: Any, field: dataclasses.Field) -> None:

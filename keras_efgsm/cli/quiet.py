@@ -6,11 +6,15 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 # Of information and warnings, and the notice that they come early.
 _LOG_LINE = re.compile(
     rb"^([IW]\d{4} |\d{4}-\d\d-\d\d .*: [IW] |WARNING: All log messages before absl)"
 )
+# An error where there is a GPU, and no news where there is none.
+_NO_GPU = re.compile(rb"^E\d{4} .*failed call to cuInit")
+_GPU_DRIVER = Path("/dev/nvidiactl")
 # Read by TensorFlow, gRPC and XLA when they are loaded.
 _ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -43,7 +47,13 @@ def import_everything(verbose: bool = False) -> None:
         verbose: whether what they log is shown. Defaults to `False`.
     """
     with contextlib.nullcontext() if verbose else _without_log_lines():
-        import keras_efgsm.public_names  # noqa: F401
+        from keras_efgsm.backend import BACKEND
+
+        if BACKEND == "tensorflow":
+            import tensorflow as tf
+
+            # Looks for GPUs, which is said as well; nothing is set up by it.
+            tf.config.list_physical_devices()
 
 
 @contextlib.contextmanager
@@ -61,5 +71,8 @@ def _without_log_lines() -> Iterator[None]:
             os.close(kept)
             written.seek(0)
             for line in written:
-                if not _LOG_LINE.match(line):
+                is_noise = _LOG_LINE.match(line) or (
+                    _NO_GPU.match(line) and not _GPU_DRIVER.exists()
+                )
+                if not is_noise:
                     os.write(2, line)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from keras_efgsm.cli.config_options import add_config_options, read_config, read_request
+from keras_efgsm.cli.config_options import add_config_options, read_config, read_request, run_name
 from keras_efgsm.cli.values import number
 from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> None:
     from keras_efgsm.runs.training import train
 
     request = read_request(options)
-    out = options.out or f"runs/{_run_name(request)}"
+    out = options.out or f"runs/{run_name(request)}"
     config = _config(request, Path(out), options.resume)
     if options.restarts and options.workers == 1:
         raise ValueError(
@@ -183,17 +183,6 @@ def _config(request: Request, out: Path, resume: bool) -> TrainingConfig:
         table.add_row(choice.name, choice.value, choice.reason)
     console.print(table)
     return chosen.config
-
-
-def _run_name(request: Request) -> str:
-    name = (
-        Path(request.data).expanduser().resolve().stem if _is_path(request.data) else request.data
-    )
-    return name.replace("/", "-") + (f"-{request.recipe}" if request.recipe else "")
-
-
-def _is_path(data: str) -> bool:
-    return "/" in data or data in (".", "..") or Path(data).suffix == ".npz"
 
 
 def _launch(options: argparse.Namespace, out: str) -> None:

@@ -65,13 +65,6 @@ def choose(request: Request) -> Chosen:
         ValueError: if epsilon is not given, or the images cannot be read or are not of one size.
     """
     given = dict(request.changes)
-    if given.get("epsilon") is None:
-        raise ValueError(
-            "Which epsilon? It is the most that an attack may change a pixel of [0, 1] by, and "
-            "decides what is trained: `--epsilon 4/255` or `--epsilon 8/255` are usual for "
-            "photographs, 0.1 to 0.2 for grey drawings, 0.3 for black on white. "
-            f"Received: epsilon=None, dataset={request.dataset!r}"
-        )
     facts = source_facts(
         request.dataset,
         given.get("data_dir"),
@@ -79,6 +72,14 @@ def choose(request: Request) -> Chosen:
         given.get("channels"),
         given.get("seed", 0),
     )
+    if given.get("epsilon") is None:
+        raise ValueError(
+            "Which epsilon? It is the most that an attack may change a pixel of [0, 1] by, and "
+            "decides what is trained: `--epsilon 4/255` or `--epsilon 8/255` are usual for "
+            "photographs, 0.1 to 0.2 for grey drawings, 0.3 for black on white. "
+            f"Received: epsilon=None, dataset={request.dataset!r} with images of shape "
+            f"{facts.image_shape}"
+        )
     choices = _choices(facts, given)
     fields: dict[str, Any] = {"dataset": request.dataset, "reconstructor": None}
     for choice in choices:

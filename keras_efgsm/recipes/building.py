@@ -30,15 +30,27 @@ def load_training_data(config: TrainingConfig, split: str, **options: Any) -> Im
     Raises:
         ValueError: if there are none, or not of one size.
     """
-    wanted = {"data_dir": config.data_dir}
+    wanted = {
+        name: getattr(config, name) for name in ("data_dir", "image_size", "channels", "seed")
+    }
+    return load_images(config.dataset, split, **{**wanted, **options})
+
+
+def load_images(dataset: str, split: str, **options: Any) -> ImageData:
+    """The images of a data set, of one size.
+
+    Args:
+        dataset: as for `load_data`.
+        split: as there.
+        **options: `data_dir`, `image_size`, `channels` and `seed` as there.
+
+    Raises:
+        ValueError: if there are none, or not of one size.
+    """
     takes = inspect.signature(load_data).parameters
-    for name in ("image_size", "channels", "seed"):
-        value = getattr(config, name)
-        if name in takes:
-            wanted[name] = value
-        elif value is not None and name != "seed":
-            raise ValueError(f"This source has no `{name}`. Received: {name}={value!r}")
-    return load_data(config.dataset, split, **{**wanted, **options})
+    if options.get("channels") is not None and "channels" not in takes:
+        raise ValueError(f"Images keep their channels. Received: channels={options['channels']}")
+    return load_data(dataset, split, **{k: v for k, v in options.items() if k in takes})
 
 
 def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer:

@@ -50,6 +50,27 @@ class RunFolder:
             ValueError: if the folder holds something else, another run, or nothing to resume.
             PermissionError: if it cannot be written.
         """
+        self.check(config, resume)
+        received = f"Received: out={str(self.path)!r}"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not resume:
+                write_atomically(self.config, json.dumps(config.to_dict(), indent=2) + "\n")
+            elif not os.access(self.path, os.W_OK):
+                raise PermissionError("no right to write")
+            # What a kill left half-written.
+            for partial in self._partial():
+                partial.unlink()
+        except OSError as error:
+            raise PermissionError(f"`out` must be writable ({error}). {received}") from error
+
+    def check(self, config: TrainingConfig, resume: bool) -> None:
+        """Checks what `prepare` needs, and writes nothing.
+
+        Raises:
+            ValueError: if the folder holds something else, another run, or nothing to resume.
+            PermissionError: if it cannot be written.
+        """
         received = f"Received: out={str(self.path)!r}"
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"`out` must be a folder, but a file is there. {received}")
@@ -63,17 +84,9 @@ class RunFolder:
             )
         elif occupied:
             raise ValueError(f"`out` must be a new or empty folder, but holds files. {received}")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            if not resume:
-                write_atomically(self.config, json.dumps(config.to_dict(), indent=2) + "\n")
-            elif not os.access(self.path, os.W_OK):
-                raise PermissionError("no right to write")
-            # What a kill left half-written.
-            for partial in self._partial():
-                partial.unlink()
-        except OSError as error:
-            raise PermissionError(f"`out` must be writable ({error}). {received}") from error
+        there = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        if not os.access(there, os.W_OK):
+            raise PermissionError(f"`out` must be writable (no right to write). {received}")
 
     def _partial(self) -> list[Path]:
         return [*self.path.glob(".*.partial"), *self.path.glob(".partial.keras")]

@@ -226,6 +226,10 @@ def _decided(
         return config
     if resume and folder.config.exists():
         return dataclasses.replace(config, dtype_policy=folder.read_config().dtype_policy)
+    # Before seconds are spent on a choice that nothing can hold; of the others `prepare_folders`
+    # speaks for all workers.
+    if agreement.workers == 1:
+        folder.check(config, resume)
     config, said = with_dtype_policy(config, data)
     # What worker 0 measured holds for all.
     chosen = agreement.gather([DTYPE_POLICIES.index(config.dtype_policy)])[0, 0]

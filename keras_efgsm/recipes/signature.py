@@ -100,7 +100,9 @@ def _read(module: str, name: str) -> tuple[Argument, ...]:
     if isinstance(found, ast.ClassDef):
         made = next((n for n in found.body if getattr(n, "name", None) == "__init__"), None)
         if made is None and (base := _home_of_base(found, body)):
-            return _read(*base)
+            texts = _argument_texts(ast.get_docstring(found) or "")
+            inherited = _read(*base)
+            return tuple(one._replace(text=texts.get(one.name, one.text)) for one in inherited)
     try:
         if not isinstance(made, ast.FunctionDef):
             raise ValueError("made by something else")

@@ -90,12 +90,12 @@ def changed(
     attack, objective = changes.pop("attack", None), changes.pop("objective", None)
     _check_step(method_options)
     values: dict[str, Any] = {"method_options": {**base.method_options, **method_options}}
-    if method is not None and method != base.method:
-        values = base.method_changes(method, method_options)
+    is_other = method is not None and method != base.method
     if attack or objective:
-        if values.get("method"):
-            base = base.with_method(values["method"])
-        values = base.part_changes(attack, objective, method_options)
+        start = base.with_method(method) if is_other else base
+        values = start.part_changes(attack, objective, method_options)
+    elif is_other:
+        values = base.method_changes(method, method_options)
     return dataclasses.replace(base, **{**values, **changes})
 
 

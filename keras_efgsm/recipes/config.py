@@ -16,7 +16,6 @@ from keras_efgsm.recipes.methods import compose_name, find_method, parts_of_name
 from keras_efgsm.recipes.option import (
     check_fields,
     count,
-    number,
     one_of,
     option,
     text,
@@ -127,28 +126,6 @@ class TrainingConfig(HowToTrain):
         "side in pixels of a grey square put into each image at random; 0 for none",
         0,
         check=count(0),
-    )
-    attack_in_training_mode: bool = option(
-        "method",
-        "the attack sees batch norm as the update does, by the statistics of the batch; off for "
-        "evaluation mode",
-        True,
-    )
-    epsilon_warmup_epochs: float = option(
-        "method", "linear rise of epsilon from zero", 0.0, check=number(0.0)
-    )
-    regularizer_warmup_epochs: float = option(
-        "method",
-        "linear rise of the weight of the objective's regulariser, of consistency say, from zero",
-        0.0,
-        check=number(0.0),
-    )
-    epsilon_factor: float = option(
-        "method",
-        "radius of the ball that the training attacks in, over epsilon; a little more than 1 makes "
-        "up for what one step does not find",
-        1.0,
-        check=number(0.0, strict=True),
     )
     image_size: tuple[int, int] | None = option(
         "data",
@@ -304,9 +281,3 @@ class TrainingConfig(HowToTrain):
                 f"{sorted(known)}. Received: options={sorted(values)}"
             )
         return cls(**values)
-
-
-# The fields that only say where things lie.
-PLACES = tuple(
-    field.name for field in dataclasses.fields(TrainingConfig) if field.metadata["place"]
-)

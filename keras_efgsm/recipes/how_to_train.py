@@ -1,4 +1,4 @@
-"""The fields of a configuration that say how it is trained: optimisation, memory and machine."""
+"""The fields of a configuration that say how it is trained, from optimiser to warm-ups."""
 
 import dataclasses
 from typing import Any
@@ -20,7 +20,7 @@ def _policy(value: Any, name: str) -> Any:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HowToTrain:
-    """Optimisation, memory and machine of a run; part of `TrainingConfig`, which describes them."""
+    """Optimisation, memory, machine, warm-ups: a part of `TrainingConfig`, which describes them."""
 
     momentum_dtype: str = option(
         "memory", "storage of the momentum: int8, float16 or float32", "int8", check=_STORAGE_DTYPES
@@ -118,3 +118,25 @@ class HowToTrain:
         check=_policy,
     )
     seed: int = option("machine", "of weights, order and noise", 0, check=count(0))
+    attack_in_training_mode: bool = option(
+        "method",
+        "the attack sees batch norm as the update does, by the statistics of the batch; off for "
+        "evaluation mode",
+        True,
+    )
+    epsilon_warmup_epochs: float = option(
+        "method", "linear rise of epsilon from zero", 0.0, check=number(0.0)
+    )
+    regularizer_warmup_epochs: float = option(
+        "method",
+        "linear rise of the weight of the objective's regulariser, of consistency say, from zero",
+        0.0,
+        check=number(0.0),
+    )
+    epsilon_factor: float = option(
+        "method",
+        "radius of the ball that the training attacks in, over epsilon; a little more than 1 makes "
+        "up for what one step does not find",
+        1.0,
+        check=number(0.0, strict=True),
+    )

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -99,7 +100,7 @@ class RunFolder:
             )
         stored, given = self.read_config().to_dict(), config.to_dict()
         # Where things lie may change between machines; what they are may not.
-        places = ("data_dir", "momentum_storage", "momentum_directory")
+        places = {field.name for field in dataclasses.fields(config) if field.metadata["place"]}
         differing = [k for k in given if given[k] != stored[k] and k not in places]
         if differing:
             listed = ", ".join(f"{k}: {stored[k]!r} there, {given[k]!r} now" for k in differing)

@@ -9,138 +9,31 @@ export_classifier(trainer.classifier, "exported_models/mine", class_names=names)
 ```
 """
 
-from keras_efgsm.attacks import (
-    APGD,
-    EFGSM,
-    FGSM,
-    NFGSM,
-    PGD,
-    SPSA,
-    YOPO,
-    Attack,
-    FreeReplay,
-    Identity,
-    NuclearAttack,
-    PriorFGSM,
-    RandomSampling,
-    Square,
-    TargetedAPGD,
-    TargetedFAB,
-    TradesAttack,
-)
-from keras_efgsm.backend import BACKEND
-from keras_efgsm.callbacks import (
-    AdversarialTensorBoard,
-    MarginWarning,
-    MomentumReset,
-    OverfittingStop,
-    TimeLeft,
-    WeightAveraging,
-)
-from keras_efgsm.data import ImageData, load_data, with_sample_ids
-from keras_efgsm.diagnosis import diagnose
-from keras_efgsm.evaluation import (
-    ATTACK_SETS,
-    StraightThrough,
-    Transfer,
-    evaluate_robustness,
-    load_classifier,
-    make_attacks,
-)
-from keras_efgsm.networks import (
-    digits_classifier,
-    digits_reconstructor,
-    mnist_classifier,
-    mnist_paper_classifier,
-    mnist_reconstructor,
-)
-from keras_efgsm.objectives import (
-    AdversarialCrossEntropy,
-    GradientRegularisation,
-    JointReconstruction,
-    LogitConsistency,
-    LogitPairing,
-    NuclearNorm,
-    Objective,
-    Trades,
-)
-from keras_efgsm.recipes.config import TrainingConfig
-from keras_efgsm.recipes.methods import METHODS, Method
-from keras_efgsm.recipes.presets import PRESETS
-from keras_efgsm.runs.training import train
-from keras_efgsm.sample_memory.momentum import SampleMomentum
-from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from keras_efgsm.version import __version__
 
-if BACKEND == "tensorflow":
-    from keras_efgsm.export import export_classifier
 
-__all__ = [
-    "APGD",
-    "ATTACK_SETS",
-    "EFGSM",
-    "FGSM",
-    "METHODS",
-    "NFGSM",
-    "PGD",
-    "PRESETS",
-    "SPSA",
-    "YOPO",
-    "AdversarialCrossEntropy",
-    "AdversarialTensorBoard",
-    "AdversarialTrainer",
-    "Attack",
-    "FreeReplay",
-    "GradientRegularisation",
-    "Identity",
-    "ImageData",
-    "JointReconstruction",
-    "LogitConsistency",
-    "LogitPairing",
-    "MarginWarning",
-    "Method",
-    "MomentumReset",
-    "NuclearAttack",
-    "NuclearNorm",
-    "Objective",
-    "OverfittingStop",
-    "PriorFGSM",
-    "RandomSampling",
-    "SampleMomentum",
-    "Square",
-    "StraightThrough",
-    "TargetedAPGD",
-    "TargetedFAB",
-    "TimeLeft",
-    "Trades",
-    "TradesAttack",
-    "TrainingConfig",
-    "Transfer",
-    "WeightAveraging",
-    "__version__",
-    "diagnose",
-    "digits_classifier",
-    "digits_reconstructor",
-    "evaluate_robustness",
-    "export_classifier",
-    "load_classifier",
-    "load_data",
-    "make_attacks",
-    "mnist_classifier",
-    "mnist_paper_classifier",
-    "mnist_reconstructor",
-    "train",
-    "with_sample_ids",
-]
-
-if BACKEND != "tensorflow":
-    # An import of everything must not fail for it.
-    __all__.remove("export_classifier")
+def _is_command_line() -> bool:
+    """Whether this process is the program `keras-efgsm`, whose help must not wait for Keras."""
+    words = sys.orig_argv
+    module = any(words[i : i + 2] == ["-m", "keras_efgsm"] for i in range(1, len(words)))
+    return module or Path(sys.argv[0]).stem == "keras-efgsm"
 
 
-def __getattr__(name: str):
+if TYPE_CHECKING or not _is_command_line():
+    # At once, as it makes the layers, attacks and optimizers known to `keras.models.load_model`.
+    from keras_efgsm.public_names import *  # noqa: F403
+    from keras_efgsm.public_names import __all__ as _names
+
+    __all__ = [*_names, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
     if name == "export_classifier":
-        # Says how to export what was trained on this backend.
+        # Of another backend than TensorFlow's: says how to export what was trained on it.
         from keras_efgsm.export import export_classifier
 
         return export_classifier

@@ -1,8 +1,30 @@
 """The command line `keras-efgsm`: the functions of the Python API, one command each."""
 
 import argparse
+import difflib
+import importlib
+import inspect
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
+
+from keras_efgsm.cli.quiet import import_everything, silence
+from keras_efgsm.version import __version__
+
+# A command is a module here with `add_command`, and its name in this list.
+COMMANDS = (
+    "train",
+    "methods",
+    "tune",
+    "evaluate",
+    "diagnose",
+    "report",
+    "export",
+    "measure",
+    "serve-config",
+    "serve-request",
+    "quickstart",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,33 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 on success, 2 on bad input, 130 when interrupted.
     """
-    from keras_efgsm.cli import (
-        diagnose,
-        evaluate,
-        export,
-        measure,
-        methods,
-        quickstart,
-        report,
-        serve_config,
-        serve_request,
-        train,
-        tune,
-    )
-
-    parser = argparse.ArgumentParser(
-        prog="keras-efgsm",
-        description="Robust training of Keras image classifiers with eFGSM and a re-constructor.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (
-        *(train, methods, tune, evaluate, diagnose, report, export, measure),
-        *(serve_config, serve_request, quickstart),
-    ):
-        module.add_command(commands)
-    options = parser.parse_args(arguments)
-    options.words = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    options = make_parser(words).parse_args(words)
+    options.words = words
+    if not options.verbose:
+        silence()
     try:
+        if not getattr(options, "light", False):  # a command that needs no network
+            import_everything(options.verbose)
         options.run(options)
     except (ValueError, OSError, MemoryError, ImportError) as error:
         print(f"keras-efgsm {options.command}: {error}", file=sys.stderr)
@@ -50,3 +53,70 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\nkeras-efgsm {options.command}: interrupted{where}", file=sys.stderr)
         return 130
     return 0
+
+
+def make_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of all commands; nothing heavy is imported for it.
+
+    Args:
+        words: what it will parse. Defaults to nothing.
+    """
+    parser = _Parser(
+        prog="keras-efgsm",
+        description="Robust training of Keras image classifiers with eFGSM and a re-constructor.",
+        allow_abbrev=False,
+    )
+    _add_common(parser)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in COMMANDS:
+        module = importlib.import_module(f"keras_efgsm.cli.{name.replace('-', '_')}")
+        if "words" in inspect.signature(module.add_command).parameters:
+            module.add_command(commands, words)
+        else:
+            module.add_command(commands)
+        _add_common(commands.choices[name])
+        _shorten_usage(commands.choices[name])
+    return parser
+
+
+def _shorten_usage(parser: argparse.ArgumentParser) -> None:
+    """Names what must be given: a whole screen of options is no answer to a typing error."""
+    if parser.usage is None:
+        words = [parser.prog]
+        for action in parser._actions:
+            value = action.metavar or action.dest.upper()
+            if not action.option_strings:
+                words.append(f"{value} ..." if action.nargs == "+" else str(value))
+            elif action.required:
+                words.append(f"{action.option_strings[0]} {value}")
+        parser.usage = " ".join([*words, "[options]"]).replace("%", "%%")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Names the nearest option of one that there is not."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized arguments: "):
+            command = next((a for a in self._actions if a.dest == "command"), None)
+            known = list(self._option_string_actions)
+            for parser in (command.choices or {}).values() if command else ():
+                known += parser._option_string_actions
+            for word in message.split()[2:]:
+                near = difflib.get_close_matches(word.partition("=")[0], known, 1)
+                if word.startswith("--") and near:
+                    message += f" (did you mean {near[0]}?)"
+        super().error(message)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    """What every command has, unless it has one of the name itself."""
+    known = parser._option_string_actions
+    if "--version" not in known:
+        parser.add_argument("--version", action="version", version=f"keras-efgsm {__version__}")
+    if "--verbose" not in known:
+        parser.add_argument(
+            "--verbose",
+            action="store_true",
+            default=argparse.SUPPRESS if parser.prog.count(" ") else False,
+            help="show what TensorFlow logs as well",
+        )

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from keras_efgsm.cli.subject import Subject, add_subject, read_subject, target_file
+from keras_efgsm.cli.values import number
 from keras_efgsm.runs.folder import RunFolder
 
 _DEFAULT_ATTACKS = {"native": "adp", "cleverhans": "pgd-ce,pgd-cw"}
@@ -32,7 +33,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "--losses", help="losses of PGD, comma-separated: --losses ce,cw is --attacks pgd-ce,pgd-cw"
     )
     parser.add_argument("--steps", type=int, help="of gradient attacks; default 100, quick 50")
-    parser.add_argument("--step-size", type=float, help="of PGD; default: epsilon / 30")
+    parser.add_argument(
+        "--step-size", type=number, help="of PGD, such as 2/255; default: epsilon / 30"
+    )
     parser.add_argument("--targets", type=int, help="of targeted attacks; default 9, quick 1")
     parser.add_argument("--queries", type=int, help="of Square; default 5000, quick 500")
     parser.add_argument("--restarts", type=int, default=1)

@@ -6,6 +6,8 @@ from typing import Any
 from rich.console import Console
 
 from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.cli.subject import add_images, image_options
+from keras_efgsm.cli.values import number
 from keras_efgsm.runs.folder import RunFolder
 
 
@@ -26,10 +28,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         help="the run that was exported: its Keras "
         "model is measured beside the files, and tells data set and epsilon",
     )
-    parser.add_argument("--dataset", help="as for train; default: that of the run")
-    parser.add_argument("--data-dir", help="where prepared tfds data sets lie")
+    add_images(parser)
     parser.add_argument("--split", default="test")
-    parser.add_argument("--epsilon", type=float, help="default: that of the run")
+    parser.add_argument("--epsilon", type=number, help="such as 8/255; default: that of the run")
     parser.add_argument("--attacks", default="standard", help="as for evaluate; default standard")
     parser.add_argument("--steps", type=int, help="of gradient attacks; default 100, quick 50")
     parser.add_argument("--targets", type=int, help="of targeted attacks; default 9, quick 1")
@@ -46,10 +47,10 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 def run(options: argparse.Namespace) -> None:
     """Measures, prints the table, and writes JSON and card."""
     from keras_efgsm.checks import check_epsilon
-    from keras_efgsm.data import load_data
     from keras_efgsm.evaluation import make_attacks
     from keras_efgsm.export.measuring import HEADING, card_section, find_export, measure_export
     from keras_efgsm.export.model_card import replace_section
+    from keras_efgsm.recipes.building import load_images
 
     export = find_export(options.path)
     config = RunFolder(options.run_folder).read_config() if options.run_folder else None
@@ -60,12 +61,12 @@ def run(options: argparse.Namespace) -> None:
         targets=options.targets,
         queries=options.queries,
     )
-    data_dir = options.data_dir or (config.data_dir if config else None)
+    images = image_options(options, config)
     console = Console(quiet=options.quiet)
     try:
         found = measure_export(
             export.folder,
-            load_data(_given(options, config, "dataset"), options.split, data_dir),
+            load_images(_given(options, config, "dataset"), options.split, **images),
             attacks,
             run=options.run_folder,
             num_images=options.num_images,

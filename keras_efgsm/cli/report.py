@@ -1,8 +1,12 @@
 """`keras-efgsm report RUN... --out PAGE`."""
 
 import argparse
+from pathlib import Path
 
 from rich.console import Console
+
+from keras_efgsm.cli.subject import add_images, image_options
+from keras_efgsm.cli.values import number
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -13,7 +17,13 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         description="Write one self-contained HTML page on one or several evaluated runs. What it "
         "measures itself is kept in the run folders, so that a second call is quick.",
     )
-    parser.add_argument("run_folders", metavar="RUN", nargs="+")
+    parser.add_argument(
+        "run_folders",
+        metavar="RUN",
+        nargs="+",
+        help="run folders, or .keras files with --dataset and --epsilon; what is measured of "
+        "NAME.keras is kept in NAME.report beside it",
+    )
     parser.add_argument("--out", default="report.html", help="the page; default report.html")
     parser.add_argument(
         "--num-images",
@@ -22,7 +32,13 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         help="images for curves, examples and confusion; default 200",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the noise of these attacks")
-    parser.add_argument("--data-dir", help="where prepared tfds data sets lie")
+    add_images(parser)
+    parser.add_argument("--epsilon", type=number, help="of .keras files, such as 8/255")
+    parser.add_argument(
+        "--evaluation",
+        metavar="JSON",
+        help="of a .keras file: what `evaluate --json` wrote; default: the quick attacks, now",
+    )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace --out even if it is no report"
     )
@@ -34,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
     from keras_efgsm.report import write_report
 
     page = write_report(
-        options.run_folders,
+        [_folder(path, options) for path in options.run_folders],
         options.out,
         num_images=options.num_images,
         seed=options.seed,
@@ -42,3 +58,24 @@ def run(options: argparse.Namespace) -> None:
         overwrite=options.overwrite,
     )
     Console().print(f"report: {page}", soft_wrap=True)
+
+
+def _folder(path: str, options: argparse.Namespace) -> str | Path:
+    """A run folder; of a .keras file the one that is made beside it."""
+    if Path(path).suffix != ".keras":
+        return path
+    from keras_efgsm.runs.adopted import adopt_classifier
+
+    for name in ("dataset", "epsilon"):
+        if getattr(options, name) is None:
+            raise ValueError(
+                f"`--{name}` must be given for a model that is not a run folder. "
+                f"Received: {name}=None, path={path!r}"
+            )
+    return adopt_classifier(
+        path,
+        options.dataset,
+        options.epsilon,
+        evaluation=options.evaluation,
+        **image_options(options, None),
+    ).path

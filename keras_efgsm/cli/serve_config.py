@@ -51,7 +51,7 @@ def add_command(commands: Any) -> None:
         default=(),
         help="sizes that batches are filled up to, the last being --max-batch-size; default: any",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, light=True)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -30,7 +30,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument("--label", help="a label of a version, such as stable")
     parser.add_argument("--labels", help="file of class names, for a .npy of floats")
     parser.add_argument("--timeout", type=float, default=10.0, help="in seconds; default: 10")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, light=True)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keras_efgsm.checks import check_epsilon
+from keras_efgsm.cli.values import number
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.runs.folder import RunFolder
 
@@ -19,6 +20,9 @@ class Subject(NamedTuple):
         dataset: name of the data set.
         split: which part of it.
         data_dir: where prepared data sets lie, or None.
+        image_size: to which images are resized, or None.
+        channels: to which they are brought, or None.
+        seed: that test images are drawn with, where the data set has none.
     """
 
     model: Any
@@ -27,21 +31,68 @@ class Subject(NamedTuple):
     dataset: str
     split: str
     data_dir: str | None
+    image_size: tuple[int, int] | None = None
+    channels: int | None = None
+    seed: int = 0
 
     def load_data(self) -> Any:
-        """The images and labels."""
-        from keras_efgsm.data import load_data
+        """The images and labels.
 
-        return load_data(self.dataset, self.split, self.data_dir)
+        Raises:
+            ValueError: if they cannot be read, or the classifier takes others.
+        """
+        from keras_efgsm.recipes.building import load_images
+
+        data = load_images(
+            self.dataset,
+            self.split,
+            data_dir=self.data_dir,
+            image_size=self.image_size,
+            channels=self.channels,
+            seed=self.seed,
+        )
+        check_images_fit(data, self.model.image_shape)
+        return data
+
+
+def check_images_fit(data: Any, image_shape: tuple[int, ...]) -> None:
+    """Checks that images have the shape that a classifier takes.
+
+    Raises:
+        ValueError: if they have not; it names the options that resize them.
+    """
+    from keras_efgsm.recipes.building import size_options
+
+    if tuple(data.image_shape) != tuple(image_shape):
+        raise ValueError(
+            f"The classifier takes images of shape {tuple(image_shape)}; "
+            f"{size_options(image_shape)} brings them to it. "
+            f"Received: dataset={data.name!r} with images of shape {tuple(data.image_shape)}"
+        )
 
 
 def add_subject(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that `read_subject` reads."""
     parser.add_argument("path")
+    add_images(parser)
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--epsilon", type=number, help="such as 8/255; default: that of the run")
+
+
+def add_images(parser: Any) -> None:
+    """Adds the options that say which images, and how large; as `train` has them."""
     parser.add_argument("--dataset", help="as for train; default: that of the run")
     parser.add_argument("--data-dir", help="where prepared tfds data sets lie")
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--epsilon", type=float, help="default: that of the run")
+    parser.add_argument(
+        "--image-size",
+        nargs=2,
+        type=int,
+        metavar=("H", "W"),
+        help="resize the images; default: as the run did",
+    )
+    parser.add_argument(
+        "--channels", type=int, choices=(1, 3, 4), help="default: as the run had them"
+    )
 
 
 def read_subject(options: argparse.Namespace) -> Subject:
@@ -74,8 +125,19 @@ def read_subject(options: argparse.Namespace) -> Subject:
         dataset=given("dataset"),
         epsilon=check_epsilon(given("epsilon")),
         split=options.split,
-        data_dir=options.data_dir or (config.data_dir if config else None),
+        **image_options(options, config),
     )
+
+
+def image_options(options: argparse.Namespace, config: TrainingConfig | None) -> dict[str, Any]:
+    """Where the images lie and how they are brought to size: as given, else as the run did."""
+    size = options.image_size or (config.image_size if config else None)
+    return {
+        "data_dir": options.data_dir or (config.data_dir if config else None),
+        "image_size": tuple(size) if size else None,
+        "channels": options.channels or (config.channels if config else None),
+        "seed": config.seed if config else 0,
+    }
 
 
 def target_file(name: str, given: str | None, default: Path | None) -> Path | None:

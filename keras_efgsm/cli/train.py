@@ -1,104 +1,61 @@
-"""`keras-efgsm train PRESET`."""
+"""`keras-efgsm train DATA`."""
 
 import argparse
-import dataclasses
-import json
-import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from keras_efgsm.cli.config_options import add_config_options, read_config, read_request, run_name
+from keras_efgsm.cli.values import number
+from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
-from keras_efgsm.recipes.methods import METHODS
-from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.recipes.request import AUTOMATIC_RECIPE, Request, changed
+from keras_efgsm.runs.folder import RunFolder
 
-# Command-line options that are fields of `TrainingConfig`: flag, field, type, help.
-_OPTIONS = (
-    ("--dataset", "dataset", str, "tfds name, folder of class sub-folders, or 'digits'"),
-    ("--data-dir", "data_dir", str, "where prepared tfds data sets lie"),
-    ("--epsilon", "epsilon", float, "L-infinity radius in pixels of [0, 1]"),
-    ("--label-smoothing", "label_smoothing", float, "share of each label spread evenly"),
-    ("--momentum-dtype", "momentum_dtype", str, "'int8', 'float16' or 'float32'"),
-    ("--momentum-storage", "momentum_storage", str, "'memory', or 'disk' if it does not fit"),
-    ("--momentum-directory", "momentum_directory", str, "folder of the momentum on disk"),
-    ("--epochs", "epochs", int, "passes over the training data"),
-    ("--train-images", "train_images", int, "train on so many images; default: all"),
-    ("--batch-size", "batch_size", int, "images per step"),
-    ("--activation", "activation", str, "of the classifier: relu, silu, softplus, ..."),
-    ("--optimizer", "optimizer", str, "adam or sgd"),
-    ("--optimizer-momentum", "optimizer_momentum", float, "of sgd"),
-    ("--weight-decay", "weight_decay", float, "L2 with sgd, decoupled with adam"),
-    ("--learning-rate", "learning_rate", float, "peak of the schedule"),
-    ("--schedule", "schedule", str, "of the learning rate: cosine, one-cycle or piecewise"),
-    ("--warmup-epochs", "warmup_epochs", float, "linear rise of the learning rate before cosine"),
-    ("--peak-share", "peak_share", float, "share of the training before the peak of one-cycle"),
-    ("--crop-padding", "crop_padding", int, "random crops of images padded by so many pixels"),
-    ("--flip", "flip", bool, "mirror images at random"),
-    ("--cutout", "cutout", int, "side of a grey square in each image, 0: none"),
-    ("--align-momentum", "align_momentum", bool, "crop and flip the momentum with its image"),
-    ("--momentum-reset-epochs", "momentum_reset_epochs", int, "zero the momentum every so often"),
-    (
-        "--attack-in-training-mode",
-        "attack_in_training_mode",
-        bool,
-        "the attack sees batch norm as the update does",
-    ),
-    ("--epsilon-warmup-epochs", "epsilon_warmup_epochs", float, "linear rise of epsilon"),
-    (
-        "--regularizer-warmup-epochs",
-        "regularizer_warmup_epochs",
-        float,
-        "linear rise of the objective's regulariser",
-    ),
-    ("--epsilon-factor", "epsilon_factor", float, "radius of the training's ball over epsilon"),
-    ("--weight-averaging", "weight_averaging", float, "momentum of the averaged weights, 0: none"),
-    ("--probe-images", "probe_images", int, "held-out images that confirm the stop, 0: none"),
-    ("--keep-best", "keep_best", bool, "keep the weights of the epoch with the best probe"),
-    ("--classifier", "classifier", str, "network, see the documentation"),
-    ("--reconstructor", "reconstructor", str, "network, see the documentation"),
-    ("--dtype-policy", "dtype_policy", str, "float32, mixed_bfloat16, mixed_float16 or auto"),
-    ("--seed", "seed", int, "of weights, order and noise"),
-)
+__all__ = ["add_command", "add_config_options", "command_line", "read_config", "run"]
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
-    """Adds `train` to the parser."""
+def add_command(commands: argparse._SubParsersAction, words: Sequence[str] = ()) -> None:
+    """Adds `train` to the parser.
+
+    Args:
+        commands: takes it.
+        words: the words of the command line, which may name attacks of other packages.
+    """
     parser = commands.add_parser(
         "train",
         help="train a robust classifier into a run folder",
-        description="Train a robust classifier. Options not given are those of the preset.",
+        usage="keras-efgsm train DATA [--recipe NAME] [--epsilon RADIUS] [options]",
+        description="Train a robust classifier. DATA is what it is trained on, the recipe is how; "
+        "options not given are those of the recipe.",
+        epilog="keras-efgsm train mnist\nkeras-efgsm train photographs --epsilon 4/255\n"
+        "keras-efgsm train photographs --recipe cifar10-cpu --image-size 32 32",
+        formatter_class=_Help,
     )
-    add_config_options(parser)
+    add_config_options(parser, words)
     _add_run_options(parser)
     parser.set_defaults(run=run)
 
 
-def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the preset and what may be changed of it, as `read_config` takes them."""
-    parser.add_argument("preset", choices=sorted(PRESETS))
-    parser.add_argument("--method", choices=tuple(METHODS), help="default: that of the preset")
-    for flag, field, kind, text in _OPTIONS:
-        reading = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
-        parser.add_argument(flag, dest=field, default=None, help=text, **reading)
-    of_methods = parser.add_argument_group("options of some methods")
-    for name, methods in _method_options().items():
-        of_methods.add_argument(
-            _flag(name), dest=f"method_{name}", type=_value, help=f"of {', '.join(methods)}"
-        )
-    parser.add_argument(
-        "--no-overfitting-stop", action="store_true", help="never end before the last epoch"
-    )
+class _Help(argparse.HelpFormatter):
+    """Leaves the examples at the end as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return "\n".join(indent + line for line in text.splitlines())
+        return super()._fill_text(text, width, indent)
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", help="run folder; default runs/PRESET")
+    parser = parser.add_argument_group("the run")
+    parser.add_argument("--out", help="run folder; default runs/DATA")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument(
         "--checkpoint-minutes",
-        type=float,
+        type=number,
         default=10.0,
         metavar="MINUTES",
         help="between checkpoints within an epoch; 0: after every step; default: 10",
@@ -142,91 +99,15 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="one line per epoch, no bar")
 
 
-def read_config(options: argparse.Namespace) -> TrainingConfig:
-    """The preset with the given options in place."""
-    changes: dict[str, Any] = {
-        field: getattr(options, field)
-        for _, field, _, _ in _OPTIONS
-        if getattr(options, field) is not None
-    }
-    if options.no_overfitting_stop:
-        changes["overfitting_stop"] = False
-    preset = PRESETS[options.preset]
-    given = {
-        name: getattr(options, f"method_{name}")
-        for name in _method_options()
-        if getattr(options, f"method_{name}") is not None
-    }
-    if options.method in (None, preset.method):
-        return dataclasses.replace(
-            preset, **changes, method_options={**preset.method_options, **given}
-        )
-    return dataclasses.replace(preset.with_method(options.method, **given), **changes)
-
-
-def _method_options() -> dict[str, list[str]]:
-    """The methods that have each option."""
-    methods: dict[str, list[str]] = {}
-    for name, method in METHODS.items():
-        for option in method.options:
-            methods.setdefault(option, []).append(name)
-    return methods
-
-
-def _flag(option: str) -> str:
-    return "--" + option.replace("_", "-")
-
-
-def _value(text: str) -> Any:
-    """A number or a truth value if it reads as one, else the text."""
-    try:
-        return json.loads(text.lower())
-    except ValueError:
-        return text
-
-
-def command_line(config: TrainingConfig) -> str:
-    """The `keras-efgsm train` command of a configuration, from the preset nearest to it."""
-    values = config.to_dict()
-
-    def differing(preset: str) -> list[str]:
-        base = PRESETS[preset].to_dict()
-        return [field for field in values if values[field] != base[field]]
-
-    preset = min(PRESETS, key=lambda name: len(differing(name)))
-    base = PRESETS[preset]
-    changed = set(differing(preset)) - {"data_dir"}
-    words = ["keras-efgsm", "train", preset]
-    if config.method != base.method:
-        words += ["--method", config.method]
-        base = base.with_method(config.method)
-        if config.label_smoothing == base.label_smoothing:
-            changed.discard("label_smoothing")
-        else:
-            changed.add("label_smoothing")
-    for name, value in config.method_options.items():
-        if value != base.method_options[name]:
-            words += [_flag(name), json.dumps(value) if not isinstance(value, str) else value]
-    for flag, field, kind, _ in _OPTIONS:
-        if field not in changed or values[field] is None:
-            continue
-        if kind is bool:
-            words.append(flag if values[field] else flag.replace("--", "--no-", 1))
-        else:
-            words += [flag, str(values[field])]
-    if "overfitting_stop" in changed and not config.overfitting_stop:
-        words.append("--no-overfitting-stop")
-    return shlex.join(words)
-
-
 def run(options: argparse.Namespace) -> None:
     """Trains, and prints what came out."""
     from keras_efgsm.distribution.limits import check_backend
     from keras_efgsm.distribution.strategies import make_strategy
     from keras_efgsm.runs.training import train
 
-    config = read_config(options)
-    out = options.out or f"runs/{options.preset}"
+    request = read_request(options)
+    out = options.out or f"runs/{run_name(request)}"
+    config = _config(request, Path(out), options.resume)
     if options.restarts and options.workers == 1:
         raise ValueError(
             "`--restarts` starts the processes of `--workers` again. "
@@ -272,6 +153,36 @@ def run(options: argparse.Namespace) -> None:
     console.print(table)
     console.print(f"run folder: {result.folder.path}", soft_wrap=True)
     console.print(f"next: keras-efgsm evaluate {result.folder.path}", soft_wrap=True)
+
+
+def _config(request: Request, out: Path, resume: bool) -> TrainingConfig:
+    """The configuration; what was chosen for it is said, unless the run has it already."""
+    if request.recipe_name != AUTOMATIC_RECIPE:
+        return request.config()
+    folder = RunFolder(out)
+    if resume and folder.config.exists():
+        stored = folder.read_config()
+        return changed(
+            stored, {**request.changes, "dataset": request.dataset}, request.method_options
+        )
+    from keras_efgsm.recipes.automatic import choose
+
+    chosen = choose(request)
+    console = Console()
+    for note in chosen.notes:
+        console.print(note, soft_wrap=True, markup=False, highlight=False)
+    table = Table(
+        box=None,
+        pad_edge=False,
+        title="chosen by the images; an option changes it",
+        title_justify="left",
+    )
+    for heading in ("", "value", "because of"):
+        table.add_column(heading)
+    for choice in chosen.choices:
+        table.add_row(choice.name, choice.value, choice.reason)
+    console.print(table)
+    return chosen.config
 
 
 def _launch(options: argparse.Namespace, out: str) -> None:

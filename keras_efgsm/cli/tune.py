@@ -1,22 +1,27 @@
-"""`keras-efgsm tune PRESET`."""
+"""`keras-efgsm tune DATA`."""
 
 import argparse
-import dataclasses
 
 from rich.console import Console
 
-from keras_efgsm.cli.train import command_line
-from keras_efgsm.recipes.methods import METHODS
-from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.cli.config_options import add_config_options, read_request, run_name
+from keras_efgsm.cli.values import number
+from keras_efgsm.recipes.command import command_line
 
-# Command-line options that are fields of the preset: flag, field, type, help.
-_OF_PRESET = (
-    ("--dataset", "dataset", str, "tfds name, folder of class sub-folders, or 'digits'"),
-    ("--data-dir", "data_dir", str, "where prepared tfds data sets lie"),
-    ("--epsilon", "epsilon", float, "L-infinity radius in pixels of [0, 1]"),
-    ("--batch-size", "batch_size", int, "images per step"),
-    ("--classifier", "classifier", str, "network, see the documentation"),
-    ("--reconstructor", "reconstructor", str, "network, see the documentation"),
+# Fields of the configuration that may be changed; the others are searched, or those of the recipe.
+_FIELDS = (
+    "dataset",
+    "data_dir",
+    "image_size",
+    "channels",
+    "epsilon",
+    "batch_size",
+    "classifier",
+    "reconstructor",
+    "freeze_until",
+    "method",
+    "attack",
+    "objective",
 )
 
 
@@ -29,11 +34,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "images of the train split, repeat the best trials with other seeds, then train the winner "
         "in full and attack it on the test split. Interrupted and called again, it goes on.",
     )
-    parser.add_argument("preset", choices=sorted(PRESETS))
-    parser.add_argument("--method", choices=tuple(METHODS), help="default: that of the preset")
-    for flag, field, kind, text in _OF_PRESET:
-        parser.add_argument(flag, dest=field, type=kind, help=text)
-    parser.add_argument("--out", help="folder of the search; default searches/PRESET")
+    add_config_options(parser, only=_FIELDS)
+    parser.add_argument("--out", help="folder of the search; default searches/DATA")
     search = parser.add_argument_group("the search")
     search.add_argument("--tuner", default="bayesian", help="random, bayesian or hyperband")
     search.add_argument(
@@ -87,15 +89,8 @@ def run(options: argparse.Namespace) -> None:
             f"(no module named {error.name!r})"
         ) from error
 
-    preset = PRESETS[options.preset]
-    if options.method not in (None, preset.method):
-        preset = preset.with_method(options.method)
-    changes = {
-        field: getattr(options, field)
-        for _, field, _, _ in _OF_PRESET
-        if getattr(options, field) is not None
-    }
-    config = dataclasses.replace(preset, **changes)
+    request = read_request(options, only=_FIELDS)
+    config = request.config()
     own = [name for name in ("lambda", "sigma") if name in config.method_options] or ["sigma"]
     names = [_name(name) for name in options.parameters.split(",")] if options.parameters else own
     budget = {name: getattr(options, name) for name in ("steps", "targets", "queries")}
@@ -115,7 +110,7 @@ def run(options: argparse.Namespace) -> None:
     try:
         result = tune(
             search,
-            options.out or f"searches/{options.preset}",
+            options.out or f"searches/{run_name(request)}",
             workers=options.workers,
             finalists=options.finalists,
             finalist_epochs=options.finalist_epochs,
@@ -144,8 +139,8 @@ def _read_range(text: str) -> tuple[str, tuple[float, float]]:
     name, _, ends = text.partition("=")
     low, _, high = ends.partition(":")
     try:
-        return _name(name), (float(low), float(high))
-    except ValueError as error:
+        return _name(name), (number(low), number(high))
+    except argparse.ArgumentTypeError as error:
         raise ValueError(
             f"`--range` must be NAME=LOW:HIGH, such as sigma=0:0.2. Received: range={text!r}"
         ) from error

@@ -1,20 +1,56 @@
 """What a run is made of, from its configuration: trainer, held-out probe, callbacks."""
 
 import dataclasses
+import inspect
 from typing import Any
 
 import keras
 
 from keras_efgsm.backend import BACKEND, replica_count
 from keras_efgsm.callbacks import MomentumReset, OverfittingStop, WeightAveraging
-from keras_efgsm.data import ImageData, steps_per_epoch
-from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS, synchronize_batch_norm
+from keras_efgsm.data import ImageData, load_data, steps_per_epoch
+from keras_efgsm.networks import synchronize_batch_norm
 from keras_efgsm.networks.precision import AUTOMATIC, choose_dtype_policy, dtype_policy_scope
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import find_method
+from keras_efgsm.recipes.network_specs import build_classifier, build_reconstructor
 from keras_efgsm.recipes.optimizers import L2SGD
 from keras_efgsm.recipes.schedules import OneCycle
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
+
+
+def load_training_data(config: TrainingConfig, split: str, **options: Any) -> ImageData:
+    """The images of a run, of its size and channels.
+
+    Args:
+        config: the run.
+        split: `"train"` or `"test"`, or another that the data set has.
+        **options: in place of those of the run, as `load_data` takes them.
+
+    Raises:
+        ValueError: if there are none, or not of one size.
+    """
+    wanted = {
+        name: getattr(config, name) for name in ("data_dir", "image_size", "channels", "seed")
+    }
+    return load_images(config.dataset, split, **{**wanted, **options})
+
+
+def load_images(dataset: str, split: str, **options: Any) -> ImageData:
+    """The images of a data set, of one size.
+
+    Args:
+        dataset: as for `load_data`.
+        split: as there.
+        **options: `data_dir`, `image_size`, `channels` and `seed` as there.
+
+    Raises:
+        ValueError: if there are none, or not of one size.
+    """
+    takes = inspect.signature(load_data).parameters
+    if options.get("channels") is not None and "channels" not in takes:
+        raise ValueError(f"Images keep their channels. Received: channels={options['channels']}")
+    return load_data(dataset, split, **{k: v for k, v in options.items() if k in takes})
 
 
 def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer:
@@ -29,27 +65,28 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
     """
     config, _ = with_dtype_policy(config, data)
     with dtype_policy_scope(config.dtype_policy):
-        classifier = CLASSIFIERS[config.classifier](data.num_classes, activation=config.activation)
+        classifier = _classifier(config, data)
         reconstructor = None
         if find_method(config.method).has_reconstructor:
-            reconstructor = RECONSTRUCTORS[config.reconstructor](data.num_classes)
+            reconstructor = build_reconstructor(config.reconstructor, data)
     if replica_count() > 1:
         # Or each replica would normalise by a part of the batch, and the training depend on them.
         for network in filter(None, (classifier, reconstructor)):
             synchronize_batch_norm(network)
-    if tuple(data.image_shape) != tuple(classifier.input_shape[1:]):
+    taken = tuple(classifier.input_shape[1:])
+    if any(side not in (None, has) for side, has in zip(taken, data.image_shape, strict=True)):
         raise ValueError(
-            f"The images must have shape {tuple(classifier.input_shape[1:])}, as the classifier "
-            f"{config.classifier!r} takes them. "
+            f"The images must have shape {taken}, as the classifier {config.classifier!r} takes "
+            f"them; {size_options(taken)} brings them to it. "
             f"Received: dataset={data.name!r} with images of shape {tuple(data.image_shape)}"
         )
-    attack = config.attack()
+    attack = config.make_attack()
     updates = steps_per_epoch(data, config.batch_size) * attack.replays
     trainer = AdversarialTrainer(
         classifier,
         attack,
         reconstructor,
-        config.objective(),
+        config.make_objective(),
         num_samples=len(data),
         momentum_dtype=config.momentum_dtype,
         momentum_storage=config.momentum_storage,
@@ -80,11 +117,31 @@ def with_dtype_policy(config: TrainingConfig, data: ImageData) -> tuple[Training
     if config.dtype_policy != AUTOMATIC:
         return config, None
     choice = choose_dtype_policy(
-        lambda: CLASSIFIERS[config.classifier](data.num_classes, activation=config.activation),
+        lambda: _classifier(config, data),
         config.batch_size,
     )
     decided = dataclasses.replace(config, dtype_policy=choice.policy)
     return decided, f"dtype policy {choice.policy}: {choice.reason}"
+
+
+def size_options(shape: tuple[int | None, ...]) -> str:
+    """The options of the command line that bring images to a shape (height, width, channels).
+
+    Example:
+
+    ```python
+    assert size_options((28, 28, 1)) == "`--image-size 28 28 --channels 1`"
+    ```
+    """
+    height, width, channels = shape
+    words = [] if None in (height, width) else [f"--image-size {height} {width}"]
+    if channels is not None:
+        words.append(f"--channels {channels}")
+    return f"`{' '.join(words)}`"
+
+
+def _classifier(config: TrainingConfig, data: ImageData) -> keras.Model:
+    return build_classifier(config.classifier, data, config.activation, config.freeze_until)
 
 
 def _optimizer(config: TrainingConfig, learning_rate: Any) -> keras.optimizers.Optimizer:

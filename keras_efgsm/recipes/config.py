@@ -1,94 +1,46 @@
 """Everything a training run depends on, as one value that is written beside its result."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import keras
+from keras_efgsm.checks import check_epsilon
+from keras_efgsm.recipes.config_checks import (
+    check_activation,
+    check_classifier,
+    check_image_shape,
+    check_together,
+)
+from keras_efgsm.recipes.how_to_train import HowToTrain
+from keras_efgsm.recipes.methods import compose_name, find_method, parts_of_name
+from keras_efgsm.recipes.option import (
+    check_fields,
+    count,
+    one_of,
+    option,
+    text,
+    with_documented_fields,
+)
+from keras_efgsm.recipes.parts import find_part
 
-from keras_efgsm.attacks import Attack
-from keras_efgsm.checks import check_choice, check_count, check_epsilon, check_number
-from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
-from keras_efgsm.networks.precision import AUTOMATIC, DTYPE_POLICIES
-from keras_efgsm.objectives import Objective
-from keras_efgsm.recipes.methods import find_method
-from keras_efgsm.sample_memory.augmentation import Augmentation
-from keras_efgsm.sample_memory.momentum import STORAGE_DTYPES, STORAGES
-
-OPTIMIZERS = ("adam", "sgd")
-SCHEDULES = ("cosine", "one-cycle", "piecewise")
+if TYPE_CHECKING:
+    from keras_efgsm.attacks import Attack
+    from keras_efgsm.objectives import Objective
+    from keras_efgsm.sample_memory import Augmentation
 
 
+def _radius(value: Any, name: str) -> Any:
+    check_epsilon(value, name)
+    return value
+
+
+@with_documented_fields
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(HowToTrain):
     """Options of a training run; the same values on the same machine give the same classifier.
 
     Args:
-        dataset: `"digits"`, the name of a tfds data set or a folder of class sub-folders.
-        classifier: name in `keras_efgsm.networks.CLASSIFIERS`.
-        reconstructor: name in `keras_efgsm.networks.RECONSTRUCTORS`, for methods that train one;
-            None for none.
-        epsilon: L-infinity radius in pixels of [0, 1].
-        data_dir: where prepared tfds data sets lie. Defaults to the environment's
-            `TFDS_DATA_DIR`, else to tfds' own folder.
-        method: name in `keras_efgsm.recipes.METHODS`. Defaults to `"combined"`, the paper's
-            method: eFGSM with a re-constructor.
-        method_options: options of that method, see there; those not given are filled in. Defaults
-            to none given.
-        momentum_dtype: storage of the momentum. Defaults to `"int8"`.
-        momentum_storage: `"memory"`, or `"disk"` where the momentum does not fit. Defaults to
-            `"memory"`.
-        momentum_directory: folder of the store on disk. Defaults to `/var/tmp`.
-        label_smoothing: share of each label spread over the classes. Defaults to that of the
-            method.
-        epochs: passes over the training data. Defaults to 30.
-        train_images: trains on so many images, the same share of each class, drawn with the seed;
-            None for all. Defaults to all.
-        batch_size: images per step. Defaults to 128.
-        activation: nonlinearity of the classifier, by its name in `keras.activations`; a smooth
-            one such as `"silu"` has a smoother loss. Defaults to `"relu"`.
-        optimizer: `"adam"`, or `"sgd"` with Nesterov momentum. Defaults to `"adam"`.
-        optimizer_momentum: momentum of SGD. Defaults to `0.9`.
-        weight_decay: of all trainable weights: with SGD it is L2 regularisation, what 5e-4 in the
-            literature on CIFAR means, see `L2SGD`; with Adam it is decoupled, as in AdamW.
-            Defaults to `0.0`.
-        learning_rate: the schedule's peak. Defaults to `2e-3`.
-        schedule: how the learning rate changes with each update: `"cosine"`, to zero;
-            `"one-cycle"`, linearly up and down, see `OneCycle`; `"piecewise"`, a tenth after half
-            of the training and a hundredth after three quarters. Defaults to `"cosine"`.
-        warmup_epochs: linear rise of the learning rate from zero before the cosine. Defaults to
-            `0.5`.
-        peak_share: share of the training after which `"one-cycle"` is at its peak. Defaults to
-            `0.4`.
-        crop_padding: black pixels around each image before a window of its size is cut out at
-            random. Defaults to 0.
-        flip: whether images are mirrored at random. Defaults to `False`.
-        cutout: side in pixels of a grey square put into each image at random. Defaults to 0, none.
-        align_momentum: whether the momentum is seen through the same crop and flip as its image,
-            see `Augmentation`; False is for comparison. Defaults to `True`.
-        momentum_reset_epochs: epochs after which the momentum is set to zero, again and again; 0
-            for never. Defaults to 0.
-        attack_in_training_mode: whether the attack sees batch norm as the update does, by the
-            statistics of the batch; `False` for evaluation mode. Defaults to `True`.
-        epsilon_warmup_epochs: linear rise of epsilon from zero. Defaults to `0.0`.
-        regularizer_warmup_epochs: linear rise of the weight of the objective's regulariser, of
-            consistency say, from zero. Defaults to `0.0`.
-        epsilon_factor: radius of the ball that the training attacks in, over `epsilon`, for which
-            the classifier is meant; a little more than 1 makes up for what one step does not find.
-            Defaults to `1.0`.
-        weight_averaging: momentum of the running average of the weights; 0 for none. Defaults to
-            `0.999`.
-        overfitting_stop: whether to end training when it overfits to its own attack. Defaults to
-            `True`.
-        keep_best: whether the weights that are kept are those of the epoch with the best probe;
-            otherwise those of the last, unless the probe ended well below its best. Defaults to
-            `False`.
-        probe_images: how many training images, at most a tenth, are held out for the PGD probe
-            that confirms the stop; 0 to stop by the margins alone. Defaults to 256.
-        dtype_policy: what the networks compute in: `"float32"`, `"mixed_bfloat16"` or
-            `"mixed_float16"`; weights, margins, losses and momentum stay float32. `"auto"` is
-            measured once, before training, and what it chose stands in the run's configuration.
-            Defaults to `"float32"`.
-        seed: of weights, order and noise. Defaults to 0.
+        {fields}
 
     Raises:
         ValueError: if an option is out of range or unknown.
@@ -100,130 +52,147 @@ class TrainingConfig:
     ```
     """
 
-    dataset: str
-    classifier: str
-    reconstructor: str | None
-    epsilon: float
-    data_dir: str | None = None
-    method: str = "combined"
-    method_options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    momentum_dtype: str = "int8"
-    momentum_storage: str = "memory"
-    momentum_directory: str | None = None
-    label_smoothing: float | None = None
-    epochs: int = 30
-    train_images: int | None = None
-    batch_size: int = 128
-    activation: str = "relu"
-    optimizer: str = "adam"
-    optimizer_momentum: float = 0.9
-    weight_decay: float = 0.0
-    learning_rate: float = 2e-3
-    schedule: str = "cosine"
-    warmup_epochs: float = 0.5
-    peak_share: float = 0.4
-    crop_padding: int = 0
-    flip: bool = False
-    cutout: int = 0
-    align_momentum: bool = True
-    momentum_reset_epochs: int = 0
-    attack_in_training_mode: bool = True
-    epsilon_warmup_epochs: float = 0.0
-    regularizer_warmup_epochs: float = 0.0
-    epsilon_factor: float = 1.0
-    weight_averaging: float = 0.999
-    overfitting_stop: bool = True
-    keep_best: bool = False
-    probe_images: int = 256
-    dtype_policy: str = "float32"
-    seed: int = 0
+    dataset: str = option(
+        "data",
+        "'digits', a folder with a sub-folder of images for each class, an .npz file, or the name "
+        "of a tfds data set",
+        metavar="DATA",
+    )
+    classifier: str = option(
+        "network",
+        "name of a network, a .keras file, package.module:function, or keras.applications:NAME",
+        check=check_classifier,
+        metavar="NETWORK",
+    )
+    reconstructor: str | None = option(
+        "network",
+        "name of the re-constructor, for methods that train one; none for the others",
+        check=one_of("keras_efgsm.networks:RECONSTRUCTORS"),
+        metavar="NETWORK",
+    )
+    epsilon: float = option(
+        "method",
+        "L-infinity radius in pixels of [0, 1]: the most that an attack may change a pixel by, "
+        "such as 8/255",
+        check=_radius,
+        metavar="RADIUS",
+    )
+    data_dir: str | None = option(
+        "data",
+        "where prepared tfds data sets lie; None for TFDS_DATA_DIR, else tfds' own folder",
+        None,
+        metavar="FOLDER",
+        place=True,
+    )
+    method: str = option(
+        "method",
+        "name of a method, see `keras-efgsm methods`, or ATTACK+OBJECTIVE",
+        "combined",
+        metavar="METHOD",
+    )
+    method_options: dict[str, Any] = option(  # noqa: RUF009 (a field, whose default is a factory)
+        "method",
+        "options of the method; those not given are filled in",
+        factory=dict,
+        flag=False,
+    )
+    label_smoothing: float | None = option(
+        "method",
+        "share of each label spread evenly over the classes; None for that of the method",
+        None,
+    )
+    train_images: int | None = option(
+        "data",
+        "trains on so many images, the same share of each class, drawn with the seed; None for all",
+        None,
+        check=count(),
+    )
+    activation: str = option(
+        "network",
+        "nonlinearity of the classifier, by its name in keras.activations; a smooth one such as "
+        "silu has a smoother loss",
+        "relu",
+        check=check_activation,
+    )
+    crop_padding: int = option(
+        "data",
+        "black pixels around each image before a window of its size is cut out at random",
+        0,
+        check=count(0),
+    )
+    flip: bool = option("data", "mirror images at random", False)
+    cutout: int = option(
+        "data",
+        "side in pixels of a grey square put into each image at random; 0 for none",
+        0,
+        check=count(0),
+    )
+    image_size: tuple[int, int] | None = option(
+        "data",
+        "resize every image to this height and width; None for the size that they have",
+        None,
+        check=check_image_shape,
+        metavar=("H", "W"),
+    )
+    channels: int | None = option(
+        "data",
+        "1 for grey, 3 for colour, 4 with alpha; None for what the images have",
+        None,
+        check=one_of(1, 3, 4),
+    )
+    freeze_until: str | None = option(
+        "network",
+        "name of the last layer of the classifier that is not trained; None to train all",
+        None,
+        check=text("the name of a layer, or None"),
+        metavar="LAYER",
+    )
+    attack: str | None = option(
+        "method",
+        "what makes the training images, in place of that of the method: a name, or "
+        "package.module:Class",
+        None,
+        metavar="ATTACK",
+    )
+    objective: str | None = option(
+        "method",
+        "what is minimised, in place of that of the method: a name, or package.module:Class",
+        None,
+        metavar="OBJECTIVE",
+    )
 
-    def __post_init__(self):
-        check_choice(self.classifier, "classifier", tuple(CLASSIFIERS))
-        check_choice(self.reconstructor, "reconstructor", (None, *RECONSTRUCTORS))
-        check_epsilon(self.epsilon)
-        check_choice(self.momentum_dtype, "momentum_dtype", STORAGE_DTYPES)
-        check_choice(self.momentum_storage, "momentum_storage", STORAGES)
-        if not isinstance(self.momentum_directory, (str, type(None))):
-            raise ValueError(
-                "`momentum_directory` must be the path of a folder as text, or None. "
-                f"Received: momentum_directory={self.momentum_directory!r}"
-            )
+    def __post_init__(self) -> None:
+        self._set_parts()
         method = find_method(self.method)
+        check_fields(self)
         object.__setattr__(self, "method_options", method.complete(self.method_options))
         if self.label_smoothing is None:
             object.__setattr__(self, "label_smoothing", method.label_smoothing)
-        if method.has_reconstructor and self.reconstructor is None:
-            raise ValueError(
-                f"The method {self.method!r} trains a re-constructor and needs a network for it. "
-                "Received: reconstructor=None"
-            )
-        check_count(self.epochs, "epochs")
-        if self.train_images is not None:
-            check_count(self.train_images, "train_images")
-        check_count(self.batch_size, "batch_size")
-        _check_activation(self.activation)
-        check_choice(self.optimizer, "optimizer", OPTIMIZERS)
-        check_number(self.optimizer_momentum, "optimizer_momentum", minimum=0.0, maximum=0.9999)
-        check_number(self.weight_decay, "weight_decay", minimum=0.0)
-        check_choice(self.schedule, "schedule", SCHEDULES)
-        check_number(self.learning_rate, "learning_rate", minimum=0.0, strict=True)
-        check_number(self.warmup_epochs, "warmup_epochs", minimum=0.0)
-        check_number(self.peak_share, "peak_share", minimum=0.0, maximum=1.0)
-        for name in (
-            "flip",
-            "align_momentum",
-            "attack_in_training_mode",
-            "overfitting_stop",
-            "keep_best",
-        ):
-            check_choice(getattr(self, name), name, (False, True))
-        if self.keep_best and not (self.overfitting_stop and self.probe_images):
-            raise ValueError(
-                "`keep_best` needs the probe of the overfitting stop to tell which epoch is best. "
-                f"Received: overfitting_stop={self.overfitting_stop}, "
-                f"probe_images={self.probe_images}"
-            )
-        check_count(self.crop_padding, "crop_padding", minimum=0)
-        check_count(self.cutout, "cutout", minimum=0)
-        check_count(self.momentum_reset_epochs, "momentum_reset_epochs", minimum=0)
-        check_number(self.epsilon_warmup_epochs, "epsilon_warmup_epochs", minimum=0.0)
-        check_number(self.regularizer_warmup_epochs, "regularizer_warmup_epochs", minimum=0.0)
-        check_number(self.epsilon_factor, "epsilon_factor", minimum=0.0, strict=True)
-        if self.epsilon * self.epsilon_factor > 1.0:
-            raise ValueError(
-                "`epsilon_factor` must leave the ball of the training a radius of at most 1. "
-                f"Received: epsilon_factor={self.epsilon_factor}, epsilon={self.epsilon}"
-            )
-        check_number(self.weight_averaging, "weight_averaging", minimum=0.0, maximum=0.99999)
-        check_count(self.probe_images, "probe_images", minimum=0)
-        check_choice(self.dtype_policy, "dtype_policy", (*DTYPE_POLICIES, AUTOMATIC))
-        check_count(self.seed, "seed", minimum=0)
-        # Their own checks, before any data is read.
-        attack = self.attack()
-        if self.momentum_reset_epochs and not attack.uses_momentum:
-            raise ValueError(
-                f"The method {self.method!r} keeps no momentum that could be reset. "
-                f"Received: momentum_reset_epochs={self.momentum_reset_epochs}"
-            )
-        if self.objective().regularizer_weight is None and self.regularizer_warmup_epochs:
-            raise ValueError(
-                f"The objective of the method {self.method!r} has no regulariser that could be "
-                "warmed up. "
-                f"Received: regularizer_warmup_epochs={self.regularizer_warmup_epochs}"
-            )
+        check_together(self)
 
-    def attack(self) -> Attack:
+    def _set_parts(self) -> None:
+        """Makes the method of a given attack or objective their pair, and names both of a pair."""
+        attack, objective = parts_of_name(self.method)
+        is_pair = "+" in self.method
+        if self.attack or self.objective or is_pair:
+            parts = self.attack or attack, self.objective or objective
+            for name, value in zip(("attack", "objective"), parts, strict=True):
+                object.__setattr__(self, name, value)
+            object.__setattr__(self, "method", compose_name(*parts))
+
+    def make_attack(self) -> "Attack":
         """The attack of the training."""
         radius = self.epsilon * self.epsilon_factor
         return find_method(self.method).attack(radius, self.method_options)
 
-    def objective(self) -> Objective:
+    def make_objective(self) -> "Objective":
         """What the training minimises."""
         return find_method(self.method).objective(self.label_smoothing, self.method_options)
 
-    def augmentation(self) -> Augmentation | None:
+    def augmentation(self) -> "Augmentation | None":
         """The random views of the training images; None where all of them are off."""
+        from keras_efgsm.sample_memory.augmentation import Augmentation
+
         if not (self.crop_padding or self.flip or self.cutout):
             return None
         return Augmentation(
@@ -239,21 +208,59 @@ class TrainingConfig:
         A reset of the momentum and a warm-up of the regulariser stay where the method has these.
 
         Args:
-            method: name in `keras_efgsm.recipes.methods.METHODS`.
+            method: name in `keras_efgsm.recipes.METHODS`, or `"ATTACK+OBJECTIVE"`.
             **options: options of that method.
+        """
+        return dataclasses.replace(self, **self.method_changes(method, options))
+
+    def method_changes(self, method: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What another method changes, see `with_method`.
+
+        Raises:
+            ValueError: if there is no such method, or it has no such option.
         """
         other = find_method(method)
         complete = other.complete(options)
         has_momentum = other.attack(self.epsilon, complete).uses_momentum
         has_regularizer = other.objective(0.0, complete).regularizer_weight is not None
-        return dataclasses.replace(
-            self,
-            method=method,
-            method_options=options,
-            label_smoothing=None,
-            momentum_reset_epochs=self.momentum_reset_epochs if has_momentum else 0,
-            regularizer_warmup_epochs=self.regularizer_warmup_epochs if has_regularizer else 0.0,
-        )
+        return {
+            "method": method,
+            "attack": None,
+            "objective": None,
+            "method_options": complete,
+            "label_smoothing": None,
+            "momentum_reset_epochs": self.momentum_reset_epochs if has_momentum else 0,
+            "regularizer_warmup_epochs": self.regularizer_warmup_epochs if has_regularizer else 0.0,
+        }
+
+    def part_changes(
+        self, attack: str | None, objective: str | None, options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What another attack or objective changes: the options of the other part stay.
+
+        Args:
+            attack: its name, None for that of now.
+            objective: likewise; with another the label smoothing is its own default.
+            options: options of the pair.
+
+        Raises:
+            ValueError: if there is no such part, or no such option.
+        """
+        now = parts_of_name(self.method)
+        pair = attack or now[0], objective or now[1]
+        kept: set[str] = set()
+        for given, name, what in zip(
+            (attack, objective), now, ("attack", "objective"), strict=True
+        ):
+            if given in (None, name):
+                kept |= set(find_part(name, what).arguments())
+        name = compose_name(*pair)
+        known = find_method(name).options
+        own = {k: v for k, v in self.method_options.items() if k in kept and k in known}
+        changes = self.method_changes(name, {**own, **options})
+        if pair[1] == now[1]:
+            changes["label_smoothing"] = self.label_smoothing
+        return changes
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain values, for JSON."""
@@ -261,7 +268,7 @@ class TrainingConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TrainingConfig":
-        """Reads what `to_dict` wrote.
+        """Reads what `to_dict` wrote, now or in an earlier version, which had fewer options.
 
         Raises:
             ValueError: if an option is unknown or missing.
@@ -274,15 +281,3 @@ class TrainingConfig:
                 f"{sorted(known)}. Received: options={sorted(values)}"
             )
         return cls(**values)
-
-
-def _check_activation(name: str) -> None:
-    try:
-        if not isinstance(name, str):
-            raise ValueError
-        keras.activations.get(name)
-    except ValueError as error:
-        raise ValueError(
-            "`activation` must be the name of an activation of Keras, such as 'relu', 'silu' or "
-            f"'softplus'. Received: activation={name!r}"
-        ) from error

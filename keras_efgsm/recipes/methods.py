@@ -1,52 +1,34 @@
-"""Training methods by name: each an attack times an objective, with its paper and its cost."""
+"""Training methods: names for an attack and an objective, with the paper they come from."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from inspect import Parameter
+from typing import TYPE_CHECKING, Any
 
-from keras_efgsm.attacks import (
-    EFGSM,
-    FGSM,
-    NFGSM,
-    PGD,
-    YOPO,
-    Attack,
-    FreeReplay,
-    Identity,
-    NuclearAttack,
-    PriorFGSM,
-    TradesAttack,
-)
 from keras_efgsm.checks import check_choice
-from keras_efgsm.objectives import (
-    AdversarialCrossEntropy,
-    GradientRegularisation,
-    JointReconstruction,
-    LogitConsistency,
-    LogitPairing,
-    NuclearNorm,
-    Objective,
-    Trades,
-)
+from keras_efgsm.recipes.parts import ATTACKS, OBJECTIVES, Options, Part, find_part
+from keras_efgsm.recipes.signature import Argument, resolve
 
-Options = Mapping[str, Any]
+if TYPE_CHECKING:
+    from keras_efgsm.attacks import Attack
+    from keras_efgsm.objectives import Objective
+
+__all__ = ["ATTACKS", "METHODS", "OBJECTIVES", "Method", "find_method"]
 
 
 @dataclass(frozen=True)
 class Method:
-    """A training method: how its attack and its objective are made from a run's options.
+    """A training method: the name of a pair of an attack and an objective.
+
+    Its options are those of both signatures; one that both have is one option.
 
     Args:
         title: what it is called in its paper.
         paper: where it comes from.
-        attack: makes the attack from epsilon and the options.
-        objective: makes the objective from the label smoothing and the options.
-        options: its own options with their defaults; None stands for one that follows from
-            epsilon.
-        passes: forward-and-backward passes per training image of an epoch, from the options; an
-            ordinary step is 1.
-        label_smoothing: the default for this method. Defaults to `0.0`.
-        has_reconstructor: whether it trains a re-constructor. Defaults to `False`.
+        attack_name: name in `keras_efgsm.recipes.parts.ATTACKS`, or `"package.module:Class"`.
+        objective_name: name in `keras_efgsm.recipes.parts.OBJECTIVES`, or likewise.
+        label_smoothing: the default for this method. Defaults to that of the objective.
+        fixed: options of the pair that are no options of the method, and their values. Defaults
+            to none.
 
     Example:
 
@@ -61,12 +43,90 @@ class Method:
 
     title: str
     paper: str
-    attack: Callable[[float, Options], Attack]
-    objective: Callable[[float, Options], Objective]
-    options: Options = field(default_factory=dict)
-    passes: Callable[[Options], float] = lambda options: 1.0
-    label_smoothing: float = 0.0
-    has_reconstructor: bool = False
+    attack_name: str
+    objective_name: str
+    label_smoothing: float | None = None
+    fixed: Options = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.label_smoothing is None:
+            smoothing = self._parts()[1].default_of("label_smoothing")
+            object.__setattr__(self, "label_smoothing", smoothing or 0.0)
+
+    def _parts(self) -> tuple[Part, Part]:
+        return find_part(self.attack_name, "attack"), find_part(self.objective_name, "objective")
+
+    def arguments(self) -> dict[str, Argument]:
+        """Its options by name.
+
+        Raises:
+            ValueError: if attack and objective both have one of a name, with other defaults, or
+                one has no default.
+        """
+        attack, objective = (part.arguments() for part in self._parts())
+        for name in set(attack) & set(objective):
+            if attack[name].default != objective[name].default:
+                raise ValueError(
+                    f"The attack and the objective both have an option `{name}`, but with other "
+                    f"defaults, {attack[name].default!r} and {objective[name].default!r}. "
+                    f"Received: attack={self.attack_name!r}, objective={self.objective_name!r}"
+                )
+        together = {**objective, **attack}
+        if without := [n for n, a in together.items() if a.default is Parameter.empty]:
+            raise ValueError(
+                "Every argument of an attack or objective but epsilon must have a default. "
+                f"Received: {self.attack_name!r} and {self.objective_name!r} with "
+                f"{', '.join(without)}"
+            )
+        return {name: a for name, a in together.items() if name not in self.fixed}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Its options with their defaults; None stands for one that follows from epsilon."""
+        return {name: argument.default for name, argument in self.arguments().items()}
+
+    @property
+    def has_reconstructor(self) -> bool:
+        """Whether it trains a re-constructor."""
+        made_by = resolve(self._parts()[1].made_by)
+        return bool(getattr(made_by, "needs_reconstructor", False))
+
+    def attack(self, epsilon: float, options: Options) -> "Attack":
+        """Its attack.
+
+        Args:
+            epsilon: L-infinity radius in pixels of [0, 1].
+            options: as `complete` gives them.
+
+        Raises:
+            ValueError: if one is out of range.
+        """
+        return self._parts()[0].make({**options, **self.fixed}, epsilon=epsilon)
+
+    def objective(self, label_smoothing: float, options: Options) -> "Objective":
+        """What it minimises.
+
+        Args:
+            label_smoothing: share of each label spread over the classes.
+            options: as `complete` gives them.
+
+        Raises:
+            ValueError: if one is out of range.
+        """
+        return self._parts()[1].make({**options, **self.fixed}, label_smoothing=label_smoothing)
+
+    def passes(self, options: Options, num_classes: int | None = None) -> float:
+        """Forward-and-backward passes per training image of an epoch; an ordinary step is 1.
+
+        Args:
+            options: as `complete` gives them.
+            num_classes: how many classes there are, which the cost of eFGSM against all rivals
+                depends on. Defaults to unknown.
+
+        Raises:
+            ValueError: if it depends on the number of classes, and that is not given.
+        """
+        return 1.0 + sum(part.passes(options, num_classes) for part in self._parts())
 
     def complete(self, given: Options) -> dict[str, Any]:
         """The method's options, those not given at their defaults.
@@ -74,225 +134,87 @@ class Method:
         Raises:
             ValueError: if there is none of a name.
         """
-        unknown = sorted(set(given) - set(self.options))
-        if unknown:
-            takes = ", ".join(sorted(self.options)) or "none"
+        options = self.options
+        if set(given) - set(options):
+            takes = ", ".join(sorted(options)) or "none"
             raise ValueError(
                 f"The options of {self.title} are: {takes}. Received: method_options={dict(given)}"
             )
-        return {**self.options, **given}
+        return {**options, **given}
 
 
-def _cross_entropy(label_smoothing: float, options: Options) -> Objective:
-    return AdversarialCrossEntropy(label_smoothing)
-
-
-def _regularised_cross_entropy(label_smoothing: float, options: Options) -> Objective:
-    consistency, nuclear = options["consistency_weight"], options["nuclear_weight"]
-    if consistency and nuclear:
-        raise ValueError(
-            "One of `consistency_weight` and `nuclear_weight` must be 0. "
-            f"Received: consistency_weight={consistency}, nuclear_weight={nuclear}"
-        )
-    if nuclear:
-        return NuclearNorm(nuclear, label_smoothing)
-    if consistency:
-        return LogitConsistency(consistency, label_smoothing)
-    return AdversarialCrossEntropy(label_smoothing)
-
-
-def _joint(label_smoothing: float, options: Options) -> Objective:
-    return JointReconstruction(options["lambda"], label_smoothing, options["consistency_weight"])
-
-
-def _pick(options: Options, *names: str) -> dict[str, Any]:
-    return {name: options[name] for name in names}
-
-
-_EFGSM_OPTIONS = {
-    "sigma": 0.1,
-    "decay": 0.95,
-    "momentum_from": "gradient",
-    "rivals": 1,
-    "overshoot": 1.0,
-    "use_projection": True,
-    "first_visit": "gaussian",
-    "step_size": None,
-    "memory": "sample",
-}
-
-
-def _efgsm(epsilon: float, options: Options) -> Attack:
-    return EFGSM(epsilon=epsilon, **_pick(options, *_EFGSM_OPTIONS))
-
-
-def _efgsm_passes(options: Options) -> float:
-    # A pass in which only the images' gradient is taken, and one backward pass for each rival.
-    rivals = 9 if options["rivals"] == "all" else options["rivals"]
-    # Consistency goes back through the attack's own pass; the nuclear norm classifies the clean
-    # images as well.
-    consistency = 2 / 3 if options.get("consistency_weight") else 0.0
-    nuclear = 1.0 if options.get("nuclear_weight") else 0.0
-    return (1 + rivals) / 3 + 1 + consistency + nuclear
-
-
-def _pgd(epsilon: float, options: Options) -> Attack:
-    return PGD(epsilon=epsilon, **_pick(options, "steps", "step_size"))
-
-
-# A gradient of the images costs a forward and a backward pass, an update a forward and two.
-def _steps_passes(options: Options) -> float:
-    return 2 / 3 * options["steps"] + 1
-
-
-_PGD_OPTIONS = {"steps": 40, "step_size": None}
+_OURS = "Chen & Lee"
 
 METHODS: dict[str, Method] = {
-    "combined": Method(
-        "eFGSM with re-constructor",
-        "Chen & Lee",
-        _efgsm,
-        _joint,
-        {"lambda": 0.1, **_EFGSM_OPTIONS, "consistency_weight": 0.0},
-        _efgsm_passes,
-        label_smoothing=0.1,
-        has_reconstructor=True,
-    ),
-    "efgsm": Method(
-        "eFGSM alone (AdvTrain)",
-        "Chen & Lee",
-        _efgsm,
-        _regularised_cross_entropy,
-        {**_EFGSM_OPTIONS, "consistency_weight": 0.0, "nuclear_weight": 0.0},
-        _efgsm_passes,
-        label_smoothing=0.1,
-    ),
+    "combined": Method("eFGSM with re-constructor", _OURS, "efgsm", "joint"),
+    "efgsm": Method("eFGSM alone (AdvTrain)", _OURS, "efgsm", "regularised-cross-entropy"),
     "rec": Method(
         "re-constructor alone (REC)",
-        "Chen & Lee",
-        lambda epsilon, options: Identity(epsilon=epsilon),
-        lambda smoothing, options: JointReconstruction(options["lambda"], smoothing),
-        {"lambda": 0.1},
-        label_smoothing=0.1,
-        has_reconstructor=True,
+        _OURS,
+        "none",
+        "joint",
+        # There is no gradient pass whose logits could be compared.
+        fixed={"consistency_weight": 0.0},
     ),
-    "efgsm-trades": Method(
-        "TRADES with eFGSM",
-        "Chen & Lee, section 4.2",
-        _efgsm,
-        lambda smoothing, options: Trades(options["beta"], smoothing),
-        {"beta": 1.0, **_EFGSM_OPTIONS},
-        lambda options: _efgsm_passes(options) + 1,
-    ),
-    "standard": Method(
-        "ordinary training",
-        "-",
-        lambda epsilon, options: Identity(epsilon=epsilon),
-        _cross_entropy,
-    ),
-    "fgsm": Method(
-        "FGSM",
-        "Goodfellow et al. 2014",
-        lambda epsilon, options: FGSM(epsilon=epsilon, **options),
-        _cross_entropy,
-        {"step_size": None},
-        lambda options: 5 / 3,
-    ),
-    "fgsm-rs": Method(
-        "FGSM-RS",
-        "Wong et al. 2020",
-        lambda epsilon, options: FGSM(epsilon=epsilon, random_start=True, **options),
-        _cross_entropy,
-        {"step_size": None},
-        lambda options: 5 / 3,
-    ),
-    "n-fgsm": Method(
-        "N-FGSM",
-        "De Jorge et al. 2022",
-        lambda epsilon, options: NFGSM(epsilon=epsilon, **options),
-        _cross_entropy,
-        {"noise_scale": 2.0, "step_size": None},
-        lambda options: 5 / 3,
-    ),
+    "efgsm-trades": Method("TRADES with eFGSM", f"{_OURS}, section 4.2", "efgsm", "trades"),
+    "standard": Method("ordinary training", "-", "none", "cross-entropy", 0.0),
+    "fgsm": Method("FGSM", "Goodfellow et al. 2014", "fgsm", "cross-entropy", 0.0),
+    "fgsm-rs": Method("FGSM-RS", "Wong et al. 2020", "fgsm-rs", "cross-entropy", 0.0),
+    "n-fgsm": Method("N-FGSM", "De Jorge et al. 2022", "n-fgsm", "cross-entropy", 0.0),
     "fgsm-pgi": Method(
         "FGSM with a per-sample prior and logit consistency",
         "Jia et al. 2022",
-        lambda epsilon, options: PriorFGSM(epsilon=epsilon, **_pick(options, "step_size", "decay")),
-        lambda smoothing, options: LogitConsistency(options["consistency_weight"], smoothing),
-        {"consistency_weight": 10.0, "step_size": None, "decay": 0.3},
-        lambda options: 7 / 3,
-        label_smoothing=4 / 9,
+        "prior-fgsm",
+        "logit-consistency",
+        4 / 9,
     ),
-    "nuat": Method(
-        "NuAT",
-        "Sriramanan et al. 2021",
-        lambda epsilon, options: NuclearAttack(epsilon=epsilon, **options),
-        lambda smoothing, options: NuclearNorm(options["nuclear_weight"], smoothing),
-        {"nuclear_weight": 4.0, "step_size": None},
-        # The clean images' prediction once in the attack, and its update.
-        lambda options: 5 / 3 + 1 / 3 + 1,
-    ),
-    "pgd": Method(
-        "PGD",
-        "Madry et al. 2018",
-        _pgd,
-        _cross_entropy,
-        _PGD_OPTIONS,
-        _steps_passes,
-    ),
-    "trades": Method(
-        "TRADES",
-        "Zhang et al. 2019",
-        lambda epsilon, options: TradesAttack(
-            epsilon=epsilon, **_pick(options, "steps", "step_size")
-        ),
-        lambda smoothing, options: Trades(options["beta"], smoothing),
-        {"beta": 1.0, **_PGD_OPTIONS},
-        # The clean images' prediction once in the attack, and its update.
-        lambda options: _steps_passes(options) + 4 / 3,
-    ),
-    "alp": Method(
-        "adversarial logit pairing",
-        "Kannan et al. 2018",
-        _pgd,
-        lambda smoothing, options: LogitPairing(options["pairing_weight"], smoothing),
-        {"pairing_weight": 0.5, **_PGD_OPTIONS},
-        lambda options: _steps_passes(options) + 1,
-    ),
-    "free": Method(
-        "AdvFree",
-        "Shafahi et al. 2019",
-        lambda epsilon, options: FreeReplay(epsilon=epsilon, **options),
-        _cross_entropy,
-        {"replays": 8, "step_size": None},
-        # Gradients of weights and images from one backward pass.
-        lambda options: float(options["replays"]),
-    ),
-    "yopo": Method(
-        "YOPO",
-        "Zhang et al. 2019",
-        lambda epsilon, options: YOPO(epsilon=epsilon, **options),
-        _cross_entropy,
-        {"outer_steps": 5, "inner_steps": 3, "step_size": None},
-        # Its steps on the first layer come on top.
-        lambda options: float(options["outer_steps"]),
-    ),
+    "nuat": Method("NuAT", "Sriramanan et al. 2021", "nuclear", "nuclear-norm"),
+    "pgd": Method("PGD", "Madry et al. 2018", "pgd", "cross-entropy", 0.0),
+    "trades": Method("TRADES", "Zhang et al. 2019", "trades", "trades"),
+    "alp": Method("adversarial logit pairing", "Kannan et al. 2018", "pgd", "logit-pairing"),
+    "free": Method("AdvFree", "Shafahi et al. 2019", "free", "cross-entropy", 0.0),
+    "yopo": Method("YOPO", "Zhang et al. 2019", "yopo", "cross-entropy", 0.0),
     "gradient-regularisation": Method(
         "input-gradient regularisation",
         "Ross & Doshi-Velez 2018",
-        lambda epsilon, options: Identity(epsilon=epsilon),
-        lambda smoothing, options: GradientRegularisation(options["gradient_weight"], smoothing),
-        {"gradient_weight": 1.0},
-        # The update goes back through the images' gradient as well.
-        lambda options: 2.0,
+        "none",
+        "gradient-regularisation",
     ),
 }
 
 
+def compose_name(attack: str, objective: str) -> str:
+    """The name of the method that is a pair.
+
+    Example:
+
+    ```python
+    assert find_method(compose_name("pgd", "trades")).objective_name == "trades"
+    ```
+    """
+    return f"{attack}+{objective}"
+
+
+def parts_of_name(method: str) -> tuple[str, str]:
+    """The names of the attack and the objective of a method or of a pair.
+
+    Raises:
+        ValueError: if there is no method of the name.
+    """
+    attack, plus, objective = str(method).partition("+")
+    if plus:
+        return attack, objective
+    found = METHODS[check_choice(method, "method", tuple(METHODS))]
+    return found.attack_name, found.objective_name
+
+
 def find_method(name: str) -> Method:
-    """The method of a name.
+    """The method of a name, or of a pair `"ATTACK+OBJECTIVE"`.
 
     Raises:
         ValueError: if there is none, listing them.
     """
-    return METHODS[check_choice(name, "method", tuple(METHODS))]
+    if "+" not in str(name):
+        return METHODS[check_choice(name, "method", tuple(METHODS))]
+    attack, objective = parts_of_name(name)
+    return Method(f"{attack} with {objective}", "-", attack, objective)

@@ -1,11 +1,59 @@
 """Recipes by name, for the data and the machine that they were searched for."""
 
 import dataclasses
+from collections.abc import Callable, Iterator, MutableMapping
+from typing import Any
 
 from keras_efgsm.recipes.config import TrainingConfig
 
-PRESETS: dict[str, TrainingConfig] = {
-    "digits": TrainingConfig(
+
+class Presets(MutableMapping[str, TrainingConfig]):
+    """Configurations by name, each made when it is first asked for.
+
+    To check a configuration takes its attack and with it Keras, which the command line's help must
+    not wait for.
+
+    Args:
+        makers: functions without arguments that make them, by name.
+    """
+
+    def __init__(self, makers: dict[str, Callable[[], TrainingConfig]]):
+        self._makers = dict(makers)
+        self._made: dict[str, TrainingConfig] = {}
+
+    def __getitem__(self, name: str) -> TrainingConfig:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __setitem__(self, name: str, config: TrainingConfig) -> None:
+        self._makers[name] = lambda: config
+        self._made.pop(name, None)
+
+    def __delitem__(self, name: str) -> None:
+        del self._makers[name]
+        self._made.pop(name, None)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+def _preset(**options: Any) -> Callable[[], TrainingConfig]:
+    return lambda: TrainingConfig(**options)
+
+
+def _like(name: str, **changes: Any) -> Callable[[], TrainingConfig]:
+    return lambda: dataclasses.replace(PRESETS[name], **changes)
+
+
+_MAKERS: dict[str, Callable[[], TrainingConfig]] = {
+    "digits": _preset(
         dataset="digits",
         classifier="digits",
         reconstructor="digits",
@@ -15,7 +63,7 @@ PRESETS: dict[str, TrainingConfig] = {
         weight_averaging=0.99,
     ),
     # The most robust for its time, see docs/mnist.md.
-    "mnist": TrainingConfig(
+    "mnist": _preset(
         dataset="mnist",
         classifier="mnist-threshold",
         reconstructor="mnist-dense",
@@ -27,13 +75,13 @@ PRESETS: dict[str, TrainingConfig] = {
         epsilon_factor=1.25,
     ),
     # The paper's method as we read it, on a network as cheap that sees the pixels themselves.
-    "mnist-joint": TrainingConfig(
+    "mnist-joint": _preset(
         dataset="mnist", classifier="mnist", reconstructor="mnist", epsilon=0.3, epochs=40
     ),
     # As the paper prints it: network, re-constructor, lambda, epochs, the nearest of all classes,
     # no projection, momentum of perturbations, the last weights as they are. It names neither
     # sigma nor the learning rate.
-    "mnist-paper": TrainingConfig(
+    "mnist-paper": _preset(
         dataset="mnist",
         classifier="mnist-paper",
         reconstructor="mnist",
@@ -50,9 +98,7 @@ PRESETS: dict[str, TrainingConfig] = {
 }
 
 # The same recipe on a network of as many parameters that takes six times as long.
-PRESETS["mnist-deep"] = dataclasses.replace(
-    PRESETS["mnist"], classifier="mnist-threshold-deep", learning_rate=2e-3
-)
+_MAKERS["mnist-deep"] = _like("mnist", classifier="mnist-threshold-deep", learning_rate=2e-3)
 
 # The paper's networks and joint loss in the recipe of the literature on CIFAR: SGD at 0.1 with a
 # weight decay of 5e-4. Its loss is the cross-entropy, ours is lambda times that beside the
@@ -60,7 +106,7 @@ PRESETS["mnist-deep"] = dataclasses.replace(
 # it the classifier makes the same steps.
 _CIFAR10_LAMBDA = 0.05
 
-PRESETS["cifar10-paper"] = TrainingConfig(
+_MAKERS["cifar10-paper"] = _preset(
     dataset="cifar10",
     classifier="cifar10-wrn22-5",
     reconstructor="cifar10-wrn22-3",
@@ -76,8 +122,8 @@ PRESETS["cifar10-paper"] = TrainingConfig(
     flip=True,
 )
 # The same small enough for any CPU; for comparisons of pieces.
-PRESETS["cifar10-small"] = dataclasses.replace(
-    PRESETS["cifar10-paper"],
+_MAKERS["cifar10-small"] = _like(
+    "cifar10-paper",
     classifier="cifar10-wrn10-1",
     reconstructor="cifar10-small",
     epochs=15,
@@ -86,8 +132,8 @@ PRESETS["cifar10-small"] = dataclasses.replace(
 # eFGSM without a re-constructor, with what the literature on one-step training adds to it: a start
 # in a corner of the ball, stronger smoothing, logit consistency that rises, averaged weights, the
 # epoch chosen by held-out images; see docs/cifar10.md. For an accelerator.
-PRESETS["cifar10"] = dataclasses.replace(
-    PRESETS["cifar10-paper"],
+_MAKERS["cifar10"] = _like(
+    "cifar10-paper",
     method="efgsm",
     method_options={
         "sigma": 8 / 255 / 3,
@@ -107,8 +153,8 @@ PRESETS["cifar10"] = dataclasses.replace(
 )
 # For two cores of a CPU: width at low resolution, where these make the most multiply-adds a second,
 # and no consistency, which a short training only loses by.
-PRESETS["cifar10-cpu"] = dataclasses.replace(
-    PRESETS["cifar10"],
+_MAKERS["cifar10-cpu"] = _like(
+    "cifar10",
     classifier="cifar10-strided",
     reconstructor="cifar10-small",
     method_options={"sigma": 8 / 255 / 3, "first_visit": "corner"},
@@ -119,6 +165,6 @@ PRESETS["cifar10-cpu"] = dataclasses.replace(
     weight_averaging=0.998,
     dtype_policy="auto",
 )
-PRESETS["cifar10-cpu-long"] = dataclasses.replace(
-    PRESETS["cifar10-cpu"], classifier="cifar10-strided-wide", epochs=56
-)
+_MAKERS["cifar10-cpu-long"] = _like("cifar10-cpu", classifier="cifar10-strided-wide", epochs=56)
+
+PRESETS: MutableMapping[str, TrainingConfig] = Presets(_MAKERS)

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -50,6 +51,27 @@ class RunFolder:
             ValueError: if the folder holds something else, another run, or nothing to resume.
             PermissionError: if it cannot be written.
         """
+        self.check(config, resume)
+        received = f"Received: out={str(self.path)!r}"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not resume:
+                write_atomically(self.config, json.dumps(config.to_dict(), indent=2) + "\n")
+            elif not os.access(self.path, os.W_OK):
+                raise PermissionError("no right to write")
+            # What a kill left half-written.
+            for partial in self._partial():
+                partial.unlink()
+        except OSError as error:
+            raise PermissionError(f"`out` must be writable ({error}). {received}") from error
+
+    def check(self, config: TrainingConfig, resume: bool) -> None:
+        """Checks what `prepare` needs, and writes nothing.
+
+        Raises:
+            ValueError: if the folder holds something else, another run, or nothing to resume.
+            PermissionError: if it cannot be written.
+        """
         received = f"Received: out={str(self.path)!r}"
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"`out` must be a folder, but a file is there. {received}")
@@ -63,17 +85,9 @@ class RunFolder:
             )
         elif occupied:
             raise ValueError(f"`out` must be a new or empty folder, but holds files. {received}")
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            if not resume:
-                write_atomically(self.config, json.dumps(config.to_dict(), indent=2) + "\n")
-            elif not os.access(self.path, os.W_OK):
-                raise PermissionError("no right to write")
-            # What a kill left half-written.
-            for partial in self._partial():
-                partial.unlink()
-        except OSError as error:
-            raise PermissionError(f"`out` must be writable ({error}). {received}") from error
+        there = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        if not os.access(there, os.W_OK):
+            raise PermissionError(f"`out` must be writable (no right to write). {received}")
 
     def _partial(self) -> list[Path]:
         return [*self.path.glob(".*.partial"), *self.path.glob(".partial.keras")]
@@ -86,7 +100,7 @@ class RunFolder:
             )
         stored, given = self.read_config().to_dict(), config.to_dict()
         # Where things lie may change between machines; what they are may not.
-        places = ("data_dir", "momentum_storage", "momentum_directory")
+        places = {field.name for field in dataclasses.fields(config) if field.metadata["place"]}
         differing = [k for k in given if given[k] != stored[k] and k not in places]
         if differing:
             listed = ", ".join(f"{k}: {stored[k]!r} there, {given[k]!r} now" for k in differing)

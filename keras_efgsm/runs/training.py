@@ -20,7 +20,6 @@ from keras_efgsm.checks import check_count, check_number
 from keras_efgsm.data import (
     ImageData,
     evaluation_dataset,
-    load_data,
     steps_per_epoch,
     training_dataset,
 )
@@ -31,6 +30,7 @@ from keras_efgsm.networks.precision import AUTOMATIC, DTYPE_POLICIES
 from keras_efgsm.recipes.building import (
     build_trainer,
     hold_out_probe,
+    load_training_data,
     momentum_callbacks,
     stateful_callbacks,
     with_dtype_policy,
@@ -139,9 +139,9 @@ def train(
     if tensorboard is not None:
         require_tensorboard()
     if train_data is None:
-        train_data = load_data(config.dataset, "train", config.data_dir)
+        train_data = load_training_data(config, "train")
     if test_data is None:
-        test_data = load_data(config.dataset, "test", config.data_dir)
+        test_data = load_training_data(config, "test")
     if deterministic:
         enable_determinism()
     config = _decided(config, folder, resume, train_data, agreement)
@@ -226,6 +226,10 @@ def _decided(
         return config
     if resume and folder.config.exists():
         return dataclasses.replace(config, dtype_policy=folder.read_config().dtype_policy)
+    # Before seconds are spent on a choice that nothing can hold; of the others `prepare_folders`
+    # speaks for all workers.
+    if agreement.workers == 1:
+        folder.check(config, resume)
     config, said = with_dtype_policy(config, data)
     # What worker 0 measured holds for all.
     chosen = agreement.gather([DTYPE_POLICIES.index(config.dtype_policy)])[0, 0]

@@ -139,7 +139,7 @@ class SweepPlan:
             if self.epochs is None:
                 self.epochs = self._choose_epochs()
             base, config = self.variants[BASE], self.variants[name]
-            has_regulariser = config.objective().regularizer_weight is not None
+            has_regulariser = config.make_objective().regularizer_weight is not None
             config = dataclasses.replace(
                 config,
                 epochs=self.epochs,

@@ -49,7 +49,7 @@ class Profile:
     def parts(self) -> list[Part]:
         """A part for each method, one that times all again, and one for the parts of a step."""
         # What takes longest to compile comes last.
-        methods = sorted(COMPARED, key=lambda method: self._config(method).attack().replays)
+        methods = sorted(COMPARED, key=lambda method: self._config(method).make_attack().replays)
         of_methods = [
             Part(f"epoch of {method}", self._estimate_of(method), self._adder(method))
             for method in methods
@@ -67,7 +67,7 @@ class Profile:
         images = 2 * self.steps * config.batch_size
         operations = epoch_operations(config, networks_of(config), images)
         # A step of several updates is a longer one to compile, of the same convolutions.
-        updates = config.attack().replays
+        updates = config.make_attack().replays
         # The run's own was measured before everything else.
         is_there = method == self.config.method
         return lambda left: (

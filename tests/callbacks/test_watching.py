@@ -176,7 +176,7 @@ def test_without_its_package_tensorboard_is_refused_before_any_data_is_read(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "tensorboard" else found(name)
     )
-    monkeypatch.setattr(training, "load_data", lambda *_: pytest.fail("data were read"))
+    monkeypatch.setattr(training, "load_training_data", lambda *_: pytest.fail("data were read"))
     with pytest.raises(ImportError, match=r"keras-efgsm\[tensorboard\]"):
         AdversarialTensorBoard(tmp_path)
     assert main(["train", "digits", "--out", str(tmp_path / "run"), "--tensorboard"]) == 2

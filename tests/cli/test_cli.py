@@ -2,15 +2,19 @@ import argparse
 import dataclasses
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import keras_efgsm.runs.training
 from keras_efgsm.cli import evaluate, main
 from keras_efgsm.cli import train as train_command
 from keras_efgsm.cli.train import command_line, read_config
+from keras_efgsm.data import load_digits
+from keras_efgsm.recipes import automatic
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.runs.folder import RunFolder
@@ -162,6 +166,68 @@ def test_the_program_shows_its_commands():
     assert done.returncode == 0
     for command in ("train", "evaluate", "export", "quickstart"):
         assert command in done.stdout
+
+
+def test_images_of_another_size_are_refused_with_the_options_that_resize_them(
+    run, refused, tmp_path
+):
+    data = tmp_path / "large.npz"
+    images = np.zeros((4, 16, 12, 1), "uint8")
+    np.savez(data, x_train=images, y_train=np.arange(4) % 2, x_test=images, y_test=np.arange(4) % 2)
+    mend = "`--image-size 8 8 --channels 1`"
+    for command in ("evaluate", "diagnose"):
+        refused(mend, command, run.classifier, "--dataset", data, "--epsilon", "0.1")
+    refused(mend, "report", run.classifier, "--dataset", data, "--epsilon", "0.1")
+
+
+def test_a_report_is_made_of_any_keras_file(run, tmp_path, capsys):
+    model, page = tmp_path / "mine.keras", tmp_path / "page.html"
+    shutil.copyfile(run.classifier, model)
+    figures = tmp_path / "figures.json"
+    evaluated(model, figures, "--dataset", "digits", "--epsilon", "1/5")
+    words = ["--dataset", "digits", "--epsilon", "1/5", "--num-images", "20", "--out", str(page)]
+    given = ["report", str(model), *words, "--evaluation", str(figures)]
+    assert main(given) == 0
+    assert "mine.report" in page.read_text()
+    assert main([*given, "--overwrite"]) == 0
+    (tmp_path / "mine.report" / "adopted.txt").unlink()
+    model.write_bytes(run.reconstructor.read_bytes())
+    assert main(given) == 2
+    assert main(["report", str(run.classifier), "--epsilon", "0.2"]) == 2
+    assert "`--dataset` must be given" in capsys.readouterr().err
+
+
+def test_a_folder_of_images_is_trained_on_by_one_command_that_says_what_it_chose(
+    tmp_path, capsys, monkeypatch
+):
+    digits, data = load_digits("train").take(60), tmp_path / "mine.npz"
+    parts = {"x_train": digits.images[:40], "y_train": digits.labels[:40]}
+    parts |= {"x_test": digits.images[40:], "y_test": digits.labels[40:]}
+    np.savez(data, **parts)
+    out = tmp_path / "run"
+    words = ["train", str(data), "--out", str(out), "--quiet"]
+    assert main(words) == 2
+    assert "Which epsilon?" in capsys.readouterr().err
+    assert not out.exists()
+    words += ["--epsilon", "8/255", "--epochs", "1"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "chosen by the images" in said
+    assert "adam, cosine from 0.002" in said
+    config = RunFolder(out).read_config()
+    assert (config.epsilon, config.epochs, config.batch_size) == (8 / 255, 1, 64)
+    assert parsed(command_line(config)) == config
+    # A resumed run has chosen already.
+    monkeypatch.setattr(automatic, "choose", lambda request: pytest.fail("chose again"))
+    assert main([*words, "--resume"]) == 0
+
+
+def test_the_folder_is_looked_at_before_the_precision_is_measured(run, monkeypatch):
+    monkeypatch.setattr(
+        keras_efgsm.runs.training, "with_dtype_policy", lambda *_: pytest.fail("was measured")
+    )
+    words = ["train", "digits", "--dtype-policy", "auto", "--out", str(run.path), "--quiet"]
+    assert main(words) == 2
 
 
 # The command line of a configuration.
@@ -319,7 +385,7 @@ def test_export_refuses_what_is_no_finished_run(refused, tmp_path):
     assert not to.exists()
 
 
-@pytest.mark.parametrize("words", [[], ["destroy"], ["train", "imagenet"], ["export", "run"]])
+@pytest.mark.parametrize("words", [[], ["destroy"], ["train"], ["export", "run"]])
 def test_an_unknown_command_or_a_missing_word_ends_with_status_two(words, capsys):
     with pytest.raises(SystemExit) as caught:
         main(words)

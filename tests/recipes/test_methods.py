@@ -590,8 +590,8 @@ def test_a_configuration_takes_another_method_at_its_own_options():
     other = ours.with_method("trades", beta=3.0)
     assert other.method_options == {"beta": 3.0, "steps": 40, "step_size": None}
     assert (ours.label_smoothing, other.label_smoothing) == (0.1, 0.0)
-    assert isinstance(other.attack(), TradesAttack)
-    assert other.objective().get_config() == {"beta": 3.0, "label_smoothing": 0.0}
+    assert isinstance(other.make_attack(), TradesAttack)
+    assert other.make_objective().get_config() == {"beta": 3.0, "label_smoothing": 0.0}
     assert TrainingConfig.from_dict(json.loads(json.dumps(other.to_dict()))) == other
     for options in ({"steps": 0}, {"beta": -1}, {"gamma": 1}):
         with pytest.raises(ValueError, match="Received: "):

@@ -317,8 +317,8 @@ def test_without_a_weight_the_objectives_are_those_without_the_term():
     old = {"classification_weight": 0.05, "label_smoothing": 0.1}
     assert JointReconstruction.from_config(old).consistency_weight == 0.0
     efgsm = PRESETS["mnist"].with_method("efgsm")
-    assert type(efgsm.objective()) is AdversarialCrossEntropy
-    weighted = PRESETS["mnist"].with_method("efgsm", consistency_weight=3.0).objective()
+    assert type(efgsm.make_objective()) is AdversarialCrossEntropy
+    weighted = PRESETS["mnist"].with_method("efgsm", consistency_weight=3.0).make_objective()
     assert type(weighted) is LogitConsistency
     assert weighted.consistency_weight == 3.0
 
@@ -536,7 +536,7 @@ def test_a_configuration_written_before_there_were_these_options_is_read(tmp_pat
 
 def test_the_training_may_attack_in_a_larger_ball_than_is_evaluated():
     config = dataclasses.replace(DIGITS, epsilon=0.2, epsilon_factor=1.2)
-    assert config.attack().epsilon == pytest.approx(0.24)
+    assert config.make_attack().epsilon == pytest.approx(0.24)
     assert config.epsilon == 0.2
     data = load_data("digits", "train").take(64)
     assert build_trainer(config, data).attack.epsilon == pytest.approx(0.24)

@@ -43,7 +43,7 @@ def test_without_efgsm_ordinary_training_or_the_reconstructor_alone_is_left(base
     variant = make_variant("efgsm", dataclasses.replace(base, momentum_reset_epochs=3))
     assert variant.method == left
     assert variant.label_smoothing == base.label_smoothing
-    assert not variant.attack().uses_momentum
+    assert not variant.make_attack().uses_momentum
 
 
 def test_the_threshold_is_taken_off_and_put_on():

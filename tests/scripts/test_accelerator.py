@@ -343,7 +343,7 @@ def test_every_variant_of_a_sweep_can_be_trained_and_differs_from_the_base():
     for name, config in made.items():
         assert (config == base) == (name == variants.BASE)
         assert config.classifier == "cifar10-resnet18"
-        config.objective()
+        config.make_objective()
     assert list(variants.make_variants(base, ["nuat"])) == ["base", "nuat"]
     with pytest.raises(ValueError, match="Received: variants='other'"):
         variants.make_variants(base, ["other"])

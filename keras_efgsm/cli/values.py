@@ -1,0 +1,79 @@
+"""How the command line reads values: numbers and fractions, `none`, options of a type."""
+
+import argparse
+import json
+from collections.abc import Callable
+from typing import Any
+
+from keras_efgsm.recipes.option import kind_of
+
+
+def number(text: str) -> float:
+    """A number, or a fraction such as `8/255`.
+
+    Example:
+
+    ```python
+    assert number("8/255") == 8 / 255
+    ```
+    """
+    above, slash, below = text.partition("/")
+    try:
+        return float(above) / float(below) if slash else float(above)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(
+            f"must be a number, or a fraction such as 8/255. Received: {text!r}"
+        ) from None
+
+
+def whole_number(text: str) -> int:
+    """A whole number; 10_000 and 1e4 are some as well."""
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.5
+    if value != int(value):
+        raise argparse.ArgumentTypeError(f"must be a whole number. Received: {text!r}")
+    return int(value)
+
+
+class _NoValue:
+    """What the word `none` gives: an option that was not given is None."""
+
+    def __repr__(self) -> str:
+        return "none"
+
+
+NO_VALUE = _NoValue()
+
+
+def or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Reads a value, or `NO_VALUE` from the word `none`."""
+    return lambda text: NO_VALUE if text.lower() == "none" else read(text)
+
+
+def anything(text: str) -> Any:
+    """A number, a fraction, a truth value or `null` if it reads as one, else the text."""
+    try:
+        return json.loads(text.lower())
+    except ValueError:
+        pass
+    try:
+        return number(text)
+    except argparse.ArgumentTypeError:
+        return text
+
+
+def reader_of(annotation: Any) -> Callable[[str], Any]:
+    """What reads the text of an option into the type of a field.
+
+    Args:
+        annotation: the type, such as `float | None`.
+    """
+    kind, has_none = kind_of(annotation)
+    read = {float: number, int: whole_number, tuple[int, int]: whole_number, str: str}[kind]
+    return or_none(read) if has_none and kind is not tuple[int, int] else read

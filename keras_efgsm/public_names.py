@@ -1,0 +1,127 @@
+"""The names of `keras_efgsm`, whose import makes all that can be saved known to Keras."""
+
+from keras_efgsm.attacks import (
+    APGD,
+    EFGSM,
+    FGSM,
+    NFGSM,
+    PGD,
+    SPSA,
+    YOPO,
+    Attack,
+    FreeReplay,
+    Identity,
+    NuclearAttack,
+    PriorFGSM,
+    RandomSampling,
+    Square,
+    TargetedAPGD,
+    TargetedFAB,
+    TradesAttack,
+)
+from keras_efgsm.backend import BACKEND
+from keras_efgsm.callbacks import (
+    AdversarialTensorBoard,
+    MarginWarning,
+    MomentumReset,
+    OverfittingStop,
+    TimeLeft,
+    WeightAveraging,
+)
+from keras_efgsm.data import ImageData, load_data, with_sample_ids
+from keras_efgsm.diagnosis import diagnose
+from keras_efgsm.evaluation import (
+    ATTACK_SETS,
+    StraightThrough,
+    Transfer,
+    evaluate_robustness,
+    load_classifier,
+    make_attacks,
+)
+from keras_efgsm.networks import (
+    digits_classifier,
+    digits_reconstructor,
+    mnist_classifier,
+    mnist_paper_classifier,
+    mnist_reconstructor,
+)
+from keras_efgsm.objectives import (
+    AdversarialCrossEntropy,
+    GradientRegularisation,
+    JointReconstruction,
+    LogitConsistency,
+    LogitPairing,
+    NuclearNorm,
+    Objective,
+    Trades,
+)
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import METHODS, Method
+from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.runs.training import train
+from keras_efgsm.sample_memory.momentum import SampleMomentum
+from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
+
+if BACKEND == "tensorflow":
+    from keras_efgsm.export import export_classifier
+
+__all__ = [
+    "APGD",
+    "ATTACK_SETS",
+    "EFGSM",
+    "FGSM",
+    "METHODS",
+    "NFGSM",
+    "PGD",
+    "PRESETS",
+    "SPSA",
+    "YOPO",
+    "AdversarialCrossEntropy",
+    "AdversarialTensorBoard",
+    "AdversarialTrainer",
+    "Attack",
+    "FreeReplay",
+    "GradientRegularisation",
+    "Identity",
+    "ImageData",
+    "JointReconstruction",
+    "LogitConsistency",
+    "LogitPairing",
+    "MarginWarning",
+    "Method",
+    "MomentumReset",
+    "NuclearAttack",
+    "NuclearNorm",
+    "Objective",
+    "OverfittingStop",
+    "PriorFGSM",
+    "RandomSampling",
+    "SampleMomentum",
+    "Square",
+    "StraightThrough",
+    "TargetedAPGD",
+    "TargetedFAB",
+    "TimeLeft",
+    "Trades",
+    "TradesAttack",
+    "TrainingConfig",
+    "Transfer",
+    "WeightAveraging",
+    "diagnose",
+    "digits_classifier",
+    "digits_reconstructor",
+    "evaluate_robustness",
+    "export_classifier",
+    "load_classifier",
+    "load_data",
+    "make_attacks",
+    "mnist_classifier",
+    "mnist_paper_classifier",
+    "mnist_reconstructor",
+    "train",
+    "with_sample_ids",
+]
+
+if BACKEND != "tensorflow":
+    # An import of everything must not fail for it.
+    __all__.remove("export_classifier")

@@ -1,0 +1,152 @@
+"""How to train on images that no recipe was made for, by their size and their number."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.network_specs import default_network
+from keras_efgsm.recipes.request import Request, changed
+from keras_efgsm.recipes.source import SourceFacts, source_facts
+
+
+class Choice(NamedTuple):
+    """One thing that was chosen.
+
+    Attributes:
+        name: what it is.
+        value: as it is shown.
+        reason: why, in a few words.
+        fields: fields of the configuration, and their values.
+    """
+
+    name: str
+    value: str
+    reason: str
+    fields: dict[str, Any]
+
+
+class Chosen(NamedTuple):
+    """A configuration, and what was chosen for it.
+
+    Attributes:
+        config: the configuration.
+        choices: those that the user left open.
+        notes: what is known of the images, in sentences.
+    """
+
+    config: TrainingConfig
+    choices: list[Choice]
+    notes: list[str]
+
+
+def choose(request: Request) -> Chosen:
+    """Chooses what a request leaves open; every choice is a value of the configuration.
+
+    A run that is resumed or made again takes these from there and chooses nothing.
+
+    - **Network**: the default of the image size, see `keras_efgsm.networks`.
+    - **Method**: eFGSM without a re-constructor, two passes for each image; on CIFAR-10 the
+      re-constructor did not pay its price (docs/cifar10.md). Its start is drawn with a third of
+      epsilon, the share of the paper; on colours from a corner of the ball.
+    - **Augmentation**: crops of images padded by an eighth of their shorter side, as 4 pixels are
+      of CIFAR-10's 32; by a sixteenth where they are grey, as signs and letters fill their image.
+      Colours are mirrored, greys are not: a mirrored letter is another one or none.
+    - **Schedule**: from 10,000 colour images on that of the literature on CIFAR-10, SGD with
+      weight decay in one cycle; else Adam along a cosine, which needs no tuning on little data.
+    - **Batch**: 128 images, on less than 5,000 half of that, so that an epoch has updates enough.
+    - **Epochs**: about 12,000 updates, at least 12 epochs and at most 60; robust training
+      overfits sooner than ordinary training, and the overfitting stop ends it when it does.
+    - **Averaging** of the weights over the last twentieth of the updates or so.
+
+    Args:
+        request: data and what was given.
+
+    Raises:
+        ValueError: if epsilon is not given, or the images cannot be read or are not of one size.
+    """
+    given = dict(request.changes)
+    facts = source_facts(
+        request.dataset,
+        given.get("data_dir"),
+        given.get("image_size"),
+        given.get("channels"),
+        given.get("seed", 0),
+    )
+    if given.get("epsilon") is None:
+        raise ValueError(
+            "Which epsilon? It is the most that an attack may change a pixel of [0, 1] by, and "
+            "decides what is trained: `--epsilon 4/255` or `--epsilon 8/255` are usual for "
+            "photographs, 0.1 to 0.2 for grey drawings, 0.3 for black on white. "
+            f"Received: epsilon=None, dataset={request.dataset!r} with images of shape "
+            f"{facts.image_shape}"
+        )
+    choices = _choices(facts, given)
+    fields: dict[str, Any] = {"dataset": request.dataset, "reconstructor": None}
+    for choice in choices:
+        fields |= choice.fields
+    base = TrainingConfig(**fields, epsilon=given["epsilon"])
+    config = changed(base, given, request.method_options)
+    return Chosen(config, [one for one in choices if _is_in(one, config)], facts.notes)
+
+
+def _is_in(choice: Choice, config: TrainingConfig) -> bool:
+    """Whether nothing that was given took its place."""
+    values = dataclasses.asdict(config)
+    return all(
+        value.items() <= values[name].items() if isinstance(value, dict) else values[name] == value
+        for name, value in choice.fields.items()
+    )
+
+
+def _choices(facts: SourceFacts, given: dict[str, Any]) -> list[Choice]:
+    height, width, channels = facts.image_shape
+    size = f"{height} x {width}, {'grey' if channels == 1 else 'colour'}"
+    number = f"{facts.num_images:,} images"
+    is_colour, side = channels == 3, min(height, width)
+    network = default_network(facts.image_shape, facts.num_images, facts.num_classes)
+    sigma = {"sigma": given["epsilon"] / 3}
+    padding = side // (8 if is_colour else 16)
+    is_large = is_colour and facts.num_images >= 10_000
+    batch_size = given.get("batch_size") or (128 if facts.num_images >= 5_000 else 64)
+    steps = max(facts.num_images // batch_size, 1)
+    epochs = given.get("epochs") or min(max(round(12_000 / steps), 12), 60)
+    averaging = 0.999 if epochs * steps >= 10_000 else 0.99
+    return [
+        Choice("network", network, size, {"classifier": network}),
+        Choice(
+            "method",
+            "efgsm",
+            "two passes an image",
+            {
+                "method": "efgsm",
+                "method_options": {**sigma, **({"first_visit": "corner"} if is_colour else {})},
+            },
+        ),
+        Choice(
+            "augmentation",
+            f"crops {padding} px" + (", mirrored" if is_colour else ""),
+            size,
+            {"crop_padding": padding, "flip": is_colour},
+        ),
+        _schedule(is_large, number),
+        Choice("batch", str(batch_size), number, {"batch_size": batch_size}),
+        Choice("epochs", str(epochs), f"{epochs * steps:,} updates", {"epochs": epochs}),
+        Choice(
+            "averaging", f"{averaging:g}", f"{epochs * steps:,} updates",
+            {"weight_averaging": averaging},
+        ),
+    ]  # fmt: skip
+
+
+def _schedule(is_large: bool, number: str) -> Choice:
+    if is_large:
+        fields = {
+            "optimizer": "sgd",
+            "schedule": "one-cycle",
+            "learning_rate": 0.1,
+            "weight_decay": 5e-4,
+            "peak_share": 0.3,
+        }
+        return Choice("schedule", "sgd, one cycle to 0.1", number, fields)
+    fields = {"optimizer": "adam", "schedule": "cosine", "learning_rate": 2e-3}
+    return Choice("schedule", "adam, cosine from 0.002", number, fields)

@@ -1,0 +1,112 @@
+"""What is asked for: data, a recipe, and changes of it; from these the configuration."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from keras_efgsm.checks import check_choice
+from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.presets import PRESETS
+
+# The recipe that is chosen by the images, see `keras_efgsm.recipes.automatic`.
+AUTOMATIC_RECIPE = "automatic"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks to train.
+
+    Args:
+        data: a preset, which names a data set and how to train on it; or a data set alone.
+        recipe: name of a preset, for how to train alone, or `"automatic"`. Defaults to that of
+            `data` if it is a preset, else to `"automatic"`.
+        changes: fields of the configuration that were given. Defaults to none.
+        method_options: options of the method that were given. Defaults to none.
+
+    Example:
+
+    ```python
+    config = Request("mnist", changes={"epochs": 3}).config()
+    ```
+    """
+
+    data: str
+    recipe: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    method_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def recipe_name(self) -> str:
+        """The recipe that is asked for.
+
+        Raises:
+            ValueError: if there is none of the name.
+        """
+        if self.recipe is None:
+            return self.data if self.data in PRESETS else AUTOMATIC_RECIPE
+        return check_choice(self.recipe, "recipe", (AUTOMATIC_RECIPE, *PRESETS))
+
+    @property
+    def dataset(self) -> str:
+        """The data set that is asked for."""
+        if "dataset" in self.changes:
+            return self.changes["dataset"]
+        return PRESETS[self.data].dataset if self.data in PRESETS else self.data
+
+    def config(self) -> TrainingConfig:
+        """The configuration.
+
+        Raises:
+            ValueError: if a value is out of range or unknown, or the recipe is chosen by the
+                images and these cannot be read, or epsilon is not given.
+        """
+        if self.recipe_name == AUTOMATIC_RECIPE:
+            from keras_efgsm.recipes.automatic import choose
+
+            return choose(self).config
+        return changed(
+            PRESETS[self.recipe_name],
+            {**self.changes, "dataset": self.dataset},
+            self.method_options,
+        )
+
+
+def changed(
+    base: TrainingConfig, changes: Mapping[str, Any], method_options: Mapping[str, Any]
+) -> TrainingConfig:
+    """A configuration with other values; another method is at its own options.
+
+    Args:
+        base: the configuration.
+        changes: fields, `method`, `attack` and `objective` among them.
+        method_options: options of the method that results.
+
+    Raises:
+        ValueError: if a value is out of range or unknown, or the options exclude each other.
+    """
+    changes = dict(changes)
+    method = changes.pop("method", None)
+    attack, objective = changes.pop("attack", None), changes.pop("objective", None)
+    _check_step(method_options)
+    values: dict[str, Any] = {"method_options": {**base.method_options, **method_options}}
+    is_other = method is not None and method != base.method
+    if attack or objective:
+        start = base.with_method(method) if is_other else base
+        values = start.part_changes(attack, objective, method_options)
+    elif is_other:
+        values = base.method_changes(method, method_options)
+    return dataclasses.replace(base, **{**values, **changes})
+
+
+def _check_step(given: Mapping[str, Any]) -> None:
+    """A step of a given length does not go to the boundary, so that nothing shortens it."""
+    if given.get("step_size") is None:
+        return
+    for name, default in (("overshoot", 1.0), ("use_projection", True)):
+        if given.get(name, default) != default:
+            raise ValueError(
+                f"`{name}` changes the step to the boundary, in whose place `step_size` makes one "
+                "of a given length; give one of them. "
+                f"Received: {name}={given[name]!r}, step_size={given['step_size']!r}"
+            )

@@ -1,0 +1,87 @@
+"""A folder like that of a run for a classifier that was trained elsewhere."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.checks import check_epsilon
+from keras_efgsm.recipes.building import load_images, size_options
+from keras_efgsm.records.environment import hardware, versions
+from keras_efgsm.runs.folder import RunFolder
+
+
+def adopt_classifier(
+    path: str | os.PathLike,
+    dataset: str,
+    epsilon: float,
+    *,
+    evaluation: str | os.PathLike | None = None,
+    **images: Any,
+) -> RunFolder:
+    """Makes `NAME.report` beside `NAME.keras`, with what a report of a run is made of.
+
+    Without figures of an evaluation the classifier is attacked by the quick attacks. What is there
+    from an earlier call stays if it is of the same file, data and epsilon.
+
+    Args:
+        path: the `.keras` file.
+        dataset: as for `load_data`.
+        epsilon: L-infinity radius in pixels of [0, 1].
+        evaluation: what `keras-efgsm evaluate --json` wrote of the file. Defaults to none.
+        **images: `data_dir`, `image_size`, `channels` and `seed` as for `load_data`.
+
+    Raises:
+        ValueError: if it is not such a file, or the images do not have the size that it takes.
+    """
+    from keras_efgsm.evaluation import evaluate_robustness, load_classifier, make_attacks
+
+    source = Path(path)
+    model = load_classifier(source)
+    folder = RunFolder(source.with_name(f"{source.stem}.report"))
+    check_epsilon(epsilon)
+    data = load_images(dataset, "test", **images)
+    if tuple(data.image_shape) != tuple(model.image_shape):
+        raise ValueError(
+            f"The classifier takes images of shape {tuple(model.image_shape)}; "
+            f"{size_options(model.image_shape)} brings them to it. "
+            f"Received: dataset={data.name!r} with images of shape {tuple(data.image_shape)}"
+        )
+    config = {"dataset": dataset, "epsilon": epsilon, "method": "trained elsewhere", **images}
+    text = json.dumps(config, indent=2) + "\n"
+    same = (
+        folder.config.exists()
+        and folder.config.read_text(encoding="utf-8") == text
+        and folder.classifier.exists()
+        and folder.classifier.read_bytes() == source.read_bytes()
+    )
+    if folder.path.exists() and not same and not (folder.path / "adopted.txt").exists():
+        raise ValueError(
+            "The folder of the report must be new, but something else is there. "
+            f"Received: folder={str(folder.path)!r}"
+        )
+    folder.path.mkdir(exist_ok=True)
+    if not same:
+        folder.evaluation.unlink(missing_ok=True)
+        write_atomically(folder.path / "adopted.txt", f"made by keras-efgsm of {source.name}\n")
+        shutil.copyfile(source, folder.classifier)
+        write_atomically(folder.config, text)
+    if evaluation is not None:
+        shutil.copyfile(evaluation, folder.evaluation)
+    elif not folder.evaluation.exists():
+        print(f"attacking {source.name} by the quick attacks; `--evaluation` takes others")
+        attacks = make_attacks("quick", epsilon)
+        evaluate_robustness(model, data, attacks, cascade=True).write_json(folder.evaluation)
+    figures = json.loads(folder.evaluation.read_text(encoding="utf-8"))
+    metrics = {
+        "natural_accuracy": figures["natural_accuracy"],
+        "test_images": figures["num_images"],
+        "class_names": list(data.class_names),
+        "stop": None,
+        "versions": versions(),
+        "hardware": hardware(),
+    }
+    folder.write_metrics(metrics)
+    return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -90,10 +91,9 @@ def read_files(files: ImageFiles, shape: tuple[int, int, int], resized: bool) ->
         ValueError: if a file cannot be read, or the images do not fit into memory.
     """
     pixels = empty_images(len(files), shape)
-    to_pixels = _served_decoder(shape, resized)
 
     def read(index: int) -> None:
-        pixels[index] = _read(files.files[index], shape, resized, to_pixels)
+        pixels[index] = _read(files.files[index], shape, resized)
 
     # TensorFlow and Pillow decode outside the lock of Python.
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
@@ -142,23 +142,21 @@ def _called(root: Path) -> str:
     return root.name or Path(os.path.abspath(root)).name
 
 
-def _served_decoder(shape: tuple[int, int, int], resized: bool) -> Any:
-    """The function of an export, traced once for all files."""
+@functools.cache
+def _served_decoder(channels: int) -> Any:
+    """The function of an export, traced once for all files; resizing needs no trace."""
     import tensorflow as tf
 
     from keras_efgsm.data.image_files import pixels_of_file
 
-    height, width, channels = shape
-    size = (height, width) if resized else None
-
     @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
     def to_pixels(contents: tf.Tensor) -> tf.Tensor:
-        return pixels_of_file(contents, channels, size)
+        return pixels_of_file(contents, channels)
 
     return to_pixels.get_concrete_function()
 
 
-def _read(file: Path, shape: tuple[int, int, int], resized: bool, to_pixels: Any) -> np.ndarray:
+def _read(file: Path, shape: tuple[int, int, int], resized: bool) -> np.ndarray:
     header = read_header(file)
     channels = shape[-1]
     if channels == 4 and header.format not in ("BMP", "PNG", "WEBP"):
@@ -166,27 +164,25 @@ def _read(file: Path, shape: tuple[int, int, int], resized: bool, to_pixels: Any
             f"this image cannot be read with `channels=4`, as a {header.format} file has no alpha. "
             f"Received: file={str(file)!r}"
         )
+    decode = _with_tensorflow if header.format in SERVED_FORMATS else _with_pillow
     try:
-        if header.format in SERVED_FORMATS:
-            pixels = _with_tensorflow(file, to_pixels)
-        else:
-            pixels = _with_pillow(file, channels)
-            pixels = resize_image(pixels, shape[:2] if resized else None)
+        pixels = decode(file, channels)
     except (OSError, SyntaxError, EOFError, ValueError) as error:
         reason = str(error).strip() or type(error).__name__
         raise ValueError(unreadable(file, reason.splitlines()[0])) from error
-    if pixels.shape != shape:
+    if pixels.shape != (header.height, header.width, channels):
+        size = f"{header.height} x {header.width}"
         raise ValueError(
-            unreadable(file, f"its header speaks of {shape}, its pixels have {pixels.shape}")
+            unreadable(file, f"its header says {size}, its pixels have {pixels.shape[:2]}")
         )
-    return pixels
+    return resize_image(pixels, shape[:2] if resized else None)
 
 
-def _with_tensorflow(file: Path, to_pixels: Any) -> np.ndarray:
+def _with_tensorflow(file: Path, channels: int) -> np.ndarray:
     import tensorflow as tf
 
     try:
-        return to_pixels(tf.constant(file.read_bytes())).numpy()
+        return _served_decoder(channels)(tf.constant(file.read_bytes())).numpy()
     except tf.errors.OpError as error:
         # The first line, without the names of the graph's nodes after it.
         raise ValueError(error.message.strip().splitlines()[0]) from error

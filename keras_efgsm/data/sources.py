@@ -31,7 +31,7 @@ def find_source(dataset: str, options: LoadOptions) -> Source:
         ValueError: if no source claims it; the message lists what each accepts.
     """
     for source in reversed(SOURCES.values()):
-        if source.claims(dataset, options):
+        if dataset and source.claims(dataset, options):
             return source
     there = Path(dataset).expanduser().exists()
     what = "this file or folder is of no known kind" if there else "no such file or folder"

@@ -37,9 +37,9 @@ def write_saved_model(
       same three.
 
     Refused inside the graph, with an InvalidArgumentError that names the input: another size or
-    rank (only files are resized, with `resizes`), an empty batch, pixels that are NaN, infinite or outside [0, 1], and
-    bytes that are no image file or one whose header says another size. Only the weights that the
-    answers depend on are stored, each once, and all computation is in float32.
+    rank (only files are resized, with `resizes`), an empty batch, pixels that are NaN, infinite or
+    outside [0, 1], and bytes that are no image file or one whose header says another size. Only the
+    weights that the answers depend on are stored, each once, and all computation is in float32.
 
     Args:
         classifier: functional or sequential model, float images

@@ -28,7 +28,7 @@ from keras_efgsm.data.splitting import held_out_name
 
 
 def load_folder(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     image_size: int | tuple[int, int] | None = None,
     channels: int | None = None,
 ) -> ImageData:

@@ -20,7 +20,8 @@ def check_channels(channels: int | None) -> int | None:
     Raises:
         ValueError: otherwise.
     """
-    return check_choice(channels, "channels", (None, *CHANNELS))
+    check_choice(channels, "channels", (None, *CHANNELS))
+    return channels
 
 
 def with_channels(images: np.ndarray, channels: int | None) -> np.ndarray:

@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from keras_efgsm.data.image_size import MAX_PIXELS
 
@@ -93,7 +93,7 @@ def _read_header(name: str, size: int, modified: int) -> ImageHeader:
                 return _header(file, image)
     except Image.DecompressionBombError as error:
         raise ValueError(_too_large(file, "")) from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         reason = "the file is empty" if size == 0 else "it is no image or damaged"
         raise ValueError(unreadable(file, reason)) from error
     except (OSError, SyntaxError, EOFError) as error:

@@ -4,16 +4,16 @@ import os
 
 from keras_efgsm.data.image_channels import with_channels
 from keras_efgsm.data.image_data import ImageData
-from keras_efgsm.data.image_size import resize_image
+from keras_efgsm.data.image_size import check_image_size, resize_image
 from keras_efgsm.data.source import LoadOptions, UnknownDataset
 from keras_efgsm.data.source_facts import SourceFacts
 from keras_efgsm.data.sources import accepted, find_source
 
 
 def load_data(
-    dataset: str | os.PathLike,
+    dataset: str | os.PathLike[str],
     split: str = "train",
-    data_dir: str | os.PathLike | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     *,
     image_size: int | tuple[int, int] | None = None,
     channels: int | None = None,
@@ -58,22 +58,23 @@ def load_data(
     assert data.class_names[3] == "3"
     ```
     """
-    options = LoadOptions(data_dir, image_size, channels, seed, test_share)
+    size = check_image_size(image_size)
+    options = LoadOptions(data_dir, size, channels, seed, test_share)
     name = os.fspath(dataset)
     source = find_source(name, options)
     try:
         data = source.load(name, split, options)
     except UnknownDataset as error:
         raise _unknown(name, error) from error.__cause__
-    images = with_channels(resize_image(data.images, options.image_size), channels)
+    images = with_channels(resize_image(data.images, size), channels)
     if images is data.images:
         return data
     return ImageData(images, data.labels, data.class_names, name=data.name)
 
 
 def describe_source(
-    dataset: str | os.PathLike,
-    data_dir: str | os.PathLike | None = None,
+    dataset: str | os.PathLike[str],
+    data_dir: str | os.PathLike[str] | None = None,
     *,
     seed: int = 0,
     test_share: float = 0.1,

@@ -28,7 +28,7 @@ _DAMAGE = (
 )
 
 
-def load_npz(path: str | os.PathLike, split: str = "train") -> ImageData:
+def load_npz(path: str | os.PathLike[str], split: str = "train") -> ImageData:
     """Loads a data set from an `.npz` file as Keras's own `mnist.npz` has it.
 
     The headers of the arrays are read first: what does not fit together, or into memory, is refused
@@ -65,7 +65,7 @@ def load_npz(path: str | os.PathLike, split: str = "train") -> ImageData:
     return ImageData(images, labels.reshape(-1), names, name=f"npz:{path.stem}:{split}")
 
 
-def save_npz(path: str | os.PathLike, train: ImageData, test: ImageData) -> None:
+def save_npz(path: str | os.PathLike[str], train: ImageData, test: ImageData) -> None:
     """Writes a data set as `load_npz` reads it, to carry it where its source cannot be read.
 
     Args:
@@ -89,7 +89,7 @@ def save_npz(path: str | os.PathLike, train: ImageData, test: ImageData) -> None
             f"Received: train.class_names={train.class_names!r}, "
             f"test.class_names={test.class_names!r}"
         )
-    with atomic_file(path) as file:
+    with atomic_file(Path(path)) as file:
         np.savez(
             file,
             x_train=train.images,
@@ -111,12 +111,13 @@ class NpzSource(Source):
     def describe(self, dataset: str, options: LoadOptions) -> SourceFacts:
         path = Path(dataset).expanduser()
         shapes, names = _read_frame(path)
-        sizes, channels = {}, {}
+        sizes: dict[tuple[int, int], int] = {}
+        channels: dict[int, int] = {}
         for count, height, width, depth in shapes.values():
             sizes[height, width] = sizes.get((height, width), 0) + count
             channels[depth] = channels.get(depth, 0) + count
         counts = {part: shape[0] for part, shape in shapes.items()}
-        notes = ()
+        notes: tuple[str, ...] = ()
         if "test" not in counts:
             with np.load(path, allow_pickle=False) as file:
                 labels = file["y_train"].reshape(-1)

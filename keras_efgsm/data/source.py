@@ -29,7 +29,7 @@ class LoadOptions:
         ValueError: if one of them is out of range.
     """
 
-    data_dir: str | os.PathLike | None = None
+    data_dir: str | os.PathLike[str] | None = None
     image_size: tuple[int, int] | None = None
     channels: int | None = None
     seed: int = 0

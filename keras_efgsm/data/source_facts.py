@@ -129,8 +129,7 @@ class SourceFacts:
 
     def _which_channels(self) -> str:
         found = ", ".join(
-            f"{count} x {NAMES.get(c, c)}"
-            + (f" ({self.examples[c]})" if c in self.examples else "")
+            f"{count} {NAMES.get(c, c)}{self._example(c)}"
             for c, count in sorted(self.channels.items())
         )
         return (

@@ -39,7 +39,7 @@ MNIST_FILES = (
 def load_tfds(
     name: str,
     split: str,
-    data_dir: str | os.PathLike | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     image_size: int | tuple[int, int] | None = None,
     channels: int | None = None,
 ) -> ImageData:
@@ -113,6 +113,7 @@ def load_tfds(
         images[start : start + len(pixels)] = pixels
         labels[start : start + len(pixels)] = element[label_key].numpy()
         start += len(pixels)
+    assert images is not None  # there is no split without an image
     return ImageData(
         images[:start],
         labels[:start],
@@ -207,7 +208,7 @@ def _read_shapes(
     return sizes, channels
 
 
-def resolve_data_dir(data_dir: str | os.PathLike | None = None) -> Path:
+def resolve_data_dir(data_dir: str | os.PathLike[str] | None = None) -> Path:
     """Returns the folder of prepared data sets that `load_tfds` looks in.
 
     Args:
@@ -223,7 +224,7 @@ def resolve_data_dir(data_dir: str | os.PathLike | None = None) -> Path:
     return Path(chosen).expanduser()
 
 
-def prepared_names(data_dir: str | os.PathLike | None = None) -> list[str]:
+def prepared_names(data_dir: str | os.PathLike[str] | None = None) -> list[str]:
     """Returns the names of the data sets that lie prepared in `data_dir`, sorted.
 
     Args:

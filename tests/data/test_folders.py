@@ -221,8 +221,8 @@ def test_a_class_name_that_would_write_on_a_terminal_is_refused(copy, name):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_made_folders_can_be_learned_and_are_made_again_the_same(kind, tmp_path):
-    first = make_folder(kind, tmp_path / "1", 12)
-    again = make_folder(kind, tmp_path / "2", 12)
+    first = make_folder(kind, tmp_path / "1", 8)
+    again = make_folder(kind, tmp_path / "2", 8)
     files = sorted(f.relative_to(first) for f in first.rglob("*.*"))
     assert files == sorted(f.relative_to(again) for f in again.rglob("*.*"))
     assert all((first / f).read_bytes() == (again / f).read_bytes() for f in files)

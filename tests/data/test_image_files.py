@@ -1,6 +1,8 @@
 """One way from a file to the pixels that a network sees, in training and in a served model."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -83,7 +85,7 @@ def test_exif_data_that_make_no_sense_turn_nothing_and_break_nothing():
     start = content.index(b"Exif") + 6
     random = np.random.default_rng(0)
     read = tf.function(jpeg_orientation, input_signature=[tf.TensorSpec((), tf.string)])
-    for _ in range(200):
+    for _ in range(50):
         damaged = bytearray(content[: random.integers(3, len(content))])
         for at in random.integers(2, start + 30, 3):
             if at < len(damaged):
@@ -181,7 +183,10 @@ def test_a_file_that_cannot_be_read_is_named(content, message, tmp_path):
 
 
 def test_an_image_of_too_many_pixels_is_refused_by_its_header(tmp_path):
-    root = two_classes(tmp_path, "1.png", encoded(Image.new("1", (14000, 14000)), "PNG"))
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", 14000, 14000, 1, 0, 0, 0, 0)
+    header = struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    content = b"\x89PNG\r\n\x1a\n" + header + b"\0\0\x40\0IDAT"
+    root = two_classes(tmp_path, "1.png", content)
     with pytest.raises(ValueError, match=r"at most 67 million pixels.*Received: file=.*a.1\.png"):
         load_folder(root, image_size=8)
 

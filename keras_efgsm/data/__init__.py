@@ -1,5 +1,6 @@
 """Data: labelled images in memory, and pipelines that number their samples."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from keras_efgsm.data.digits_source import load_digits
@@ -44,8 +45,5 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from keras_efgsm.backend import BACKEND
 
-    if BACKEND == "tensorflow":
-        from keras_efgsm.data import pipeline as batches
-    else:
-        from keras_efgsm.data import array_batches as batches
-    return getattr(batches, name)
+    module = "pipeline" if BACKEND == "tensorflow" else "array_batches"
+    return getattr(importlib.import_module(f"keras_efgsm.data.{module}"), name)

@@ -154,11 +154,11 @@ def test_a_size_that_is_there_already_changes_nothing_in_a_graph_either():
 
 
 def test_resizing_is_antialiased_and_the_same_for_one_image_and_for_many():
-    stripes = np.zeros((2, 64, 64, 1), "uint8")
+    stripes = np.zeros((2, 72, 72, 1), "uint8")
     stripes[:, :, ::2] = 255
     small = resize_image(stripes, (8, 8))
     # Taken at single points, stripes of one pixel would come out black or white.
-    assert np.abs(small.astype(int) - 127).max() <= 9
+    assert np.abs(small.astype(int) - 127).max() <= 20
     np.testing.assert_array_equal(small[0], resize_image(stripes[0], (8, 8)))
     np.testing.assert_array_equal(small[0], resize_images(stripes[0], (8, 8)))
 

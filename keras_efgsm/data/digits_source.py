@@ -4,8 +4,11 @@ import numpy as np
 
 from keras_efgsm.checks import check_choice
 from keras_efgsm.data.image_data import ImageData
+from keras_efgsm.data.source import LoadOptions, Source
+from keras_efgsm.data.source_facts import SourceFacts
 
-TRAIN_SIZE = 1437
+TRAIN_SIZE, TEST_SIZE = 1437, 360
+_CLASS_NAMES = tuple(str(digit) for digit in range(10))
 
 
 def load_digits(split: str = "train") -> ImageData:
@@ -43,6 +46,23 @@ def load_digits(split: str = "train") -> ImageData:
     return ImageData(
         images=grey[..., np.newaxis],
         labels=digits.target[chosen],
-        class_names=tuple(str(digit) for digit in range(10)),
+        class_names=_CLASS_NAMES,
         name=f"digits:{split}",
     )
+
+
+class DigitsSource(Source):
+    """The digits, under their one name."""
+
+    accepts = '"digits", the 8 x 8 digits of scikit-learn, which need no download'
+
+    def claims(self, dataset: str, options: LoadOptions) -> bool:
+        return dataset == "digits"
+
+    def describe(self, dataset: str, options: LoadOptions) -> SourceFacts:
+        counts = {"train": TRAIN_SIZE, "test": TEST_SIZE}
+        total = TRAIN_SIZE + TEST_SIZE
+        return SourceFacts("digits", "digits", _CLASS_NAMES, counts, {(8, 8): total}, {1: total})
+
+    def load(self, dataset: str, split: str, options: LoadOptions) -> ImageData:
+        return load_digits(split)

@@ -1,36 +1,51 @@
 """A user's own images: one folder per class."""
 
+from __future__ import annotations
+
+import functools
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_efgsm.checks import check_choice
+from keras_efgsm.data.folder_files import (
+    ImageFiles,
+    class_files,
+    class_folders,
+    folder_facts,
+    read_layout,
+)
+from keras_efgsm.data.image_channels import check_channels, with_channels
 from keras_efgsm.data.image_data import ImageData
-from keras_efgsm.data.image_size import check_image_size, resize_image
-
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+from keras_efgsm.data.image_header import SERVED_FORMATS, read_header, unreadable
+from keras_efgsm.data.image_size import check_image_size, empty_images, resize_image
+from keras_efgsm.data.source import LoadOptions, Source
+from keras_efgsm.data.source_facts import SourceFacts
+from keras_efgsm.data.splitting import held_out_name
 
 
 def load_folder(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     image_size: int | tuple[int, int] | None = None,
     channels: int | None = None,
 ) -> ImageData:
     """Loads a folder that holds one sub-folder of images per class.
 
-    Classes are the sub-folders in sorted order; files are read in sorted
-    order, from nested folders too. Hidden files and files that are no images
-    by their suffix are passed over. Images are decoded by TensorFlow, whose
-    JPEG pixels differ from Pillow's: serve with the same decoder.
+    Classes are the sub-folders in sorted order; files are read in sorted order, from nested folders
+    too, and resized one by one. Hidden files and files that are no images by their ending are
+    passed over. PNG and JPEG files become pixels by the function that an exported model uses,
+    `pixels_of_file`, whose JPEG pixels differ from Pillow's; of a GIF or WebP the first frame is
+    taken.
 
     Args:
         path: the folder.
-        image_size: side of a square or `(height, width)` in pixels to which
-            every image is resized. Defaults to `None`, which asks that all
-            images already are of one size.
-        channels: 1 for grey, 3 for colour, 4 for colour with alpha. Defaults
-            to `None`, which asks that all files have the same.
+        image_size: side of a square or `(height, width)` in pixels to which every image is resized.
+            Defaults to `None`, which asks that all images already are of one size.
+        channels: 1 for grey, 3 for colour, 4 for colour with alpha. Defaults to `None`, which asks
+            that all files have the same.
 
     Raises:
         ValueError: if the folder, a class or an image in it cannot be used;
@@ -51,97 +66,132 @@ def load_folder(
     assert data.class_names == ("cat", "dog")
     ```
     """
-    size = check_image_size(image_size)
-    check_choice(channels, "channels", (None, 1, 3, 4))
+    check_image_size(image_size)
+    check_channels(channels)
     root = Path(path).expanduser()
-    images, labels, files = [], [], []
-    names = class_folders(root)
-    for label, name in enumerate(names):
-        found = _image_files(root / name)
-        if not found:
-            raise ValueError(
-                f"every class sub-folder must hold images ({', '.join(SUFFIXES)}), but {name!r} "
-                f"holds none; remove it if it is no class. Received: path={str(path)!r}"
-            )
-        for file in found:
-            image = resize_image(_decode(file, channels), size)
-            if images and image.shape != images[0].shape:
-                raise ValueError(_mixed(files[0], images[0], file, image))
-            images.append(image)
-            labels.append(label)
-            files.append(file)
-    return ImageData(np.stack(images), np.array(labels), tuple(names), name=f"folder:{root.name}")
+    names = tuple(class_folders(root))
+    files, notes = class_files(root, names)
+    facts = folder_facts(_called(root), names, {"train": files}, notes)
+    pixels = read_files(files, facts.image_shape(image_size, channels), image_size is not None)
+    return ImageData(pixels, files.labels, names, name=f"folder:{_called(root)}")
 
 
-def class_folders(root: Path) -> list[str]:
-    """Returns the sorted names of the class sub-folders of `root`.
+def read_files(files: ImageFiles, shape: tuple[int, int, int], resized: bool) -> np.ndarray:
+    """Reads image files into one array, each resized as it is read.
+
+    Args:
+        files: the files.
+        shape: `(height, width, channels)` of every image.
+        resized: whether they are resized; otherwise they must have that size.
+
+    Returns:
+        Uint8 array `(n, height, width, channels)`.
 
     Raises:
-        ValueError: if `root` is no folder or has fewer than two sub-folders.
+        ValueError: if a file cannot be read, or the images do not fit into memory.
     """
-    if not root.is_dir():
-        raise ValueError(
-            "`path` must be a folder that holds one sub-folder of images per class. "
-            f"Received: path={str(root)!r} (no such folder)"
-        )
-    names = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if len(names) < 2:
-        if names:
-            state = f"the only sub-folder is {names[0]!r}"
-        elif _image_files(root):
-            state = "it holds images but no sub-folders"
+    pixels = empty_images(len(files), shape)
+
+    def read(index: int) -> None:
+        pixels[index] = _read(files.files[index], shape, resized)
+
+    # TensorFlow and Pillow decode outside the lock of Python.
+    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    try:
+        for _ in pool.map(read, range(len(files))):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return pixels
+
+
+class FolderSource(Source):
+    """Folders of images, one sub-folder per class, as one set or divided into train and test."""
+
+    accepts = "the path of a folder with one sub-folder of images per class, or with `train/` of it"
+
+    def claims(self, dataset: str, options: LoadOptions) -> bool:
+        path = Path(dataset).expanduser()
+        # A folder of prepared tensorflow-datasets may lie right here under the name of a data set.
+        return path.is_dir() and not any(path.glob("*/features.json"))
+
+    def describe(self, dataset: str, options: LoadOptions) -> SourceFacts:
+        layout = read_layout(Path(dataset).expanduser(), options.test_share, options.seed)
+        name = f"folder:{_called(layout.root)}"
+        return folder_facts(name, layout.class_names, layout.parts, layout.notes)
+
+    def load(self, dataset: str, split: str, options: LoadOptions) -> ImageData:
+        check_choice(split, "split", ("train", "test"))
+        layout = read_layout(Path(dataset).expanduser(), options.test_share, options.seed)
+        name = f"folder:{_called(layout.root)}"
+        # The headers of both splits, so that a test image of another size is found before the
+        # training and not after it.
+        facts = folder_facts(name, layout.class_names, layout.parts)
+        shape = facts.image_shape(options.image_size, options.channels)
+        files = layout.parts[split]
+        pixels = read_files(files, shape, options.image_size is not None)
+        if layout.held_out:
+            name = held_out_name(name, split, options.test_share, options.seed)
         else:
-            state = "the folder is empty"
-        raise ValueError(
-            "`path` must hold at least two sub-folders, one per class, with the images of that "
-            f"class in each. Received: path={str(root)!r} ({state})"
-        )
-    return names
+            name = f"{name}:{split}"
+        return ImageData(pixels, files.labels, layout.class_names, name=name)
 
 
-def _image_files(folder: Path) -> list[Path]:
-    return sorted(
-        p
-        for p in folder.rglob("*")
-        if p.is_file()
-        and p.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in p.relative_to(folder).parts)
-    )
+def _called(root: Path) -> str:
+    """The name of a folder, of `.` as well."""
+    return root.name or Path(os.path.abspath(root)).name
 
 
-def _decode(file: Path, channels: int | None) -> np.ndarray:
+@functools.cache
+def _served_decoder(channels: int) -> Any:
+    """The function of an export, traced once for all files; resizing needs no trace."""
     import tensorflow as tf
 
-    # The BMP decoder only checks `channels`, it does not convert.
-    wanted = 0 if channels is None or file.suffix.lower() == ".bmp" else channels
-    try:
-        image = tf.io.decode_image(
-            tf.io.read_file(str(file)), channels=wanted, expand_animations=False
-        )
-        if channels == 1 and image.shape[-1] == 3:
-            image = tf.image.rgb_to_grayscale(image)
-        elif channels == 3 and image.shape[-1] == 1:
-            image = tf.image.grayscale_to_rgb(image)
-    except (tf.errors.OpError, ValueError) as error:
-        reason = str(getattr(error, "message", error)).splitlines()[0]
+    from keras_efgsm.data.image_files import pixels_of_file
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+    def to_pixels(contents: tf.Tensor) -> tf.Tensor:
+        return pixels_of_file(contents, channels)
+
+    return to_pixels.get_concrete_function()
+
+
+def _read(file: Path, shape: tuple[int, int, int], resized: bool) -> np.ndarray:
+    header = read_header(file)
+    channels = shape[-1]
+    if channels == 4 and header.format not in ("BMP", "PNG", "WEBP"):
         raise ValueError(
-            f"every image file must be readable as {', '.join(SUFFIXES)}: {reason} "
+            f"this image cannot be read with `channels=4`, as a {header.format} file has no alpha. "
             f"Received: file={str(file)!r}"
-        ) from error
-    if channels is not None and image.shape[-1] != channels:
-        raise ValueError(
-            f"this image cannot be read with `channels={channels}`, as it has "
-            f"{image.shape[-1]}. Received: file={str(file)!r}"
         )
-    return image.numpy()
+    decode = _with_tensorflow if header.format in SERVED_FORMATS else _with_pillow
+    try:
+        pixels = decode(file, channels)
+    except (OSError, SyntaxError, EOFError, ValueError) as error:
+        reason = str(error).strip() or type(error).__name__
+        raise ValueError(unreadable(file, reason.splitlines()[0])) from error
+    if pixels.shape != (header.height, header.width, channels):
+        size = f"{header.height} x {header.width}"
+        raise ValueError(
+            unreadable(file, f"its header says {size}, its pixels have {pixels.shape[:2]}")
+        )
+    return resize_image(pixels, shape[:2] if resized else None)
 
 
-def _mixed(first_file: Path, first: np.ndarray, file: Path, image: np.ndarray) -> str:
-    if image.shape[:2] != first.shape[:2]:
-        what = "size; give `image_size=(height, width)` to resize them"
-    else:
-        what = "number of channels; give `channels=1` or `channels=3` to convert them"
-    return (
-        f"all images must have the same {what}. Received: {first_file.name} of shape "
-        f"{first.shape}, file={str(file)!r} of shape {image.shape}"
-    )
+def _with_tensorflow(file: Path, channels: int) -> np.ndarray:
+    import tensorflow as tf
+
+    try:
+        return _served_decoder(channels)(tf.constant(file.read_bytes())).numpy()
+    except tf.errors.OpError as error:
+        # The first line, without the names of the graph's nodes after it.
+        raise ValueError(error.message.strip().splitlines()[0]) from error
+
+
+def _with_pillow(file: Path, channels: int) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    with Image.open(file) as image:
+        upright = ImageOps.exif_transpose(image)
+        pixels = np.asarray(upright.convert("RGBA" if channels == 4 else "RGB"))
+    return with_channels(pixels[np.newaxis], channels)[0]

@@ -77,6 +77,12 @@ class ImageData:
                 "`class_names` must hold the names of two or more classes as strings. "
                 f"Received: class_names={names!r}"
             )
+        if not all(n.isprintable() for n in names):
+            # They go into labels, cards and pages, and onto terminals.
+            raise ValueError(
+                "`class_names` must hold printable characters alone; rename the class. "
+                f"Received: class_names={[n for n in names if not n.isprintable()]!r}"
+            )
         if len(set(names)) != len(names):
             raise ValueError(
                 f"`class_names` must be distinct. Received: class_names={sorted(names)!r}"

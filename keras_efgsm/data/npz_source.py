@@ -4,16 +4,35 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_efgsm.atomic_file import atomic_file
 from keras_efgsm.checks import check_choice
 from keras_efgsm.data.image_data import ImageData
+from keras_efgsm.data.image_size import check_memory
+from keras_efgsm.data.source import LoadOptions, Source
+from keras_efgsm.data.source_facts import SourceFacts
+from keras_efgsm.data.splitting import held_out_count, held_out_note, split_off_test
+
+_DAMAGE = (
+    OSError,
+    EOFError,
+    KeyError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
-def load_npz(path: str | os.PathLike, split: str = "train") -> ImageData:
+def load_npz(path: str | os.PathLike[str], split: str = "train") -> ImageData:
     """Loads a data set from an `.npz` file as Keras's own `mnist.npz` has it.
+
+    The headers of the arrays are read first: what does not fit together, or into memory, is refused
+    before its pixels are read.
 
     Args:
         path: file with the arrays `x_train`, `y_train`, `x_test`, `y_test`: images uint8 `(n, H,
@@ -32,32 +51,21 @@ def load_npz(path: str | os.PathLike, split: str = "train") -> ImageData:
     """
     check_choice(split, "split", ("train", "test"))
     path = Path(path).expanduser()
+    shapes, names = _read_frame(path)
+    if split not in shapes:
+        raise ValueError(_not_a_data_set(path, f"there is no x_{split}"))
+    check_memory(shapes[split][0], shapes[split][1:])
     try:
         with np.load(path, allow_pickle=False) as file:
             images, labels = file[f"x_{split}"], file[f"y_{split}"]
-            names = [str(n) for n in file["class_names"]] if "class_names" in file.files else None
-            if names is None:
-                count = 1 + max(int(file[f"y_{part}"].max()) for part in ("train", "test"))
-                names = [str(number) for number in range(count)]
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise ValueError(
-            "an .npz data set must hold the arrays x_train, y_train, x_test and y_test "
-            f"({error}). Received: path={str(path)!r}"
-        ) from error
+    except _DAMAGE as error:
+        raise ValueError(_not_a_data_set(path, error)) from error
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    return ImageData(images, labels.reshape(-1), tuple(names), name=f"npz:{path.stem}:{split}")
+    return ImageData(images, labels.reshape(-1), names, name=f"npz:{path.stem}:{split}")
 
 
-def save_npz(path: str | os.PathLike, train: ImageData, test: ImageData) -> None:
+def save_npz(path: str | os.PathLike[str], train: ImageData, test: ImageData) -> None:
     """Writes a data set as `load_npz` reads it, to carry it where its source cannot be read.
 
     Args:
@@ -81,7 +89,7 @@ def save_npz(path: str | os.PathLike, train: ImageData, test: ImageData) -> None
             f"Received: train.class_names={train.class_names!r}, "
             f"test.class_names={test.class_names!r}"
         )
-    with atomic_file(path) as file:
+    with atomic_file(Path(path)) as file:
         np.savez(
             file,
             x_train=train.images,
@@ -90,3 +98,105 @@ def save_npz(path: str | os.PathLike, train: ImageData, test: ImageData) -> None
             y_test=test.labels,
             class_names=np.array(train.class_names),
         )
+
+
+class NpzSource(Source):
+    """Files of arrays, with test images or without."""
+
+    accepts = "the path of an .npz file with x_train, y_train and, if there are, x_test, y_test"
+
+    def claims(self, dataset: str, options: LoadOptions) -> bool:
+        return Path(dataset).suffix.lower() == ".npz"
+
+    def describe(self, dataset: str, options: LoadOptions) -> SourceFacts:
+        path = Path(dataset).expanduser()
+        shapes, names = _read_frame(path)
+        sizes: dict[tuple[int, int], int] = {}
+        channels: dict[int, int] = {}
+        for count, height, width, depth in shapes.values():
+            sizes[height, width] = sizes.get((height, width), 0) + count
+            channels[depth] = channels.get(depth, 0) + count
+        counts = {part: shape[0] for part, shape in shapes.items()}
+        notes: tuple[str, ...] = ()
+        if "test" not in counts:
+            with np.load(path, allow_pickle=False) as file:
+                labels = file["y_train"].reshape(-1)
+            held = held_out_count(labels, options.test_share)
+            counts = {"train": len(labels) - held, "test": held}
+            notes = (held_out_note("x_test", held, len(labels), options.test_share, options.seed),)
+        return SourceFacts(f"npz:{path.stem}", "npz", names, counts, sizes, channels, notes)
+
+    def load(self, dataset: str, split: str, options: LoadOptions) -> ImageData:
+        check_choice(split, "split", ("train", "test"))
+        path = Path(dataset).expanduser()
+        shapes, _ = _read_frame(path)
+        if "test" in shapes:
+            # A test image of another size is found before the training, not after it.
+            if options.image_size is None or options.channels is None:
+                self.describe(dataset, options).image_shape(options.image_size, options.channels)
+            return load_npz(path, split)
+        return split_off_test(load_npz(path), split, options.test_share, options.seed)
+
+
+def _read_frame(path: Path) -> tuple[dict[str, tuple[int, int, int, int]], tuple[str, ...]]:
+    """The shapes `(n, height, width, channels)` of the splits by their headers, and the classes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            headers = {
+                name.removesuffix(".npy"): _read_array_header(archive, name)
+                for name in archive.namelist()
+            }
+        parts = ("train", "test") if "x_test" in headers else ("train",)
+        shapes = {part: _check_shapes(part, headers) for part in parts}
+        with np.load(path, allow_pickle=False) as file:
+            if "class_names" in headers:
+                if np.prod(headers["class_names"][0], dtype="float64") > shapes["train"][0]:
+                    raise ValueError("there are more class_names than images")
+                return shapes, tuple(str(name) for name in file["class_names"])
+            count = 1 + max(int(file[f"y_{part}"].max()) for part in parts)
+    except _DAMAGE as error:
+        raise ValueError(_not_a_data_set(path, error)) from error
+    images = sum(shape[0] for shape in shapes.values())
+    if count > images:
+        raise ValueError(
+            "labels must be numbers from 0 to K - 1 of K classes, so below the number of images. "
+            f"Received: path={str(path)!r} with a label {count - 1} and {images} images"
+        )
+    return shapes, tuple(str(number) for number in range(count))
+
+
+def _read_array_header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
+    with archive.open(name) as file:
+        if np.lib.format.read_magic(file) == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        else:
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    return shape, dtype
+
+
+def _check_shapes(
+    part: str, headers: dict[str, tuple[tuple[int, ...], np.dtype]]
+) -> tuple[int, int, int, int]:
+    shape, pixels = headers[f"x_{part}"]
+    labels, dtype = headers[f"y_{part}"]
+    if len(shape) == 3:
+        shape = (*shape, 1)
+    if len(shape) != 4 or 0 in shape:
+        raise ValueError(f"x_{part} has the shape {shape}, not (n, height, width, channels)")
+    if pixels != np.uint8:
+        raise ValueError(
+            f"x_{part} must hold 8-bit pixels in 0..255, convert floats in [0, 1] with "
+            f'`(x * 255).round().astype("uint8")`; it holds {pixels}'
+        )
+    if labels not in ((shape[0],), (shape[0], 1)) or dtype.kind not in "iu":
+        raise ValueError(
+            f"y_{part} has the shape {labels} and holds {dtype}, not {shape[0]} whole numbers"
+        )
+    return shape
+
+
+def _not_a_data_set(path: Path, error: Any) -> str:
+    return (
+        "an .npz data set must hold the arrays x_train, y_train, x_test and y_test "
+        f"({error}). Received: path={str(path)!r}"
+    )

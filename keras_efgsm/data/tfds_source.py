@@ -12,13 +12,18 @@ import re
 import socket
 import urllib.parse
 import urllib.request
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_efgsm.data.image_channels import check_channels, with_channels
 from keras_efgsm.data.image_data import ImageData
-from keras_efgsm.data.image_size import check_image_size, resize_image
+from keras_efgsm.data.image_size import check_image_size, empty_images, resize_image
+from keras_efgsm.data.source import LoadOptions, Source, UnknownDataset
+from keras_efgsm.data.source_facts import SourceFacts
+from keras_efgsm.data.splitting import held_out_count, held_out_note, split_off_test
 
 # tensorflow-datasets is imported inside the functions: the rest of the package works without it,
 # also in the months when its newest release and TensorFlow's do not agree.
@@ -34,8 +39,9 @@ MNIST_FILES = (
 def load_tfds(
     name: str,
     split: str,
-    data_dir: str | os.PathLike | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     image_size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
 ) -> ImageData:
     """Loads an image-classification data set of tensorflow-datasets into memory.
 
@@ -52,6 +58,7 @@ def load_tfds(
         image_size: side of a square or `(height, width)` in pixels to which
             every image is resized. Defaults to `None`, which asks that all
             images already are of one size.
+        channels: 1 for grey, 3 for colour, 4 for colour with alpha. Defaults to those they have.
 
     Raises:
         ValueError: if the data set cannot be had (the message says what to
@@ -68,6 +75,7 @@ def load_tfds(
     ```
     """
     size = check_image_size(image_size)
+    check_channels(channels)
     base = resolve_data_dir(data_dir)
     builder = _builder(name, base)
     image_key, label_key = _supervised_keys(name, builder.info)
@@ -92,18 +100,20 @@ def load_tfds(
     images, labels = None, np.empty(count, "int64")
     start = 0
     for element in (dataset.batch(1024) if batched else dataset.batch(1)).prefetch(2):
-        pixels = resize_image(element[image_key].numpy(), size)
+        pixels = with_channels(resize_image(element[image_key].numpy(), size), channels)
         if images is None:
-            images = np.empty((count, *pixels.shape[1:]), "uint8")
+            images = empty_images(count, pixels.shape[1:])
         if pixels.shape[1:] != images.shape[1:]:
             raise ValueError(
                 f"the images of {name!r} vary in size or channels: give "
-                "`image_size=(height, width)` to resize them. "
+                "`image_size=(height, width)` to resize them (`--image-size H W` on the command "
+                "line), or `channels=3` (`--channels 3`) to convert them. "
                 f"Received: image.shape={pixels.shape[1:]} after {images.shape[1:]}"
             )
         images[start : start + len(pixels)] = pixels
         labels[start : start + len(pixels)] = element[label_key].numpy()
         start += len(pixels)
+    assert images is not None  # there is no split without an image
     return ImageData(
         images[:start],
         labels[:start],
@@ -112,7 +122,93 @@ def load_tfds(
     )
 
 
-def resolve_data_dir(data_dir: str | os.PathLike | None = None) -> Path:
+class TfdsSource(Source):
+    """Data sets of tensorflow-datasets, prepared or downloaded."""
+
+    accepts = (
+        'a name of tensorflow-datasets, such as "mnist" or "cifar10", prepared in `data_dir` '
+        "(`--data-dir`) or to be downloaded"
+    )
+
+    def claims(self, dataset: str, options: LoadOptions) -> bool:
+        return _is_name(dataset)
+
+    def describe(self, dataset: str, options: LoadOptions) -> SourceFacts:
+        builder = _builder(dataset, resolve_data_dir(options.data_dir))
+        info = builder.info
+        image_key, label_key = _supervised_keys(dataset, info)
+        parts, notes = _parts(dataset, info)
+        counts = {part: _num_examples(dataset, split, info) for part, split in parts.items()}
+        shape = info.features[image_key].shape
+        if None in shape:
+            sizes, channels = _read_shapes(builder, set(parts.values()), image_key, shape)
+        else:
+            total = sum(counts.values())
+            sizes, channels = Counter({shape[:2]: total}), Counter({shape[2]: total})
+        if "test" not in counts:
+            labels = _read_labels(builder, label_key)
+            held = held_out_count(labels, options.test_share)
+            counts = {"train": len(labels) - held, "test": held}
+            notes.append(
+                held_out_note("test split", held, len(labels), options.test_share, options.seed)
+            )
+        names = tuple(info.features[label_key].names)
+        return SourceFacts(
+            info.full_name, "tfds", names, counts, sizes, channels, notes=tuple(notes)
+        )
+
+    def load(self, dataset: str, split: str, options: LoadOptions) -> ImageData:
+        how = options.data_dir, options.image_size, options.channels
+        if split not in ("train", "test"):
+            return load_tfds(dataset, split, *how)
+        info = _builder(dataset, resolve_data_dir(options.data_dir)).info
+        parts, _ = _parts(dataset, info)
+        if "test" in parts:
+            return load_tfds(dataset, parts[split], *how)
+        everything = load_tfds(dataset, "train", *how)
+        return split_off_test(everything, split, options.test_share, options.seed)
+
+
+def _parts(name: str, info: Any) -> tuple[dict[str, str], list[str]]:
+    """The splits of the data set that are trained and tested on, and what is to be said of them."""
+    splits = info.splits
+    if "train" not in splits or "test" in splits:
+        return {part: part for part in ("train", "test")}, []
+    if "validation" in splits:
+        note = f"{name!r} has no test split: its validation split is tested on"
+        return {"train": "train", "test": "validation"}, [note]
+    return {"train": "train"}, []
+
+
+def _read_labels(builder: Any, label_key: str) -> np.ndarray:
+    import tensorflow_datasets as tfds
+
+    skipped = {key: tfds.decode.SkipDecoding() for key in builder.info.features if key != label_key}
+    dataset = builder.as_dataset(split="train", decoders=skipped, shuffle_files=False)
+    return np.array([int(element[label_key]) for element in dataset])
+
+
+def _read_shapes(
+    builder: Any, splits: set[str], image_key: str, shape: tuple[int | None, ...]
+) -> tuple[Counter[tuple[int, int]], Counter[int]]:
+    """Sizes and channels by the headers of the stored files."""
+    import io
+
+    import tensorflow_datasets as tfds
+    from PIL import Image
+
+    sizes: Counter[tuple[int, int]] = Counter()
+    channels: Counter[int] = Counter()
+    skipped = {key: tfds.decode.SkipDecoding() for key in builder.info.features}
+    for split in sorted(splits):
+        for element in builder.as_dataset(split=split, decoders=skipped, shuffle_files=False):
+            with Image.open(io.BytesIO(element[image_key].numpy())) as image:
+                sizes[image.height, image.width] += 1
+                channels[shape[2] or len(image.getbands())] += 1
+    return sizes, channels
+
+
+def resolve_data_dir(data_dir: str | os.PathLike[str] | None = None) -> Path:
     """Returns the folder of prepared data sets that `load_tfds` looks in.
 
     Args:
@@ -128,7 +224,7 @@ def resolve_data_dir(data_dir: str | os.PathLike | None = None) -> Path:
     return Path(chosen).expanduser()
 
 
-def prepared_names(data_dir: str | os.PathLike | None = None) -> list[str]:
+def prepared_names(data_dir: str | os.PathLike[str] | None = None) -> list[str]:
     """Returns the names of the data sets that lie prepared in `data_dir`, sorted.
 
     Args:
@@ -159,8 +255,12 @@ def _prepared_folder(name: str, base: Path) -> Path | None:
     return max(versions, key=lambda v: [int(n) for n in v.name.split(".")], default=None)
 
 
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and bool(re.fullmatch(r"\w[\w.+\-]*([/:][\w.+\-]+)*", name))
+
+
 def _builder(name: str, base: Path) -> Any:
-    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+\-]*([/:][\w.+\-]+)*", name):
+    if not _is_name(name):
         raise ValueError(
             '`name` must be the name of a data set, such as "mnist" or "mnist/3.0.1". '
             f"Received: name={name!r}"
@@ -179,11 +279,11 @@ def _builder(name: str, base: Path) -> Any:
         builder.download_and_prepare()
     except tfds.core.DatasetNotFoundError:
         # Its message lists a thousand names.
-        raise ValueError(_cannot_be_had(name, base, "no builder has that name")) from None
+        raise _cannot_be_had(name, base, "no builder has that name") from None
     except Exception as error:  # network, checksum, disk and builder errors share no base class
         first_line = str(error).strip().partition("\n")[0]
         reason = f"{type(error).__name__}: {first_line[:300]}"
-        raise ValueError(_cannot_be_had(name, base, reason, registered=True)) from error
+        raise _cannot_be_had(name, base, reason, registered=True) from error
     finally:
         _remove_new_empty_folders(base, before)
     return builder
@@ -218,7 +318,7 @@ def _remove_new_empty_folders(base: Path, before: set[Path]) -> None:
             folder.rmdir()
 
 
-def _cannot_be_had(name: str, base: Path, reason: str, registered: bool = False) -> str:
+def _cannot_be_had(name: str, base: Path, reason: str, registered: bool = False) -> UnknownDataset:
     import tensorflow_datasets as tfds
 
     known = prepared_names(base)
@@ -236,11 +336,11 @@ def _cannot_be_had(name: str, base: Path, reason: str, registered: bool = False)
     near = [] if registered else difflib.get_close_matches(short, tfds.list_builders(), n=3)
     if near:
         tries.append(f"a name that tensorflow-datasets knows: {', '.join(near)}")
-    tries.append('"digits" or a folder of your own images, which need no download')
     listed = "".join(f"\n  - {line}" for line in tries)
-    return (
+    return UnknownDataset(
         f"the data set is not prepared in {base} and could not be downloaded ({reason}). "
-        f"Try:{listed}\nReceived: name={name!r}"
+        f"Try:{listed}",
+        name,
     )
 
 

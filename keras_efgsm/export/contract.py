@@ -23,10 +23,13 @@ class Contract:
     Args:
         image_shape: `(height, width, channels)` of one image, pixels in [0, 1].
         class_names: one label per logit, in the order of the logits.
+        resizes: whether a served file of another size is resized, as the training images were.
+            Defaults to `False`: it is refused.
     """
 
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
+    resizes: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -34,13 +37,16 @@ class Contract:
         return len(self.class_names)
 
 
-def check_contract(classifier: keras.Model, class_names: Sequence[str]) -> Contract:
+def check_contract(
+    classifier: keras.Model, class_names: Sequence[str], resizes: bool = False
+) -> Contract:
     """Returns the contract of `classifier` if it can be exported.
 
     Args:
         classifier: functional or sequential model, float images
             `(batch, height, width, channels)` to logits `(batch, K)`.
         class_names: the K labels, in the order of the logits.
+        resizes: as in `Contract`. Defaults to `False`.
 
     Raises:
         ValueError: if `classifier` is no such model, if it answers with
@@ -66,7 +72,7 @@ def check_contract(classifier: keras.Model, class_names: Sequence[str]) -> Contr
     image_shape, num_classes = _check_shapes(classifier)
     names = _check_class_names(class_names, num_classes)
     _check_answers_logits(classifier, image_shape)
-    return Contract(image_shape=image_shape, class_names=names)
+    return Contract(image_shape=image_shape, class_names=names, resizes=resizes)
 
 
 def _check_shapes(classifier: keras.Model) -> tuple[tuple[int, int, int], int]:

@@ -2,26 +2,29 @@
 
 import tensorflow as tf
 
+from keras_efgsm.data.image_files import is_jpeg, jpeg_size, pixels_of_file
+from keras_efgsm.data.image_size import MAX_PIXELS
 from keras_efgsm.export.contract import Contract
 from keras_efgsm.export.refusals import is_batch_of, refuse_unless, unknown_shape
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_JPEG_SIGNATURE = b"\xff\xd8\xff"
 _HEADER_BYTES = 24  # of a PNG: signature, length and name of the first chunk, width, height
 # TensorFlow's decoders do not say which input they failed at; the name of the node does.
 _DECODER = "image_bytes_must_be_whole_image_files"
 
 
 def pixels_of_files(image_bytes: tf.Tensor, contract: Contract) -> tf.Tensor:
-    """Decodes image files of the classifier's size, and refuses all others inside the graph.
+    """Decodes image files as the images of a training are, and refuses others inside the graph.
 
-    What is no PNG or JPEG, and what has another size by its own header, is refused before it is
-    decoded: a file of a few bytes can decode to gigabytes. JPEG files have no fourth channel, so
-    a classifier of RGBA images takes PNG alone. Other numbers of channels are converted.
+    What is not a PNG or JPEG is refused before it is decoded, and so is what has another size than
+    the classifier's by its own header, or too many pixels where the contract resizes: a file of a
+    few bytes can decode to gigabytes. JPEG files have no fourth channel, so a classifier of RGBA
+    images takes PNG alone. Other numbers of channels are converted, photographs are turned as their
+    EXIF data say: `keras_efgsm.data.image_files.pixels_of_file`, which a training reads files with.
 
     Args:
         image_bytes: string `(batch,)`, whole files.
-        contract: for the size and the channels of an image.
+        contract: for the size and the channels of an image, and whether others are resized.
 
     Returns:
         uint8 `(batch, H, W, C)`.
@@ -36,8 +39,8 @@ def pixels_of_files(image_bytes: tf.Tensor, contract: Contract) -> tf.Tensor:
         tf.equal(tf.strings.substr(heads, 0, 8), _PNG_SIGNATURE),
         tf.equal(tf.strings.substr(heads, 12, 4), b"IHDR"),
     )
-    is_jpeg = tf.equal(tf.strings.substr(heads, 0, 3), _JPEG_SIGNATURE)
-    is_known = tf.logical_or(is_png, is_jpeg) if takes_jpeg else is_png
+    jpeg = is_jpeg(heads)
+    is_known = tf.logical_or(is_png, jpeg) if takes_jpeg else is_png
     wrong = _first_false(is_known)
     start = tf.io.decode_raw(tf.strings.substr(heads[wrong], 0, 8), tf.uint8)
     length = tf.strings.length(files[wrong])
@@ -48,21 +51,25 @@ def pixels_of_files(image_bytes: tf.Tensor, contract: Contract) -> tf.Tensor:
         tf.concat([[wrong, length], tf.cast(start, tf.int32)], axis=0),
         files,
     )
-    sizes = _sizes(files, heads, is_jpeg) if takes_jpeg else _png_sizes(heads)
-    is_right = tf.reduce_all(tf.equal(sizes, [height, width]), axis=1)
+    sizes = _sizes(files, heads, jpeg) if takes_jpeg else _png_sizes(heads)
+    if contract.resizes:
+        is_right = tf.reduce_prod(tf.cast(sizes, tf.float64), axis=1) <= MAX_PIXELS
+        wanted = f"of at most {MAX_PIXELS} pixels"
+    else:
+        is_right = tf.reduce_all(tf.equal(sizes, [height, width]), axis=1)
+        wanted = f"of {height} x {width} pixels; they are not resized here"
     wrong = _first_false(is_right)
     files = refuse_unless(
         tf.reduce_all(is_right),
-        f"`image_bytes` must hold images of {height} x {width} pixels; they are not resized here. "
+        f"`image_bytes` must hold images {wanted}. "
         "Received: index, height, width by the file header=",
         tf.concat([[wrong], sizes[wrong]], axis=0),
         files,
     )
 
-    def decode(contents):
-        pixels = tf.io.decode_image(
-            contents, channels=channels, expand_animations=False, name=_DECODER
-        )
+    def decode(contents: tf.Tensor) -> tf.Tensor:
+        size = (height, width) if contract.resizes else None
+        pixels = pixels_of_file(contents, channels, size, name=_DECODER)
         pixels.set_shape(contract.image_shape)
         return pixels
 
@@ -92,14 +99,14 @@ def _png_sizes(heads: tf.Tensor) -> tf.Tensor:
     return tf.reverse(width_height, axis=[1])
 
 
-def _sizes(files: tf.Tensor, heads: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
+def _sizes(files: tf.Tensor, heads: tf.Tensor, jpeg: tf.Tensor) -> tf.Tensor:
     def size_of(elements):
         contents, png_size, this_is_jpeg = elements
         return tf.cond(
             this_is_jpeg,
-            lambda: tf.image.extract_jpeg_shape(contents, name=_DECODER)[:2],
+            lambda: jpeg_size(contents, name=_DECODER),
             lambda: png_size,
         )
 
     spec = tf.TensorSpec((2,), tf.int32)
-    return tf.map_fn(size_of, (files, _png_sizes(heads), is_jpeg), fn_output_signature=spec)
+    return tf.map_fn(size_of, (files, _png_sizes(heads), jpeg), fn_output_signature=spec)

@@ -18,7 +18,11 @@ LABELS_FILE = "labels.txt"
 
 
 def write_saved_model(
-    classifier: keras.Model, path: str | os.PathLike, class_names: Sequence[str]
+    classifier: keras.Model,
+    path: str | os.PathLike,
+    class_names: Sequence[str],
+    *,
+    resizes: bool = False,
 ) -> None:
     """Writes `classifier` as a SavedModel that needs neither Keras nor this library to run.
 
@@ -33,15 +37,17 @@ def write_saved_model(
       same three.
 
     Refused inside the graph, with an InvalidArgumentError that names the input: another size or
-    rank (nothing is resized), an empty batch, pixels that are NaN, infinite or outside [0, 1], and
-    bytes that are no image file or one whose header says another size. Only the weights that the
-    answers depend on are stored, each once, and all computation is in float32.
+    rank (only files are resized, with `resizes`), an empty batch, pixels that are NaN, infinite or
+    outside [0, 1], and bytes that are no image file or one whose header says another size. Only the
+    weights that the answers depend on are stored, each once, and all computation is in float32.
 
     Args:
         classifier: functional or sequential model, float images
             `(batch, H, W, C)` in [0, 1] to logits `(batch, K)`.
         path: the folder to write; it must not exist yet.
         class_names: the K labels, in the order of the logits.
+        resizes: whether `serving_bytes` resizes files of another size, as those of a training with
+            `image_size` were. Defaults to `False`.
 
     Raises:
         ValueError: if `path` exists, or if `classifier` or `class_names` are
@@ -61,7 +67,7 @@ def write_saved_model(
     path = Path(path)
     if os.path.lexists(path):
         raise ValueError(f"`path` must not exist yet. Received: path={str(path)!r}")
-    contract = check_contract(classifier, class_names)
+    contract = check_contract(classifier, class_names, resizes)
     classifier = float32_twin(classifier)
     with tempfile.TemporaryDirectory() as folder:
         labels_file = Path(folder) / LABELS_FILE

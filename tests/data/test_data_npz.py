@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_efgsm.data import load_data, load_digits, load_npz, save_npz
+from keras_efgsm.data import describe_source, load_data, load_digits, load_npz, save_npz
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +43,49 @@ def test_splits_of_other_classes_are_not_saved(tmp_path):
     with pytest.raises(ValueError, match="same classes"):
         save_npz(tmp_path / "mixed.npz", train, test)
     assert not any(tmp_path.iterdir())
+
+
+def test_facts_of_a_file_come_from_the_headers_of_its_arrays(carried):
+    facts = describe_source(carried)
+    assert facts.num_images == {"train": 1437, "test": 360}
+    assert facts.image_shape() == (8, 8, 1) and facts.class_names[3] == "3"
+
+
+def test_a_file_is_resized_and_coloured_on_request(carried):
+    data = load_data(carried, "test", image_size=(6, 10), channels=3)
+    assert data.images.shape == (360, 6, 10, 3)
+    expected = load_data("digits", "test", image_size=(6, 10), channels=3)
+    np.testing.assert_array_equal(data.images, expected.images)
+
+
+def test_a_file_without_test_images_has_some_held_out(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (20, 4, 4), dtype="uint8")
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=np.arange(20) % 2)
+    train, test = (load_data(tmp_path / "a.npz", split) for split in ("train", "test"))
+    assert (len(train), sorted(test.labels)) == (18, [0, 1])
+    facts = describe_source(tmp_path / "a.npz")
+    assert facts.num_images == {"train": 18, "test": 2} and "no x_test" in facts.notes[0]
+
+
+def test_a_test_image_of_another_size_is_found_before_the_training(tmp_path):
+    x, y = np.zeros((4, 8, 8), "uint8"), np.arange(4)
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x[:, :6], y_test=y)
+    with pytest.raises(ValueError, match=r"smallest 6 x 8.*--image-size H W"):
+        load_data(tmp_path / "a.npz", "train")
+    assert load_data(tmp_path / "a.npz", "train", image_size=8).image_shape == (8, 8, 1)
+
+
+@pytest.mark.parametrize("label", [3_000_000, 2**31, 2**63 - 1])
+def test_one_enormous_label_does_not_make_as_many_classes(tmp_path, label):
+    x, y = np.zeros((4, 8, 8), "uint8"), np.array([0, 1, 1, label])
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    with pytest.raises(ValueError, match=f"below the number of images.*with a label {label}"):
+        load_npz(tmp_path / "a.npz")
+
+
+def test_an_array_larger_than_memory_is_refused_by_its_header(tmp_path, monkeypatch):
+    x, y = np.zeros((4, 8, 8), "uint8"), np.array([0, 1, 1, 0])
+    np.savez_compressed(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    monkeypatch.setattr("keras_efgsm.data.image_size._physical_memory", lambda: 4 * 8 * 8 - 1)
+    with pytest.raises(ValueError, match="must fit into memory: 4 of 8 x 8"):
+        load_npz(tmp_path / "a.npz")

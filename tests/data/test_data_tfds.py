@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from keras_efgsm.data import load_data, load_tfds
+from keras_efgsm.data import describe_source, load_data, load_tfds
 from keras_efgsm.data.tfds_source import prepared_names
 
 MNIST_TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
@@ -78,7 +78,7 @@ def test_the_newest_prepared_version_is_read(tmp_path, image_and_label):
 def test_the_data_dir_defaults_to_the_environment_variable(tmp_path, image_and_label, monkeypatch):
     prepare(tmp_path, "my_pets", image_and_label, image=random_images(), label=[0, 1] * 3)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    assert len(load_data("my_pets", "train")) == 6
+    assert len(load_data("my_pets", "train[:6]")) == 6
 
 
 def test_an_unknown_split_is_refused_listing_those_there_are(tmp_path, image_and_label):
@@ -98,6 +98,27 @@ def test_images_of_varying_size_need_an_image_size(tmp_path):
     with pytest.raises(ValueError, match=r"image_size=.*Received: image.shape=\(6, 4, 3\)"):
         load_tfds("varying", "train", data_dir=tmp_path)
     assert load_tfds("varying", "train", tmp_path, image_size=8).images.shape == (2, 8, 8, 3)
+    grey = load_data("varying", "train[:2]", tmp_path, image_size=8, channels=1)
+    assert grey.images.shape == (2, 8, 8, 1)
+
+
+def test_facts_of_a_prepared_data_set_come_from_headers_and_its_test_images_from_a_draw(tmp_path):
+    features = {
+        "image": tfds.features.Image(shape=(None, None, 3)),
+        "label": tfds.features.ClassLabel(names=["cat", "dog"]),
+    }
+    images = [random_images(1, 5 + i % 2, 4, seed=i)[0] for i in range(8)]
+    prepare(tmp_path, "varying", features, image=images, label=[0, 1] * 4)
+    facts = describe_source("varying", tmp_path, test_share=0.25)
+    assert facts.sizes == {(5, 4): 4, (6, 4): 4} and facts.num_channels == 3
+    assert facts.num_images == {"train": 6, "test": 2} and facts.class_names == ("cat", "dog")
+    assert "no test split: 2 of 8 images" in facts.notes[0]
+    train, test = (
+        load_data("varying", split, tmp_path, image_size=5, test_share=0.25)
+        for split in ("train", "test")
+    )
+    assert sorted(test.labels) == [0, 1] and len(train) == 6
+    assert not {i.tobytes() for i in train.images} & {i.tobytes() for i in test.images}
 
 
 def test_data_sets_of_another_kind_are_refused(tmp_path, image_and_label):
@@ -123,7 +144,7 @@ def test_an_unknown_name_says_what_to_try_and_leaves_no_folder(tmp_path, image_a
     message = str(caught.value)
     for part in ("my_pets/1.0.0", "data_dir", "TFDS_DATA_DIR", "digits", "kmnist"):
         assert part in message
-    assert message.endswith("Received: name='mnsit'")
+    assert message.endswith("Received: dataset='mnsit'")
     with pytest.raises(ValueError):
         load_data("mnsit", "train", data_dir=tmp_path / "new" / "folder")
     assert sorted(tmp_path.rglob("*")) == before

@@ -1,0 +1,132 @@
+"""What the header of an image file says, with nothing decoded and TensorFlow not imported."""
+
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from keras_efgsm.data.image_size import MAX_PIXELS
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
+FORMATS = {"BMP", "GIF", "JPEG", "MPO", "PNG", "WEBP"}
+# A camera's picture of several frames (MPO) is a JPEG with more behind it.
+JPEG_FORMATS = {"JPEG", "MPO"}
+# The formats that an exported model takes as well, decoded by the function that it uses.
+SERVED_FORMATS = {"PNG", *JPEG_FORMATS}
+
+_ORIENTATION = 274
+_CHANNELS = {"1": 1, "L": 1, "LA": 2, "La": 2, "RGB": 3, "CMYK": 3, "YCbCr": 3, "RGBA": 4}
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """One image file by its header.
+
+    Args:
+        height: in pixels, as it is seen (a photograph that EXIF data turn, turned).
+        width: in pixels, likewise.
+        channels: 1 grey, 2 grey with alpha, 3 colour, 4 colour with alpha.
+        format: Pillow's name of the file's format.
+        turned: whether EXIF data turn or mirror it.
+        deep: whether it is grey of 16 bits.
+    """
+
+    height: int
+    width: int
+    channels: int
+    format: str
+    turned: bool = False
+    deep: bool = False
+
+
+def read_header(file: Path) -> ImageHeader:
+    """Reads size and channels of an image file.
+
+    Args:
+        file: the file.
+
+    Raises:
+        ValueError: if it is no image of a format that can be read, or has too many pixels; the
+            message names the file.
+
+    Example:
+
+    ```python
+    header = read_header(Path("photographs/cat/1.jpg"))
+    header.height, header.width
+    ```
+    """
+    try:
+        state = os.stat(file)
+    except OSError as error:
+        raise ValueError(unreadable(file, error.strerror or str(error))) from error
+    # A file is read once in a process, for the facts and for both splits.
+    return _read_header(str(file), state.st_size, state.st_mtime_ns)
+
+
+def unreadable(file: Path, reason: str) -> str:
+    """Returns the message about an image file that cannot be read.
+
+    Args:
+        file: the file.
+        reason: why.
+    """
+    return (
+        f"every image file must be readable as {', '.join(SUFFIXES)}: {reason}; replace or remove "
+        f"it. Received: file={str(file)!r}"
+    )
+
+
+@functools.lru_cache(maxsize=2**20)
+def _read_header(name: str, size: int, modified: int) -> ImageHeader:
+    file = Path(name)
+    try:
+        with warnings.catch_warnings():
+            # What is large is judged below.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file) as image:
+                return _header(file, image)
+    except Image.DecompressionBombError as error:
+        raise ValueError(_too_large(file, "")) from error
+    except UnidentifiedImageError as error:
+        reason = "the file is empty" if size == 0 else "it is no image or damaged"
+        raise ValueError(unreadable(file, reason)) from error
+    except (OSError, SyntaxError, EOFError) as error:
+        raise ValueError(unreadable(file, str(error).splitlines()[0])) from error
+
+
+def _header(file: Path, image: Image.Image) -> ImageHeader:
+    width, height = image.size
+    if image.format not in FORMATS:
+        raise ValueError(unreadable(file, f"its content is {image.format}, whatever its ending"))
+    if width * height > MAX_PIXELS:
+        raise ValueError(_too_large(file, f" ({height} x {width})"))
+    orientation = 1
+    if image.format in JPEG_FORMATS or image.format == "WEBP":
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    turned = orientation in range(2, 9)
+    if turned and orientation >= 5:
+        height, width = width, height
+    mode = image.mode
+    if mode == "P":
+        alpha = image.format == "PNG" and "transparency" in image.info
+        channels = 4 if alpha else 3
+    elif mode.startswith("I"):
+        channels = 1
+    elif mode in _CHANNELS:
+        channels = _CHANNELS[mode]
+    else:
+        raise ValueError(unreadable(file, f"pixels of kind {mode!r} are not known"))
+    return ImageHeader(height, width, channels, image.format, turned, mode.startswith("I"))
+
+
+def _too_large(file: Path, size: str) -> str:
+    return (
+        f"an image file may have at most {MAX_PIXELS / 1e6:.0f} million pixels{size}; make it "
+        f"smaller first. Received: file={str(file)!r}"
+    )

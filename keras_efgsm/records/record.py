@@ -88,8 +88,8 @@ class Part:
         """
         kinds = _kinds(cls)  # type: ignore[arg-type]  # mypy takes a type[Self] for not hashable
         if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
-            part = where or "it"
-            raise RecordError(f"{part} must be an object", f"{part}={_short(values)}")
+            subject = where or "it"
+            raise RecordError(f"{subject} must be an object", f"{subject}={_short(values)}")
         found, absent = {}, set()
         for field in dataclasses.fields(cls):
             name = field.name

@@ -193,3 +193,8 @@ def in_words(value: Any) -> str:
 def is_number(value: Any) -> bool:
     """Whether it is a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def unbroken(text: str) -> str:
+    """Text in which no line ends between a number and its unit, by spaces that do not break."""
+    return re.sub(r"(?<=\d) (?=(?:%|s|B|kB|MB|GB|TB)(?:\W|$))", "\u00a0", text)

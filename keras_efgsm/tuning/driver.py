@@ -16,9 +16,9 @@ from keras_efgsm.evaluation.attack_names import attack_name, budget
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.runs.training import train
+from keras_efgsm.tuning.drawing import draw_trials
 from keras_efgsm.tuning.finalists import against_preset, finalists_table, run_finalists
 from keras_efgsm.tuning.hypermodel import RobustHyperModel
-from keras_efgsm.tuning.picture import draw_trials
 from keras_efgsm.tuning.search_failed import SearchFailed
 from keras_efgsm.tuning.search_folder import SearchFolder
 from keras_efgsm.tuning.search_options import SearchOptions

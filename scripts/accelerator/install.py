@@ -34,7 +34,7 @@ from keras_efgsm.evaluation import load_classifier  # noqa: E402
 from keras_efgsm.networks import CLASSIFIERS  # noqa: E402
 from keras_efgsm.networks.precision import dtype_policy_scope  # noqa: E402
 from keras_efgsm.recipes.config import TrainingConfig  # noqa: E402
-from keras_efgsm.runs.curves import draw_curves  # noqa: E402
+from keras_efgsm.runs.drawing import draw_curves  # noqa: E402
 from keras_efgsm.runs.folder import RunFolder  # noqa: E402
 
 # Logits nearer to each other than this may change places between two machines.

@@ -34,6 +34,7 @@ from keras_efgsm.evaluation.attack_sets import make_attacks
 from keras_efgsm.networks.precision import AUTOMATIC
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.records import read_json
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.runs.training import train
@@ -173,7 +174,7 @@ def read_results(path: Path, key: dict[str, Any], planned: list[Planned]) -> dic
     """
     if not path.exists():
         return {}
-    stored = json.loads(path.read_text())
+    stored = read_json(path)
     differing = [
         one.name
         for one in planned

@@ -22,8 +22,8 @@ _GENERATOR = "keras_efgsm report"
 
 
 def write_report(
-    paths: Sequence[str | os.PathLike] | str | os.PathLike,
-    out: str | os.PathLike,
+    paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
+    out: str | os.PathLike[str],
     *,
     num_images: int = 200,
     seed: int = 0,

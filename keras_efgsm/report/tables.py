@@ -1,6 +1,6 @@
 """The tables of a report as plain values, which the template writes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,7 +153,7 @@ def training_table(run: ReportedRun) -> Table:
     metrics = run.metrics
     parameters = metrics.parameters or {}
     memory = metrics.momentum_bytes
-    rows = [
+    rows: list[tuple[str, Any, Callable[[Any], str]]] = [
         ("training time", metrics.training_seconds, seconds),
         ("epochs", metrics.epochs, number),
         ("training images", metrics.train_images, number),

@@ -167,7 +167,7 @@ class RobustnessReport:
         """The report without the per-image outcome, ready for JSON (schema 2)."""
         return self.record.to_dict()
 
-    def write_json(self, path: str | os.PathLike) -> None:
+    def write_json(self, path: str | os.PathLike[str]) -> None:
         """Writes `to_dict()` as JSON; a reader finds the old file or the whole new one.
 
         With the figures in place the evaluation's `state` has done its service and is removed.

@@ -36,7 +36,9 @@ class Tally:
         OSError: if it cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike | None, identity: dict[str, Any], num_attacks: int):
+    def __init__(
+        self, path: str | os.PathLike[str] | None, identity: dict[str, Any], num_attacks: int
+    ):
         self.path = None if path is None else Path(path)
         self._identity = json.loads(json.dumps(identity, default=str))
         self.correct: np.ndarray | None = None

@@ -6,6 +6,7 @@ raises a `ValueError` that says what is wrong; `write` leaves the old file or th
 is what every picture begins with.
 """
 
+from keras_efgsm.records.card import CardRecord, CardSection
 from keras_efgsm.records.diagnosis import DiagnosisRecord, FindingRecord
 from keras_efgsm.records.evaluation import AttackRecord, EvaluationRecord
 from keras_efgsm.records.history import HistoryRecord, LogRecord
@@ -27,6 +28,7 @@ RECORDS: tuple[type[Record], ...] = (
     TallyRecord,
     DiagnosisRecord,
     MeasurementsRecord,
+    CardRecord,
     MetricsRecord,
     HistoryRecord,
     LogRecord,
@@ -40,6 +42,8 @@ RECORDS: tuple[type[Record], ...] = (
 __all__ = [
     "RECORDS",
     "AttackRecord",
+    "CardRecord",
+    "CardSection",
     "DiagnosisRecord",
     "EvaluationRecord",
     "FinalistsRecord",

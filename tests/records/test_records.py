@@ -96,6 +96,14 @@ SAMPLES = {
         "latency": None,
         "forms": {"onnx": {"path": "a", "digest": "d", "size": 9, "evaluation": EVALUATION}},
     },
+    records.CardRecord: {
+        "schema": 1,
+        "name": "cats",
+        "version": 1,
+        "lead": "# cats, version 1",
+        "sections": [{"heading": "Limits", "body": "- An upper bound."}],
+        "evaluation": EVALUATION,
+    },
     records.MetricsRecord: {"natural_accuracy": 0.9, "epochs": 2, "stop": STOP, "seed": 3, **ABOUT},
     records.HistoryRecord: {"rows": [{"epoch": 1, "loss": 2.5}, {"epoch": 2, "probe": 0.5}]},
     records.LogRecord: {
@@ -465,6 +473,19 @@ def test_a_diagnosis_is_doubtful_unless_it_is_known_to_be_good():
     assert not records.DiagnosisRecord.from_dict(good).is_doubtful
     for change in ({"verdict": "unclear"}, {"findings": sample["findings"]}):
         assert records.DiagnosisRecord.from_dict(good | change).is_doubtful
+
+
+def test_a_section_of_a_card_is_replaced_without_reading_its_markdown():
+    card = make(records.CardRecord)
+    added = card.with_section("Measured", "## not a heading\n", before="Limits")
+    assert [section.heading for section in added.sections] == ["Measured", "Limits"]
+    again = added.with_section("Measured", "once")
+    assert again.markdown() == (
+        "# cats, version 1\n\n## Measured\n\nonce\n\n## Limits\n\n- An upper bound.\n"
+    )
+    assert again.with_section("Last", "x").sections[-1].body == "x"
+    with pytest.raises(ValueError, match="one line"):
+        card.with_section("two\nlines", "x")
 
 
 # Wording.

@@ -421,7 +421,7 @@ def test_the_headline_is_the_lowest_figure():
 
 def test_json_that_would_mislead_a_reader_is_refused(tmp_path):
     path = tmp_path / "a.json"
-    for content in ('{"a": 1, "a": 2}', "[" * 100_000, '{"a": NaN}', "9" * 10_000):
+    for content in ('{"a": 1, "a": 2}', "[" * 100_000, '{"a": NaN}', '{"a": -1e999}', "9" * 10_000):
         path.write_text(content)
         with pytest.raises(ValueError, match="JSON") as caught:
             records.read_json(path)

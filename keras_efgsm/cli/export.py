@@ -1,7 +1,6 @@
 """`keras-efgsm export RUN --to FOLDER`."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -117,8 +116,8 @@ def export_run(
     check_count(calibration_images, "calibration_images", minimum=16)
     config = folder.read_config()
     try:
-        metrics = json.loads(folder.metrics.read_text())
-        figures = json.loads(folder.evaluation.read_text()) if folder.evaluation.exists() else None
+        metrics = folder.read_metrics()
+        figures = folder.read_evaluation().to_dict() if folder.evaluation.exists() else None
         classifier = keras.models.load_model(folder.classifier, compile=False)
         class_names = metrics["class_names"]
     except (OSError, KeyError, ValueError) as error:

@@ -10,6 +10,7 @@ import numpy as np
 from keras_efgsm.diagnosis import thresholds
 from keras_efgsm.diagnosis.findings import Finding
 from keras_efgsm.diagnosis.probing import Probing
+from keras_efgsm.records.wording import percent
 
 RADIUS_FACTORS = (0.5, 1.0, 1.5, 2.0, 4.0)
 STEP_PARTS = (0.125, 0.25, 0.5, 0.75, 1.0)
@@ -36,7 +37,8 @@ def one_step_beats_many(probing: Probing) -> Finding:
         "one_step_beats_many",
         thresholds.is_more(only, total, thresholds.MISSED),
         f"One step (FGSM) turned {only} of {total} images that {probing.steps} steps of PGD did "
-        f"not; accuracy under one step {one.mean():.1%}, under many {many.mean():.1%}.",
+        f"not; accuracy under one step {percent(one.mean(), 1)}, under many "
+        f"{percent(many.mean(), 1)}.",
         {
             "turned_by_one_step_alone": only,
             "images": total,
@@ -82,9 +84,9 @@ def longer_steps_do_worse(probing: Probing) -> Finding:
     return Finding(
         "longer_steps_do_worse",
         flagged,
-        f"One step along the gradient leaves {after.mean():.1%} of {total} images at the full "
-        f"epsilon; of the shorter steps one of {shortest:g} epsilon leaves fewest, "
-        f"{before.mean():.1%}.",
+        f"One step along the gradient leaves {percent(after.mean(), 1)} of {total} images at the "
+        f"full epsilon; of the shorter steps one of {shortest:g} epsilon leaves fewest, "
+        f"{percent(before.mean(), 1)}.",
         {"rise": rise, "images": total, "accuracies": _accuracies(curve)},
     )
 
@@ -95,7 +97,7 @@ def larger_epsilon_does_not_help(probing: Probing) -> Finding:
     _, rise, rose = _largest_rise(curve)
     total, left = probing.count, int(curve[1.0].sum())
     flat = thresholds.is_more(left, total, 0.5)
-    listed = ", ".join(f"{held.mean():.1%} at {radius:g}" for radius, held in curve.items())
+    listed = ", ".join(f"{percent(held.mean(), 1)} at {radius:g}" for radius, held in curve.items())
     return Finding(
         "larger_epsilon_does_not_help",
         rose or flat,
@@ -153,7 +155,7 @@ def restarts_keep_helping(probing: Probing) -> Finding:
         by_restart.append(held)
     half, total = (probing.restarts + 1) // 2, probing.count
     late = int((by_restart[half - 1] & ~by_restart[-1]).sum())
-    listed = ", ".join(f"{held.mean():.1%}" for held in by_restart)
+    listed = ", ".join(f"{percent(held.mean(), 1)}" for held in by_restart)
     return Finding(
         "restarts_keep_helping",
         thresholds.is_more(late, total, thresholds.LATE),
@@ -174,7 +176,7 @@ def more_iterations_do_worse(probing: Probing) -> Finding:
     curve = {steps: probing.pgd("cw", steps=steps) for steps in ITERATIONS}
     _, rise, flagged = _largest_rise(curve, last_only=True)
     entropy = {steps: probing.pgd("ce", steps=steps) for steps in ITERATIONS}
-    listed = ", ".join(f"{held.mean():.1%} ({steps})" for steps, held in curve.items())
+    listed = ", ".join(f"{percent(held.mean(), 1)} ({steps})" for steps, held in curve.items())
     return Finding(
         "more_iterations_do_worse",
         flagged,
@@ -204,14 +206,14 @@ def _found_without_gradients(probing: Probing, name: str, held: np.ndarray, how:
     hint = ""
     if thresholds.is_more(int((~white & entropy).sum()), total, thresholds.RISE):
         hint = (
-            f" PGD on the cross-entropy alone leaves {entropy.mean():.1%}: a weak attack here, "
-            "not to be relied on."
+            f" PGD on the cross-entropy alone leaves {percent(entropy.mean(), 1)}: a weak attack "
+            "here, not to be relied on."
         )
     return Finding(
         name,
         thresholds.is_more(count, total, thresholds.MISSED),
         f"{how} turned {count} of {total} images that the strongest attack by gradients did not; "
-        f"accuracy {held.mean():.1%} against {white.mean():.1%}.{hint}",
+        f"accuracy {percent(held.mean(), 1)} against {percent(white.mean(), 1)}.{hint}",
         {
             "turned_without_gradients_alone": count,
             "images": total,

@@ -6,7 +6,9 @@ from typing import Any
 
 from rich.table import Table
 
-SCHEMA = 1
+from keras_efgsm.records import DiagnosisRecord, FindingRecord
+from keras_efgsm.records.wording import count, percent, radius
+from keras_efgsm.records.wording import seconds as in_seconds
 
 MASKED = "gradients are masked"
 MILD = "mild signs of masking"
@@ -33,15 +35,20 @@ class Finding:
     figures: dict[str, Any]
     mild: bool = False
 
+    @property
+    def record(self) -> FindingRecord:
+        """The finding, as a file holds it."""
+        return FindingRecord(
+            name=self.name,
+            flagged=self.flagged,
+            severity="mild" if self.mild else "strong",
+            evidence=self.evidence,
+            figures=self.figures,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The finding, ready for JSON."""
-        return {
-            "name": self.name,
-            "flagged": self.flagged,
-            "severity": "mild" if self.mild else "strong",
-            "evidence": self.evidence,
-            "figures": self.figures,
-        }
+        return self.record.to_dict()
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +113,11 @@ class Diagnosis:
     @property
     def advice(self) -> str:
         """What to believe of the model's robust accuracy, in one or two sentences."""
-        lowest = f"{self.lowest_accuracy:.1%}"
+        lowest = percent(self.lowest_accuracy, 1)
         if self.verdict == NOTHING:
             return (
-                f"The model is right on {self.num_correct} of {self.num_images} images, which "
-                "guessing reaches as well."
+                f"The model is right on {self.num_correct} of {count(self.num_images, 'image')}, "
+                "which guessing reaches as well."
             )
         signs = ", ".join(
             finding.name.replace("_", " ")
@@ -128,26 +135,30 @@ class Diagnosis:
             f"{lowest}; a full evaluation (`keras-efgsm evaluate --attacks standard`) may lower it."
         )
 
+    @property
+    def record(self) -> DiagnosisRecord:
+        """The diagnosis without the surfaces, as `diagnosis.json` holds it."""
+        return DiagnosisRecord(
+            verdict=self.verdict,
+            masked=self.masked,
+            advice=self.advice,
+            findings=tuple(finding.record for finding in self.findings),
+            epsilon=self.epsilon,
+            num_images=self.num_images,
+            num_correct=self.num_correct,
+            lowest_accuracy=self.lowest_accuracy,
+            seed=self.seed,
+            dataset=self.dataset,
+            model=self.model,
+            curves=self.curves,
+            versions=dict(self.versions),
+            hardware=self.hardware,
+            seconds=self.seconds,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The diagnosis without the surfaces, ready for JSON (schema 1)."""
-        return {
-            "schema": SCHEMA,
-            "verdict": self.verdict,
-            "masked": self.masked,
-            "advice": self.advice,
-            "findings": [finding.to_dict() for finding in self.findings],
-            "epsilon": self.epsilon,
-            "num_images": self.num_images,
-            "num_correct": self.num_correct,
-            "lowest_accuracy": self.lowest_accuracy,
-            "seed": self.seed,
-            "dataset": self.dataset,
-            "model": self.model,
-            "curves": self.curves,
-            "versions": dict(self.versions),
-            "hardware": self.hardware,
-            "seconds": self.seconds,
-        }
+        return self.record.to_dict()
 
     def write_json(self, path: str | Path) -> None:
         """Writes `to_dict()` as JSON; a reader finds the old file or the whole new one.
@@ -158,19 +169,15 @@ class Diagnosis:
         Raises:
             OSError: if the file cannot be written.
         """
-        import json
-
-        from keras_efgsm.atomic_file import write_atomically
-
-        write_atomically(Path(path), json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+        self.record.write(path)
 
     def table(self) -> Table:
         """The findings as a `rich` table, headed by the verdict."""
         table = Table(
             title=f"{self.model}: {self.verdict}",
-            caption=f"{self.num_correct} of {self.num_images} images of {self.dataset} are "
-            f"classified correctly and were attacked, epsilon {self.epsilon:.4g}, seed "
-            f"{self.seed}, {self.seconds:.0f} s. {self.advice}",
+            caption=f"{self.num_correct} of {count(self.num_images, 'image')} of {self.dataset} "
+            f"are classified correctly and were attacked, epsilon {radius(self.epsilon)}, seed "
+            f"{self.seed}, {in_seconds(self.seconds)}. {self.advice}",
         )
         table.add_column("sign of masking")
         table.add_column("found")

@@ -10,6 +10,7 @@ import numpy as np
 from keras_efgsm.diagnosis import thresholds
 from keras_efgsm.diagnosis.findings import Finding
 from keras_efgsm.diagnosis.probing import Probing
+from keras_efgsm.records.wording import percent
 
 STEP_PARTS = (1 / 64, 1 / 16, 1 / 4, 1.0)
 """Lengths of the steps by which gradients are checked, as parts of epsilon."""
@@ -143,7 +144,8 @@ def gradients_mislead(probing: Probing) -> Finding:
     listed = ", ".join(f"{followed[part]:.2f} at {part:g}" for part in STEP_PARTS)
     text = (
         f"A step of epsilon/{1 / _DECISIVE_PART:g} along the gradient misses "
-        f"{1 - thresholds.FOLLOWED:.0%} of the promised change on {broken} of {able} images. "
+        f"{percent(1 - thresholds.FOLLOWED, 0)} of the promised change on {broken} of {able} "
+        "images. "
         f"Median part of the promise kept, by parts of epsilon: {listed}."
     )
     return Finding(

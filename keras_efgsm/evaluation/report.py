@@ -1,6 +1,5 @@
 """The outcome of an evaluation: per image in memory, as JSON, and as a table."""
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +8,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from keras_efgsm.atomic_file import write_atomically
-
-SCHEMA = 2
+from keras_efgsm.records import AttackRecord, EvaluationRecord, wording
+from keras_efgsm.records.wording import percent
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,39 +59,33 @@ class AttackResult:
     @property
     def budget(self) -> str:
         """What it could spend on an image, such as `"100 steps x 9 targets"`."""
-        parts = []
-        if self.steps is not None:
-            parts.append(f"{self.steps} step{'s' if self.steps != 1 else ''}")
-        if self.step_size is not None:
-            parts.append(f"of {self.step_size:.4g}")
-        if self.queries is not None:
-            parts.append(f"{self.queries} queries")
-        if self.rounds > 1:
-            parts.append(f"x {self.rounds} targets")
-        if self.restarts > 1:
-            parts.append(f"x {self.restarts} restarts")
-        return " ".join(parts)
+        return wording.budget(self)
+
+    @property
+    def record(self) -> AttackRecord:
+        """The figures of this attack, as a file holds them."""
+        return AttackRecord(
+            name=self.name,
+            engine=self.engine,
+            loss=self.loss,
+            epsilon=self.epsilon,
+            steps=self.steps,
+            step_size=self.step_size,
+            rounds=self.rounds,
+            queries=self.queries,
+            restarts=self.restarts,
+            random_start=self.random_start,
+            num_images=len(self.robust),
+            num_attacked=self.num_attacked,
+            num_turned=self.num_turned,
+            seed=self.seed,
+            robust_accuracy=self.robust_accuracy,
+            seconds=self.seconds,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The figures of this attack, ready for JSON."""
-        return {
-            "name": self.name,
-            "engine": self.engine,
-            "loss": self.loss,
-            "epsilon": self.epsilon,
-            "steps": self.steps,
-            "step_size": self.step_size,
-            "rounds": self.rounds,
-            "queries": self.queries,
-            "restarts": self.restarts,
-            "random_start": self.random_start,
-            "num_images": len(self.robust),
-            "num_attacked": self.num_attacked,
-            "num_turned": self.num_turned,
-            "seed": self.seed,
-            "robust_accuracy": self.robust_accuracy,
-            "seconds": self.seconds,
-        }
+        return self.record.to_dict()
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,26 +144,30 @@ class RobustnessReport:
         """Share of the images in [0, 1] that withstood every attack: the figure to report."""
         return float(self.robust.mean())
 
+    @property
+    def record(self) -> EvaluationRecord:
+        """The report without the outcome of each image, as `evaluation.json` holds it."""
+        return EvaluationRecord(
+            model=self.model,
+            twin=self.twin,
+            twin_agreement=self.twin_agreement,
+            dataset=self.dataset,
+            split=self.split,
+            num_images=len(self.correct),
+            natural_accuracy=self.natural_accuracy,
+            cascade=self.cascade,
+            attacks=tuple(attack.record for attack in self.attacks),
+            worst_case_accuracy=self.worst_case_accuracy,
+            versions=dict(self.versions),
+            hardware=self.hardware,
+            seconds=self.seconds,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The report without the per-image outcome, ready for JSON (schema 2)."""
-        twin = {"twin": self.twin, "twin_agreement": self.twin_agreement} if self.twin else {}
-        return {
-            "schema": SCHEMA,
-            "model": self.model,
-            **twin,
-            "dataset": self.dataset,
-            "split": self.split,
-            "num_images": len(self.correct),
-            "natural_accuracy": self.natural_accuracy,
-            "cascade": self.cascade,
-            "attacks": [attack.to_dict() for attack in self.attacks],
-            "worst_case_accuracy": self.worst_case_accuracy,
-            "versions": dict(self.versions),
-            "hardware": self.hardware,
-            "seconds": self.seconds,
-        }
+        return self.record.to_dict()
 
-    def write_json(self, path: str | os.PathLike) -> None:
+    def write_json(self, path: str | os.PathLike[str]) -> None:
         """Writes `to_dict()` as JSON; a reader finds the old file or the whole new one.
 
         With the figures in place the evaluation's `state` has done its service and is removed.
@@ -182,8 +178,7 @@ class RobustnessReport:
         Raises:
             OSError: if the file cannot be written.
         """
-        text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
-        write_atomically(Path(path), text)
+        self.record.write(path)
         if self.state is not None:
             self.state.unlink(missing_ok=True)
 
@@ -198,44 +193,42 @@ class RobustnessReport:
         )
         twin = (
             f"Straight-through gradients are those of {self.twin}, which gives "
-            f"{_percent(self.twin_agreement)} of the clean images the same class. "
+            f"{percent(self.twin_agreement)} of the clean images the same class. "
             if self.twin
             else ""
         )
         table = Table(
             title=(
-                f"Robust accuracy {_percent(self.worst_case_accuracy)}: the worst case over "
-                f"{count} attack{'s' if count > 1 else ''}, epsilon {self.attacks[0].epsilon:.4g}"
+                f"Robust accuracy {percent(self.worst_case_accuracy)}: the worst case over "
+                f"{wording.count(count, 'attack')}, epsilon "
+                f"{wording.radius(self.attacks[0].epsilon)}"
             ),
             caption=(
-                f"{self.model} on {self.dataset} ({self.split}), {len(self.correct)} images. "
+                f"{self.model} on {self.dataset} ({self.split}), "
+                f"{wording.count(len(self.correct), 'image')}. "
                 f"{order}{twin}An upper bound: a stronger attack can only lower it."
             ),
         )
         table.add_column("attack")
         table.add_column("budget")
-        for name in ("attacked", "turned", "accuracy", "seconds"):
+        for name in ("attacked", "turned", "accuracy", "time"):
             table.add_column(name, justify="right")
-        table.add_row("none (clean images)", "", "", "", _percent(self.natural_accuracy), "")
+        table.add_row("none (clean images)", "", "", "", percent(self.natural_accuracy), "")
         for attack in self.attacks:
             table.add_row(
                 attack.name if attack.engine == "native" else f"{attack.name} ({attack.engine})",
                 attack.budget,
-                str(attack.num_attacked),
-                str(attack.num_turned),
-                _percent(attack.robust_accuracy),
-                f"{attack.seconds:.1f}",
+                wording.number(attack.num_attacked),
+                wording.number(attack.num_turned),
+                percent(attack.robust_accuracy),
+                wording.seconds(attack.seconds),
             )
         table.add_section()
         table.add_row(
             "worst case",
             *("",) * 3,
-            _percent(self.worst_case_accuracy),
-            f"{self.seconds:.1f}",
+            percent(self.worst_case_accuracy),
+            wording.seconds(self.seconds),
             style="bold",
         )
         return table
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.2f} %"

@@ -1,6 +1,5 @@
 """What an evaluation knows so far, kept on disk after every batch so that it can be continued."""
 
-import io
 import json
 import os
 import time
@@ -9,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_efgsm.atomic_file import write_atomically
-
-_SCHEMA = 1
+from keras_efgsm.records import TallyRecord
 
 
 class Tally:
@@ -39,7 +36,9 @@ class Tally:
         OSError: if it cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike | None, identity: dict[str, Any], num_attacks: int):
+    def __init__(
+        self, path: str | os.PathLike[str] | None, identity: dict[str, Any], num_attacks: int
+    ):
         self.path = None if path is None else Path(path)
         self._identity = json.loads(json.dumps(identity, default=str))
         self.correct: np.ndarray | None = None
@@ -49,7 +48,7 @@ class Tally:
         self.attack_seconds = [0.0] * num_attacks
         self._seconds_before, self._began = 0.0, time.perf_counter()
         if self.path is not None and os.path.lexists(self.path):
-            self._read()
+            self._read(self.path)
 
     def begin(self, correct: np.ndarray) -> None:
         """Takes down which clean images are right; every attack starts from those."""
@@ -66,48 +65,31 @@ class Tally:
         """Writes the file, whole or not at all."""
         if self.path is None:
             return
-        header = {
-            "schema": _SCHEMA,
-            "identity": self._identity,
-            "attack": self.attack,
-            "step": self.step,
-            "batch_size": self.batch_size,
-            "attack_seconds": self.attack_seconds,
-            "seconds": self.seconds,
-            "round_has_begun": self.waiting is not None,
-        }
-        waiting = np.zeros_like(self.correct) if self.waiting is None else self.waiting
-        file = io.BytesIO()
-        np.savez(
-            file,
-            header=np.frombuffer(json.dumps(header).encode(), "uint8"),
+        has_begun = self.waiting is not None
+        record = TallyRecord(
+            identity=self._identity,
+            attack=self.attack,
+            step=self.step,
+            batch_size=self.batch_size,
+            attack_seconds=tuple(self.attack_seconds),
+            seconds=self.seconds,
+            round_has_begun=has_begun,
             correct=self.correct,
             robust=self.robust,
-            waiting=waiting,
+            waiting=self.waiting if has_begun else np.zeros_like(self.correct),
         )
-        write_atomically(self.path, file.getvalue())
+        record.write(self.path)
 
-    def _read(self) -> None:
-        received = f"Received: state={str(self.path)!r}"
+    def _read(self, path: Path) -> None:
+        received = f"Received: state={str(path)!r}"
         try:
-            # Reading every member checks its CRC.
-            with np.load(self.path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            header = json.loads(arrays["header"].tobytes())
-            identity = header["identity"]
-            if header["schema"] != _SCHEMA:
-                raise ValueError(f"schema {header['schema']!r}")
-            self.correct, self.robust = arrays["correct"], arrays["robust"]
-            self.waiting = arrays["waiting"] if header["round_has_begun"] else None
-            self.attack, self.step = header["attack"], header["step"]
-            self.batch_size = header["batch_size"]
-            self.attack_seconds = header["attack_seconds"]
-            self._seconds_before = header["seconds"]
-        except Exception as error:  # whatever a damaged zip or header makes of its readers
+            record = TallyRecord.read(path)
+        except ValueError as error:
             raise ValueError(
                 "The state of an interrupted evaluation must be readable; remove it to start from "
-                f"the beginning ({type(error).__name__}: {error}). {received}"
+                f"the beginning ({error}). {received}"
             ) from error
+        identity = record.identity
         names = sorted(self._identity.keys() | identity.keys())
         differing = [name for name in names if self._identity.get(name) != identity.get(name)]
         if differing:
@@ -116,3 +98,8 @@ class Tally:
                 "as it was begun, give this one another `state`, or remove it. They differ in: "
                 f"{', '.join(differing)}. {received}"
             )
+        self.correct, self.robust = record.correct, record.robust
+        self.waiting = record.waiting if record.round_has_begun else None
+        self.attack, self.step, self.batch_size = record.attack, record.step, record.batch_size
+        self.attack_seconds = list(record.attack_seconds)
+        self._seconds_before = record.seconds

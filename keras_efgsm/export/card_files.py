@@ -7,6 +7,7 @@ from keras_efgsm.export.forms import INT8, SAVED_MODEL
 from keras_efgsm.export.markdown import code, table
 from keras_efgsm.export.tflite import is_all_integers, tensor_scales
 from keras_efgsm.export.verification import Agreement
+from keras_efgsm.records.wording import percent
 
 _WHAT = {
     SAVED_MODEL: "SavedModel for TensorFlow and TensorFlow Serving, float32",
@@ -123,5 +124,5 @@ def _signatures(folder: str, batch: str, answer: str, channels: int) -> str:
 
 
 def _agreement(name: str, found: Agreement) -> tuple[str, str, str, str]:
-    share = f"{100 * found.same_class:.2f} %"
+    share = percent(found.same_class)
     return code(name), f"{found.difference:.1e}", share, f"{found.num_images} {found.on}"

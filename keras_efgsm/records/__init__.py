@@ -1,1 +1,66 @@
-"""What is written beside a result: its figures, its pictures, what it was measured with."""
+"""What is written beside a result: one type for each file, with reading, writing and wording.
+
+A record is a frozen dataclass whose fields are the names in the file. `read` checks all of it and
+raises a `ValueError` that says what is wrong; `write` leaves the old file or the whole new one.
+`wording` says figures alike everywhere, `environment` what they were measured with, and `drawing`
+is what every picture begins with.
+"""
+
+from keras_efgsm.records.card import CardRecord, CardSection
+from keras_efgsm.records.diagnosis import DiagnosisRecord, FindingRecord
+from keras_efgsm.records.evaluation import AttackRecord, EvaluationRecord
+from keras_efgsm.records.history import HistoryRecord, LogRecord
+from keras_efgsm.records.measurements import FormRecord, MeasurementsRecord
+from keras_efgsm.records.metrics import MetricsRecord, StopRecord
+from keras_efgsm.records.record import NewerSchemaError, Record, RecordError, read_json
+from keras_efgsm.records.report_curves import ReportCurvesRecord
+from keras_efgsm.records.search import (
+    FinalistsRecord,
+    SearchRecord,
+    TrialMeasurementRecord,
+    TrialsRecord,
+)
+from keras_efgsm.records.tally import TallyRecord
+
+# One for each kind of file; a new one is its module and a line here.
+RECORDS: tuple[type[Record], ...] = (
+    EvaluationRecord,
+    TallyRecord,
+    DiagnosisRecord,
+    MeasurementsRecord,
+    CardRecord,
+    MetricsRecord,
+    HistoryRecord,
+    LogRecord,
+    SearchRecord,
+    TrialMeasurementRecord,
+    TrialsRecord,
+    FinalistsRecord,
+    ReportCurvesRecord,
+)
+
+__all__ = [
+    "RECORDS",
+    "AttackRecord",
+    "CardRecord",
+    "CardSection",
+    "DiagnosisRecord",
+    "EvaluationRecord",
+    "FinalistsRecord",
+    "FindingRecord",
+    "FormRecord",
+    "HistoryRecord",
+    "LogRecord",
+    "MeasurementsRecord",
+    "MetricsRecord",
+    "NewerSchemaError",
+    "Record",
+    "RecordError",
+    "ReportCurvesRecord",
+    "SearchRecord",
+    "StopRecord",
+    "TallyRecord",
+    "TrialMeasurementRecord",
+    "TrialsRecord",
+    "read_json",
+]

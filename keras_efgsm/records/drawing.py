@@ -1,8 +1,14 @@
-"""Pictures without pyplot: no global state, no window, whatever the caller's own plots are."""
+"""What every picture begins with: figures without pyplot, no global state, no window.
+
+`runs.drawing` draws training curves, `diagnosis.drawing` the evidence of masking, `tuning.drawing`
+the trials of a search, all as PNG; `report.drawing` draws the charts of a report as SVG.
+"""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from keras_efgsm.atomic_file import write_atomically
 
@@ -28,3 +34,63 @@ def save_figure(figure: Any, path: str | Path) -> None:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120)
     write_atomically(Path(path), picture.getvalue())
+
+
+def inline_svg(
+    figure: Any, name: str, *, title: str, description: str, colours: dict[str, str]
+) -> str:
+    """A figure as SVG to be put into an HTML page: its text is text, in the page's font.
+
+    Args:
+        figure: as `new_figure` makes it.
+        name: begins every id, so that no two pictures of a page have the same.
+        title: what it shows, for a pointer that rests on it.
+        description: the same with its figures, for who cannot see it.
+        colours: what a page writes, such as `"var(--text)"`, for a colour of the figure, such as
+            `"#000001"`.
+
+    Returns:
+        The element `svg`, without namespaces, metadata and fonts.
+    """
+    import matplotlib
+
+    written = io.StringIO()
+    # The salt makes ids that do not change from one drawing to the next.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(written, format="svg")
+    root = ElementTree.fromstring(written.getvalue())
+    for parent in list(root.iter()):
+        for child in list(parent):
+            # A style inside would be one of the whole page.
+            if child.tag.rpartition("}")[2] in ("metadata", "style"):
+                parent.remove(child)
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', written.getvalue()))
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+        element.text, element.tail = (element.text or "").strip(), None
+        attributes = {key.rpartition("}")[2]: value for key, value in element.attrib.items()}
+        element.attrib.clear()
+        element.attrib.update(
+            (key, _for_page(key, value, name, colours))
+            for key, value in attributes.items()
+            if (key != "id" or value in used) and not value.startswith("rotate(-0 ")
+        )
+    size = root.attrib["viewBox"]
+    root.attrib.clear()
+    root.attrib.update({"viewBox": size, "role": "img", "aria-label": description})
+    heading = ElementTree.Element("title")
+    heading.text = title
+    root.insert(0, heading)
+    return ElementTree.tostring(root, encoding="unicode", short_empty_elements=False)
+
+
+def _for_page(key: str, value: str, name: str, colours: dict[str, str]) -> str:
+    if key == "id":
+        return f"{name}-{value}"
+    if key == "href":
+        return f"#{name}-{value.removeprefix('#')}"
+    # A hundredth of a point is not seen.
+    value = re.sub(r"\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", value)
+    value = value.replace("url(#", f"url(#{name}-")
+    value = re.sub(r"(?:^|(?<=; ))font(?:-family|-size)?: [^;]*;? ?", "", value)
+    return re.sub(r"#[0-9a-f]{6}", lambda found: colours.get(found[0], found[0]), value)

@@ -1,7 +1,6 @@
 """Measures a run for its report, once: the outcome is kept in the run's folder."""
 
 import hashlib
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import check_count
 from keras_efgsm.data import load_data
 from keras_efgsm.evaluation import load_classifier
+from keras_efgsm.records import ReportCurvesRecord
 from keras_efgsm.records.environment import hardware, versions
+from keras_efgsm.records.report_curves import MeasuredPart
 from keras_efgsm.report.measurements import (
     RECONSTRUCTOR_FILE,
     load_reconstructor,
@@ -24,8 +24,6 @@ from keras_efgsm.report.run_files import ReportedRun
 from keras_efgsm.runs.folder import RunFolder
 
 CURVES_FILE = "report-curves.json"
-# Goes up with every change of what is measured or how it is written.
-_SCHEMA = 1
 
 
 def measure_run(
@@ -35,7 +33,7 @@ def measure_run(
     seed: int = 0,
     data_dir: str | None = None,
     progress: bool = True,
-) -> dict[str, Any]:
+) -> MeasuredPart:
     """The curves, examples and confusion of a run, from its folder where they are still right.
 
     They are kept in `report-curves.json` beside what they were measured with: the classifier and
@@ -60,7 +58,7 @@ def measure_run(
         "classifier": _digest(RunFolder(run.path).classifier),
         "reconstructor": _digest(run.path / RECONSTRUCTOR_FILE),
         "dataset": run.config["dataset"],
-        "split": run.evaluation.get("split", "test"),
+        "split": run.evaluation.split or "test",
         "epsilon": run.epsilon,
         "num_images": num_images,
         "seed": seed,
@@ -79,7 +77,7 @@ def measure_run(
     hidden = not (progress and console.is_terminal)
     with Progress(console=console, disable=hidden, transient=True) as bar:
         task = bar.add_task(f"attacking {run.name}", total=num_attacks(run.epsilon))
-        measured = measure_model(
+        found = measure_model(
             model,
             data.take(min(num_images, len(data))),
             run.epsilon,
@@ -87,7 +85,7 @@ def measure_run(
             reconstructor=reconstructor,
             on_attack=lambda: bar.advance(task),
         )
-    measured |= {
+    found |= {
         "dataset": data.name,
         "split": with_what["split"],
         "epsilon": run.epsilon,
@@ -96,33 +94,27 @@ def measure_run(
         "hardware": hardware(),
         "versions": versions(),
     }
-    content = {"schema": _SCHEMA, "measured_with": with_what, "measured": measured}
-    content["checksum"] = _checksum(content)
+    record = ReportCurvesRecord(
+        measured_with=with_what, measured=MeasuredPart.from_dict(found, "measured")
+    )
     try:
-        write_atomically(kept, json.dumps(content, indent=1) + "\n")
+        record.write(kept)
     except OSError as error:
         warnings.warn(
             f"What was measured cannot be kept in {kept} ({error}); the next report of this run "
             "measures it again.",
             stacklevel=2,
         )
-    return measured
+    return record.measured
 
 
-def _read_kept(path: Path, with_what: dict[str, Any]) -> dict[str, Any] | None:
+def _read_kept(path: Path, with_what: dict[str, Any]) -> MeasuredPart | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        checksum = content.pop("checksum")
-        # Whole, as its checksum says, and of this schema: then it is as this module wrote it.
-        if checksum != _checksum(content) or content["schema"] != _SCHEMA:
-            return None
-        return content["measured"] if content["measured_with"] == with_what else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        # Whole, as its checksum says.
+        record = ReportCurvesRecord.read(path)
+    except (OSError, ValueError):
         return None
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return record.measured if record.measured_with == with_what else None
 
 
 def _digest(path: Path) -> str | None:

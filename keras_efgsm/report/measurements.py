@@ -13,7 +13,7 @@ from keras_efgsm.backend import compiled_once
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness
 from keras_efgsm.evaluation.native_engine import compile_native
-from keras_efgsm.report.pictures import png_text, signed_colours
+from keras_efgsm.report.png import png_text, signed_colours
 
 LOSSES = ("ce", "cw")
 EPSILON_STEPS = 40

@@ -1,26 +1,29 @@
-"""The whole page: sections in order, style and policy in its head, written in one piece."""
+"""The whole page: the template filled in and written in one piece."""
 
 import importlib.resources
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
 
 from keras_efgsm.atomic_file import write_atomically
-from keras_efgsm.report.comparison import comparison_section
-from keras_efgsm.report.markup import Html, element, joined
+from keras_efgsm.records.wording import number, percent, unbroken
+from keras_efgsm.report.comparison import compare
 from keras_efgsm.report.measured_run import measure_run
 from keras_efgsm.report.run_files import ReportedRun, read_run
-from keras_efgsm.report.sections import run_section
+from keras_efgsm.report.run_section import run_section
 from keras_efgsm.version import __version__
 
 _GENERATOR = "keras_efgsm report"
-# The browser itself keeps the page from loading anything or running anything.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 def write_report(
-    paths: Sequence[str | os.PathLike] | str | os.PathLike,
-    out: str | os.PathLike,
+    paths: Sequence[str | os.PathLike[str]] | str | os.PathLike[str],
+    out: str | os.PathLike[str],
     *,
     num_images: int = 200,
     seed: int = 0,
@@ -62,10 +65,13 @@ def write_report(
     _check_out(out, overwrite)
     names = _names(folders)
     runs = [read_run(path, name) for path, name in zip(folders, names, strict=True)]
-    options = {"num_images": num_images, "seed": seed, "data_dir": data_dir, "progress": progress}
-    measured = [
-        ReportedRun(**{**vars(run), "measured": measure_run(run, **options)}) for run in runs
-    ]
+    options: dict[str, Any] = {
+        "num_images": num_images,
+        "seed": seed,
+        "data_dir": data_dir,
+        "progress": progress,
+    }
+    measured = [replace(run, measured=measure_run(run, **options)) for run in runs]
     write_atomically(out, render_page(measured))
     return out
 
@@ -76,49 +82,26 @@ def render_page(runs: Sequence[ReportedRun]) -> str:
     Args:
         runs: what it is on; what a run does not have is left out.
     """
-    names = ", ".join(run.name for run in runs)
-    style = importlib.resources.files("keras_efgsm.report").joinpath("style.css").read_text("utf-8")
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="generator", content=f"{_GENERATOR} {__version__}"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", f"Robustness report: {names}"),
-        element("style", Html(style)),
+    files = importlib.resources.files("keras_efgsm.report")
+    # Whatever a file says is escaped; only the drawings and the style sheet are markup.
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, finalize=_finalize
     )
-    several = len(runs) > 1
-    body = element(
-        "body",
-        element(
-            "header",
-            element("h1", "Robustness report"),
-            element("p", f"Made by keras_efgsm {__version__}. {_how_to_read()}", class_="note"),
-            _contents(runs) if several else None,
-        ),
-        element(
-            "main",
-            comparison_section(runs) if several else None,
-            *(run_section(run, f"run-{index}") for index, run in enumerate(runs, 1)),
-        ),
-    )
-    return joined(Html("<!DOCTYPE html>\n"), element("html", head, body, lang="en"), "\n")
-
-
-def _how_to_read() -> str:
-    return (
-        "Robust accuracy is the share of images that stay correctly classified under the named "
-        "attacks within an L-infinity ball of radius epsilon, in pixels of [0, 1]. It is an upper "
-        "bound: a stronger attack can only lower it."
+    environment.filters |= {"percent": percent, "number": number}
+    template = environment.from_string(files.joinpath("page.html").read_text("utf-8"))
+    style = files.joinpath("style.css").read_text("utf-8")
+    return template.render(
+        generator=f"{_GENERATOR} {__version__}",
+        version=__version__,
+        style=Markup(style),
+        comparison=compare(runs) if len(runs) > 1 else None,
+        sections=[run_section(run, f"run-{index}") for index, run in enumerate(runs, 1)],
     )
 
 
-def _contents(runs: Sequence[ReportedRun]) -> Html:
-    entries = [("comparison", "Comparison")]
-    entries += [(f"run-{index}", run.name) for index, run in enumerate(runs, 1)]
-    links = [element("li", element("a", name, href=f"#{target}")) for target, name in entries]
-    return element("nav", element("ul", *links), aria_label="Contents")
+def _finalize(value: Any) -> Any:
+    """Keeps a number and its unit on one line."""
+    return unbroken(value) if type(value) is str else "" if value is None else value
 
 
 def _names(folders: Sequence[Path]) -> list[str]:

@@ -1,9 +1,7 @@
 """The folder of a training run: what lies in it, and who may write to it."""
 
 import contextlib
-import csv
 import dataclasses
-import io
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +10,13 @@ from typing import Any
 
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.records import (
+    EvaluationRecord,
+    HistoryRecord,
+    MetricsRecord,
+    RecordError,
+    read_json,
+)
 
 
 class RunFolder:
@@ -116,11 +121,10 @@ class RunFolder:
             ValueError: if `config.json` is missing, damaged or of something else.
         """
         try:
-            return TrainingConfig.from_dict(json.loads(self.config.read_text()))
+            return TrainingConfig.from_dict(read_json(self.config))
         except (
             OSError,
-            UnicodeDecodeError,
-            json.JSONDecodeError,
+            RecordError,
             TypeError,
             AttributeError,
         ) as error:
@@ -148,14 +152,16 @@ class RunFolder:
 
     def write_history(self, rows: list[dict[str, Any]]) -> None:
         """Writes one line per epoch."""
-        write_atomically(self.history, _history_text(rows))
+        HistoryRecord(rows=tuple(rows)).write(self.history)
 
     def update_history(self, rows: list[dict[str, Any]]) -> None:
         """Writes these rows unless they are there; without rows there is no file."""
         if not rows:
             self.history.unlink(missing_ok=True)
-        elif not self.history.exists() or self.history.read_bytes() != _history_text(rows).encode():
-            self.write_history(rows)
+            return
+        record = HistoryRecord(rows=tuple(rows))
+        if not self.history.exists() or self.history.read_bytes() != record.encode():
+            record.write(self.history)
 
     def read_history(self) -> list[dict[str, float]]:
         """What `write_history` wrote: a dict for each epoch, without what it did not have.
@@ -164,17 +170,29 @@ class RunFolder:
             ValueError: if the file is damaged.
             OSError: if it cannot be read.
         """
-        with open(self.history, newline="", encoding="utf-8") as file:
-            # A column that began in a later epoch is empty before.
-            return [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
+        return list(HistoryRecord.read(self.history).rows)
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Writes how training ended."""
-        write_atomically(self.metrics, json.dumps(metrics, indent=2) + "\n")
+        MetricsRecord.from_dict(metrics).write(self.metrics)
 
     def read_metrics(self) -> dict[str, Any]:
-        """What `write_metrics` wrote."""
-        return json.loads(self.metrics.read_text())
+        """What `write_metrics` wrote.
+
+        Raises:
+            ValueError: if the file is damaged.
+            OSError: if it cannot be read.
+        """
+        return MetricsRecord.read(self.metrics).to_dict()
+
+    def read_evaluation(self) -> EvaluationRecord:
+        """What `keras-efgsm evaluate` measured.
+
+        Raises:
+            ValueError: if the file is damaged.
+            OSError: if it cannot be read.
+        """
+        return EvaluationRecord.read(self.evaluation)
 
     def is_finished(self, has_reconstructor: bool) -> bool:
         """Whether all that a run leaves at its end is there."""
@@ -193,12 +211,3 @@ class RunFolder:
             os.replace(partial, path)
         finally:
             partial.unlink(missing_ok=True)
-
-
-def _history_text(rows: list[dict[str, Any]]) -> str:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -1,14 +1,13 @@
 """The log of a run for machines: one line of JSON for each epoch."""
 
-import json
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from keras_efgsm.atomic_file import atomic_file
 from keras_efgsm.callbacks.remaining_time import seconds_left
+from keras_efgsm.records import LogRecord
 
 
 class RunLog:
@@ -43,17 +42,15 @@ class RunLog:
         lines = [known.get(row["epoch"], _stamp(None, None)) | row for row in rows[:-1]]
         left = seconds_left([row["seconds"] for row in rows], epochs - len(rows))
         lines.append(_stamp(datetime.now(UTC).isoformat(timespec="seconds"), left) | rows[-1])
-        with atomic_file(self.path) as file:
-            # A loss can be NaN, which JSON has not.
-            text = "".join(json.dumps(_finite(line), allow_nan=False) + "\n" for line in lines)
-            file.write(text.encode())
+        # A loss can be NaN, which JSON has not.
+        LogRecord(lines=tuple(_finite(line) for line in lines)).write(self.path)
 
     def _stamps(self) -> dict[int, dict[str, Any]]:
         """Time stamps by epoch; those of a file that is damaged or gone are not known any more."""
         try:
-            lines = [json.loads(line) for line in self.path.read_text().splitlines()]
+            lines = LogRecord.read(self.path).lines
             return {line["epoch"]: _stamp(line["time"], line["eta_seconds"]) for line in lines}
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, TypeError):
             return {}
 
 

@@ -38,7 +38,7 @@ from keras_efgsm.recipes.building import (
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.runs.common_checkpoint import read_common_checkpoint
-from keras_efgsm.runs.curves import draw_curves
+from keras_efgsm.runs.drawing import draw_curves
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.runs.interruption import Interruption
 from keras_efgsm.runs.recorder import RunRecorder

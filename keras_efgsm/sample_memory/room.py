@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+from keras_efgsm.records.wording import size as format_bytes
+
+__all__ = ["available_memory", "format_bytes"]
+
 
 def available_memory() -> int | None:
     """Bytes that a new array may take on this host, or None where the system does not tell."""
@@ -18,12 +22,3 @@ def available_memory() -> int | None:
     if limit.exists() and used.exists() and limit.read_text().strip() != "max":
         bounds.append(max(0, int(limit.read_text()) - int(used.read_text())))
     return min(bounds) if bounds else None
-
-
-def format_bytes(count: int) -> str:
-    """A number of bytes in the largest fitting unit, such as `47.0 MB`."""
-    units = ("B", "kB", "MB", "GB", "TB")
-    power = 0
-    while round(count / 1000**power, 1) >= 1000 and power < len(units) - 1:
-        power += 1
-    return f"{count / 1000**power:.{1 if power else 0}f} {units[power]}"

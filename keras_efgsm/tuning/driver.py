@@ -1,6 +1,5 @@
 """A whole search: trials, finalists, and the best configuration trained and attacked in full."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,9 +16,9 @@ from keras_efgsm.evaluation.attack_names import attack_name, budget
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.runs.training import train
+from keras_efgsm.tuning.drawing import draw_trials
 from keras_efgsm.tuning.finalists import against_preset, finalists_table, run_finalists
 from keras_efgsm.tuning.hypermodel import RobustHyperModel
-from keras_efgsm.tuning.picture import draw_trials
 from keras_efgsm.tuning.search_failed import SearchFailed
 from keras_efgsm.tuning.search_folder import SearchFolder
 from keras_efgsm.tuning.search_options import SearchOptions
@@ -233,14 +232,14 @@ def _evaluate_best(
 ) -> dict[str, Any]:
     run = RunFolder(folder.best)
     data = load_data(config.dataset, "test", config.data_dir)
-    there = folder.read_json(run.evaluation)
+    there = run.read_evaluation() if run.evaluation.exists() else None
     wanted = (num_images or len(data), [_what_it_spends(attack) for attack in attacks])
     if there is not None and wanted == (
-        there["num_images"],
-        [(a["name"], a["steps"], a["rounds"], a["queries"]) for a in there["attacks"]],
+        there.num_images,
+        [(a.name, a.steps, a.rounds, a.queries) for a in there.attacks],
     ):
         print(f"evaluated already: {run.evaluation}", flush=True)
-        return there
+        return there.to_dict()
     report = evaluate_robustness(
         str(folder.best),
         data,
@@ -252,7 +251,7 @@ def _evaluate_best(
     )
     report.write_json(run.evaluation)
     console.print(report.table())
-    return json.loads(run.evaluation.read_text())
+    return run.read_evaluation().to_dict()
 
 
 def _what_it_spends(attack: Attack) -> tuple[str, int | None, int, int | None]:

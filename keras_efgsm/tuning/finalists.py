@@ -1,6 +1,5 @@
 """The best trials again with other seeds, as the best of many noisy trials is lucky too."""
 
-import json
 import math
 import statistics
 from collections.abc import Sequence
@@ -10,10 +9,11 @@ import keras
 import keras_tuner
 from rich.table import Table
 
-from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import check_count
+from keras_efgsm.records import FinalistsRecord
+from keras_efgsm.records.wording import percent
 from keras_efgsm.tuning.hypermodel import RobustHyperModel
-from keras_efgsm.tuning.search_folder import SCHEMA, SearchFolder
+from keras_efgsm.tuning.search_folder import SearchFolder
 from keras_efgsm.tuning.search_options import SearchOptions
 from keras_efgsm.tuning.trials import TrialRecord, best_first, is_preset
 
@@ -69,7 +69,8 @@ def run_finalists(
     options = hypermodel.options
     epochs = epochs or options.epochs
     finalists = choose_finalists(trials, options, count)
-    runs = (folder.read_json(folder.finalists) or {"runs": []})["runs"]
+    there = folder.finalists.exists()
+    runs = FinalistsRecord.read(folder.finalists).to_dict()["runs"] if there else []
     chosen = [(trial, options.seed + 1 + number) for number in range(seeds) for trial in finalists]
     for trial, seed in chosen:
         if _find(runs, trial, seed, epochs) is None:
@@ -96,8 +97,8 @@ def _run(
         return run | {"robust_accuracy": 0.0, "natural_accuracy": 0.0, "failure": str(error)}
     metrics = measured.metrics
     print(
-        f"finalist {trial.number}, seed {seed}: robust {metrics['robust_accuracy']:.2%}, natural "
-        f"{metrics['natural_accuracy']:.2%}",
+        f"finalist {trial.number}, seed {seed}: robust "
+        f"{percent(metrics['robust_accuracy'])}, natural {percent(metrics['natural_accuracy'])}",
         flush=True,
     )
     # `epochs` of the metrics are those until the stop.
@@ -137,14 +138,14 @@ def _write(
         )
     rows.sort(key=lambda row: (-row["robust_accuracy"], -row["natural_accuracy"]))
     content = {
-        "schema": SCHEMA,
+        "schema": FinalistsRecord.SCHEMA,
         "epochs": epochs,
         "seeds": sorted({seed for _, seed in chosen}),
         "runs": runs,
         "finalists": rows,
         "best": rows[0]["trial"] if rows else None,
     }
-    write_atomically(folder.finalists, json.dumps(content, indent=2) + "\n")
+    FinalistsRecord.from_dict(content).write(folder.finalists)
     return content
 
 
@@ -204,10 +205,10 @@ def finalists_table(content: dict[str, Any]) -> Table:
         table.add_row(
             row["trial"],
             *(f"{row['values'][name]:.4g}" for name in names),
-            f"{row['robust_accuracy']:.2%}",
-            "" if deviation is None else f"{deviation:.2%}",
-            f"{row['natural_accuracy']:.2%}",
-            f"{row['robust_accuracy_in_search']:.2%}",
+            percent(row["robust_accuracy"]),
+            "" if deviation is None else percent(deviation),
+            percent(row["natural_accuracy"]),
+            percent(row["robust_accuracy_in_search"]),
             "preset" if row["is_preset"] else "",
         )
     return table

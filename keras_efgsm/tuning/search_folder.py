@@ -1,20 +1,18 @@
 """The folder of a search: what lies in it, which search it is, and who may write to it."""
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.records import SearchRecord, read_json
+from keras_efgsm.records.record import NewerSchemaError
 from keras_efgsm.tuning.search_options import SearchOptions
 
 try:
     import fcntl
 except ImportError:  # not on Windows
     fcntl = None
-
-SCHEMA = 1
 
 # What may change from one call to the next: where the data lie, and how many trials there are.
 _MAY_CHANGE = ("config.data_dir", "trials")
@@ -79,10 +77,10 @@ class SearchFolder:
         return there
 
     def _write(self, options: SearchOptions) -> None:
-        text = json.dumps({"schema": SCHEMA, **options.to_dict()}, indent=2) + "\n"
+        record = SearchRecord.from_dict({"schema": SearchRecord.SCHEMA, **options.to_dict()})
         # Workers of other machines come to the same file.
-        if not self.search.exists() or self.search.read_text() != text:
-            write_atomically(self.search, text)
+        if not self.search.exists() or self.search.read_bytes() != record.encode():
+            record.write(self.search)
 
     def read(self) -> SearchOptions:
         """The search's options.
@@ -91,15 +89,16 @@ class SearchFolder:
             ValueError: if `search.json` is missing, damaged or of something else.
         """
         try:
-            values = json.loads(self.search.read_text())
-            schema = values.pop("schema")
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+            record = SearchRecord.read(self.search)
+        except NewerSchemaError:
+            raise
+        except (OSError, ValueError) as error:
             raise ValueError(
                 f"The folder of a search must hold a readable search.json ({error}). "
                 f"Received: path={str(self.path)!r}"
             ) from error
-        if schema != SCHEMA:
-            raise ValueError(f"The search must be of schema {SCHEMA}. Received: schema={schema!r}")
+        values = record.to_dict()
+        del values["schema"]
         return SearchOptions.from_dict(values)
 
     def read_json(self, path: Path) -> Any:
@@ -109,13 +108,9 @@ class SearchFolder:
             ValueError: if it is damaged.
         """
         try:
-            return json.loads(path.read_text())
+            return read_json(path)
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            raise ValueError(
-                f"The file must be readable JSON ({error}). Received: path={str(path)!r}"
-            ) from error
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

@@ -1,15 +1,16 @@
 """All trials of a search: read from their folders, ranked, as JSON and as a table."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
 
-from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.records import EvaluationRecord, TrialMeasurementRecord, TrialsRecord
 from keras_efgsm.records.environment import hardware, versions
-from keras_efgsm.tuning.search_folder import SCHEMA, SearchFolder
+from keras_efgsm.records.search import TrialRow
+from keras_efgsm.records.wording import number, percent, radius, seconds
+from keras_efgsm.tuning.search_folder import SearchFolder
 from keras_efgsm.tuning.search_options import SearchOptions
 from keras_efgsm.tuning.search_space import values_of
 
@@ -24,8 +25,7 @@ class TrialRecord:
         values: value by name of the hyperparameters.
         metrics: `robust_accuracy`, `natural_accuracy`, `training_seconds`, `attack_seconds`,
             `epochs`; empty unless completed.
-        evaluation: the attack and its budget, see `RobustnessReport.to_dict`; None unless
-            completed.
+        evaluation: the attack and its budget; None unless completed.
         stop: when and why the overfitting stop fired.
         failure: what went wrong; None unless it failed.
         goes_on_from: the trial of Hyperband whose weights it began with; None for a fresh one.
@@ -35,7 +35,7 @@ class TrialRecord:
     status: str
     values: dict[str, float]
     metrics: dict[str, float]
-    evaluation: dict[str, Any] | None = None
+    evaluation: EvaluationRecord | None = None
     stop: dict[str, Any] | None = None
     failure: str | None = None
     goes_on_from: str | None = None
@@ -66,7 +66,8 @@ def read_trials(folder: SearchFolder, options: SearchOptions) -> list[TrialRecor
     records = []
     for path in folder.path.glob("trials/trial_*/trial.json"):
         trial = folder.read_json(path)
-        measured = folder.read_json(path.with_name("measured.json")) or {}
+        file = path.with_name("measured.json")
+        measured = TrialMeasurementRecord.read(file) if file.exists() else None
         failure = path.with_name("failure.txt")
         values = trial["hyperparameters"]["values"]
         completed = trial["status"] == "COMPLETED"
@@ -83,8 +84,8 @@ def read_trials(folder: SearchFolder, options: SearchOptions) -> list[TrialRecor
                 status=trial["status"],
                 values={name: values[name] for name in options.ranges},
                 metrics=metrics if completed else {},
-                evaluation=measured.get("evaluation") if completed else None,
-                stop=measured.get("stop") if completed else None,
+                evaluation=measured.evaluation if completed and measured else None,
+                stop=measured.stop.to_dict() if completed and measured and measured.stop else None,
                 failure=reason,
                 goes_on_from=values.get("tuner/trial_id"),
             )
@@ -132,67 +133,47 @@ def write_trials(folder: SearchFolder, options: SearchOptions) -> list[TrialReco
     front = {trial.number for trial in pareto_front(trials)}
     ranked = best_first(trials)
     evaluations = [trial.evaluation for trial in ranked if trial.evaluation]
-    content = {
-        "schema": SCHEMA,
-        "search": options.to_dict(),
-        "measured_by": _measurement(evaluations[0]) if evaluations else None,
-        "trials": [
-            {
-                "trial": trial.number,
-                "status": trial.status,
-                "values": trial.values,
-                **trial.metrics,
-                "attacks": {
-                    attack["name"]: attack["robust_accuracy"]
-                    for attack in (trial.evaluation or {}).get("attacks", [])
-                },
-                "on_pareto_front": trial.number in front,
-                "is_preset": is_preset(trial, options),
-                "goes_on_from": trial.goes_on_from,
-                "stop": trial.stop,
-                "failure": trial.failure,
-            }
-            for trial in trials
-        ],
-        "best": ranked[0].number if ranked else None,
-        "versions": versions("keras-tuner", "scikit-learn"),
-        "hardware": hardware(),
-    }
-    write_atomically(folder.trials, json.dumps(content, indent=2) + "\n")
+    record = TrialsRecord(
+        search=options.to_dict(),
+        measured_by=evaluations[0].measured_with() if evaluations else None,
+        trials=tuple(_row(trial, options, trial.number in front) for trial in trials),
+        best=ranked[0].number if ranked else None,
+        versions=versions("keras-tuner", "scikit-learn"),
+        hardware=hardware(),
+    )
+    record.write(folder.trials)
     return trials
 
 
-def _measurement(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """What was the same for all trials: the attacks, their budget, the images and the seed."""
-    per_trial = ("robust_accuracy", "num_attacked", "num_turned", "seconds")
-    return {
-        "dataset": evaluation["dataset"],
-        "split": evaluation["split"],
-        "num_images": evaluation["num_images"],
-        "cascade": evaluation["cascade"],
-        "attacks": [
-            {name: value for name, value in attack.items() if name not in per_trial}
-            for attack in evaluation["attacks"]
-        ],
-    }
+def _row(trial: TrialRecord, options: SearchOptions, on_front: bool) -> TrialRow:
+    attacks = trial.evaluation.attacks if trial.evaluation else ()
+    return TrialRow.from_dict(
+        {
+            "trial": trial.number,
+            "status": trial.status,
+            "values": trial.values,
+            **trial.metrics,
+            "attacks": {attack.name: attack.robust_accuracy for attack in attacks},
+            "on_pareto_front": on_front,
+            "is_preset": is_preset(trial, options),
+            "goes_on_from": trial.goes_on_from,
+            "stop": trial.stop,
+            "failure": trial.failure,
+        }
+    )
 
 
-def attacks_in_words(evaluation: dict[str, Any]) -> str:
+def attacks_in_words(evaluation: EvaluationRecord) -> str:
     """The attacks, their budget, the images and the seed of an evaluation, in a line.
 
     Args:
-        evaluation: as `RobustnessReport.to_dict` gives it.
+        evaluation: of a trial.
     """
-    parts = []
-    for attack in evaluation["attacks"]:
-        budget = [f"{attack['steps']} steps"] if attack["steps"] else []
-        budget += [f"{attack['queries']} queries"] if attack["queries"] else []
-        budget += [f"{attack['rounds']} targets"] if attack["rounds"] > 1 else []
-        parts.append(f"{attack['name']} ({', '.join(budget)})" if budget else attack["name"])
-    first = evaluation["attacks"][0]
+    first = evaluation.attacks[0]
     return (
-        f"{', '.join(parts)}, epsilon {first['epsilon']:g}, {evaluation['num_images']:,} "
-        f"{evaluation['split']} images, attack seed {first['seed']}"
+        f"{', '.join(attack.in_words for attack in evaluation.attacks)}, epsilon "
+        f"{radius(first.epsilon)}, {number(evaluation.num_images)} {evaluation.split} images, "
+        f"attack seed {first.seed}"
     )
 
 
@@ -212,7 +193,7 @@ def trials_table(trials: Sequence[TrialRecord], options: SearchOptions) -> Table
         caption=f"robust: {measured}. * on the Pareto front of robust and natural accuracy.",
     )
     table.add_column("trial", justify="right")
-    for name in (*(n.replace("_", " ") for n in options.ranges), "robust", "natural", "seconds"):
+    for name in (*(n.replace("_", " ") for n in options.ranges), "robust", "natural", "time"):
         table.add_column(name, justify="right")
     table.add_column("")
     for trial in (*ranked, *others):
@@ -224,9 +205,9 @@ def trials_table(trials: Sequence[TrialRecord], options: SearchOptions) -> Table
             marks.append(f"stopped in epoch {trial.stop['epoch']}")
         if trial.completed:
             figures = [
-                f"{trial.robust_accuracy:.2%}{'*' if trial.number in front else ' '}",
-                f"{trial.natural_accuracy:.2%}",
-                f"{trial.metrics['training_seconds'] + trial.metrics['attack_seconds']:.0f}",
+                f"{percent(trial.robust_accuracy)}{'*' if trial.number in front else ' '}",
+                percent(trial.natural_accuracy),
+                seconds(trial.metrics["training_seconds"] + trial.metrics["attack_seconds"]),
             ]
         else:
             figures = ["", "", ""]

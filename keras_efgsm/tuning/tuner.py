@@ -1,6 +1,5 @@
 """keras-tuner's loop over the trials, with what it leaves out for long searches."""
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +9,8 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.records import StopRecord, TrialMeasurementRecord, read_json
+from keras_efgsm.records.wording import percent, seconds
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 from keras_efgsm.tuning.hypermodel import RobustHyperModel
 from keras_efgsm.tuning.oracles import make_oracle
@@ -88,9 +89,9 @@ class RobustTuner(keras_tuner.Tuner):
             write_atomically(failure, f"{type(error).__name__}: {error}\n")
             raise
         print(
-            f"trial {trial.trial_id}: robust {metrics['robust_accuracy']:.2%}, natural "
-            f"{metrics['natural_accuracy']:.2%}, {metrics['training_seconds']:.0f} s of training, "
-            f"{metrics['attack_seconds']:.0f} s of attack",
+            f"trial {trial.trial_id}: robust {percent(metrics['robust_accuracy'])}, natural "
+            f"{percent(metrics['natural_accuracy'])}, {seconds(metrics['training_seconds'])} of "
+            f"training, {seconds(metrics['attack_seconds'])} of attack",
             flush=True,
         )
         return metrics
@@ -102,7 +103,7 @@ class RobustTuner(keras_tuner.Tuner):
             print(f"trial {trial.trial_id} failed: {''.join(reason)}", flush=True)
         scores, failed = self._outcomes()
         of_all = f" of {self.hypermodel.options.trials}" if self.hypermodel.options.trials else ""
-        best = f"; best {max(scores):.2%}" if scores else ""
+        best = f"; best {percent(max(scores))}" if scores else ""
         print(f"{len(scores) + failed}{of_all} trials done{best}", flush=True)
         if failed >= _HOPELESS and not scores:
             raise SearchFailed(f"The first {failed} trials all failed; the last one: {reason[-1]}")
@@ -111,7 +112,7 @@ class RobustTuner(keras_tuner.Tuner):
         """Scores of the completed trials and the number of failed ones, those of others too."""
         scores, failed = [], 0
         for path in Path(self.project_dir).glob("trial_*/trial.json"):
-            trial = json.loads(path.read_text())
+            trial = read_json(path)
             failed += trial["status"] == TrialStatus.FAILED
             if trial["status"] == TrialStatus.COMPLETED:
                 scores.append(trial["score"])
@@ -139,13 +140,13 @@ class RobustTuner(keras_tuner.Tuner):
 
     def _write_measured(self, folder: Path, hp: keras_tuner.HyperParameters) -> None:
         measured = self.hypermodel.measured
-        values = {
-            "values": {name: hp.values[name] for name in self._names},
-            "metrics": measured.metrics,
-            "stop": measured.stop,
-            "evaluation": measured.report.to_dict(),
-        }
-        write_atomically(folder / "measured.json", json.dumps(values, indent=2) + "\n")
+        record = TrialMeasurementRecord(
+            values={name: hp.values[name] for name in self._names},
+            metrics=measured.metrics,
+            stop=StopRecord.from_dict(measured.stop) if measured.stop else None,
+            evaluation=measured.report.record,
+        )
+        record.write(folder / "measured.json")
 
     def load_model(self, trial: Trial) -> AdversarialTrainer:
         trainer = self._try_build(trial.hyperparameters)

@@ -35,7 +35,7 @@ from keras_efgsm.evaluation import load_classifier
 from keras_efgsm.networks import CLASSIFIERS
 from keras_efgsm.networks.precision import dtype_policy_scope
 from keras_efgsm.recipes.config import TrainingConfig
-from keras_efgsm.runs.curves import draw_curves
+from keras_efgsm.runs.drawing import draw_curves
 from keras_efgsm.runs.folder import RunFolder
 
 # Logits nearer to each other than this may change places between two machines.

@@ -35,6 +35,7 @@ from keras_efgsm import (
     mnist_reconstructor,
 )
 from keras_efgsm.callbacks.probe import Probe
+from keras_efgsm.records import read_json
 from keras_efgsm.records.environment import hardware, versions
 
 COLLAPSE = 0.2
@@ -150,7 +151,7 @@ def main() -> int:
     document = out / "overfitting.json"
     results = {}
     if options.only and document.exists():
-        results = json.loads(document.read_text())["runs"]
+        results = read_json(document)["runs"]
     for name in options.only or SCENARIOS:
         results[name] = run(SCENARIOS[name], options.seed)
         console.print(f"{name}: {SCENARIOS[name].why}, {results[name]['seconds']} s")

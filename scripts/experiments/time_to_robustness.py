@@ -45,6 +45,7 @@ from keras_efgsm.recipes.building import build_trainer
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.records import read_json
 from keras_efgsm.records.environment import hardware, versions
 
 # Options of the published recipes on MNIST where they are not the method's defaults.
@@ -171,7 +172,7 @@ def read_done(path: Path, key: dict[str, Any]) -> dict[str, Any]:
     """What an earlier call measured with the same options."""
     if not path.exists():
         return {}
-    stored = json.loads(path.read_text())
+    stored = read_json(path)
     if stored["options"] != key:
         raise ValueError(
             "The folder holds a run with other options; give another `--out`. "

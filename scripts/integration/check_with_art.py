@@ -11,7 +11,7 @@ all. Needs the `oracles` extra.
 """
 
 import argparse
-import json
+import dataclasses
 import time
 import warnings
 
@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_efgsm import load_data
-from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.attacks import APGD, Square, TargetedAPGD
 from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness, load_classifier
+from keras_efgsm.records import AttackRecord
 from keras_efgsm.runs.folder import RunFolder
 
 
@@ -155,10 +155,10 @@ def main() -> None:
         if other and row["seconds"]:
             console.print(f"{row['name']}: {row['seconds'] / other:.3f} of the time of theirs")
     if options.add:
-        figures = json.loads(folder.evaluation.read_text())
-        kept = [attack for attack in figures["attacks"] if attack["engine"] != "art"]
-        figures["attacks"] = kept + rows
-        write_atomically(folder.evaluation, json.dumps(figures, indent=2) + "\n")
+        figures = folder.read_evaluation()
+        kept = [attack for attack in figures.attacks if attack.engine != "art"]
+        added = [AttackRecord.from_dict(row) for row in rows]
+        dataclasses.replace(figures, attacks=(*kept, *added)).write(folder.evaluation)
         console.print(f"added to {folder.evaluation}")
 
 

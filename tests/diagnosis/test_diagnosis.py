@@ -18,6 +18,7 @@ from keras_efgsm.diagnosis.findings import Diagnosis
 from keras_efgsm.diagnosis.loss_surface import POINTS, margin_surfaces
 from keras_efgsm.diagnosis.probing import Probing
 from keras_efgsm.evaluation import EvaluatedModel, load_classifier
+from keras_efgsm.records.wording import percent
 
 SHAPE, COUNT, EPSILON = (3, 3, 1), 40, 0.2
 RNG = np.random.default_rng(0)
@@ -439,7 +440,7 @@ def test_a_masked_model_is_called_one_and_the_lowest_figure_is_named():
     assert found.masked and found.verdict == "gradients are masked"
     assert len(found.findings) == 14
     assert found.lowest_accuracy == (np.abs(HEIGHT) > EPSILON * 9).mean()
-    assert f"Believe at most {found.lowest_accuracy:.1%}" in found.advice
+    assert f"Believe at most {percent(found.lowest_accuracy, 1)}" in found.advice
 
 
 def test_mild_signs_alone_are_called_mild():

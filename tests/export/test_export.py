@@ -545,7 +545,10 @@ def test_a_classifier_that_cannot_leave_is_refused_before_anything_is_written(ca
         ({"name": "../up"}, r"name='\.\./up'"),
         ({"figures": {"accuracy": 1}}, "schema 1"),
         ({"figures": {**FIGURES, "natural_accuracy": 97.5}}, "natural_accuracy.*97.5"),
-        ({"figures": {**FIGURES, "worst_case_accuracy": 0.9}}, "strongest attack's 0.62.*0.9"),
+        (
+            {"figures": {**FIGURES, "worst_case_accuracy": 0.9}},
+            "an attack on the same images, 0.62.*0.9",
+        ),
     ],
 )
 def test_bad_names_and_figures_are_refused_before_anything_is_written(change, message, tmp_path):
@@ -626,10 +629,10 @@ def test_the_card_leads_with_the_worst_case_and_lists_each_attack(exports):
     assert "90.00 %" not in lead and "62.00 %" not in lead
     assert "digits (test), 200 images" in lead
     assert (
-        "| pgd-margin native, loss margin | 100 | 0.01 | 5 | 0.0313725 (8/255) | 200 | 3 "
+        "| pgd-margin native, loss margin | 100 steps | 0.01 | 5 | 0.03137 (8/255) | 200 | 3 "
         "| 62.00 % |" in card
     )
-    assert "| fgsm native, loss ce | 1 | 0.3 | 1 | 0.3 | 200 | 0 | 90.00 % |" in card
+    assert "| fgsm native, loss ce | 1 step | 0.3 | 1 | 0.3 | 200 | 0 | 90.00 % |" in card
     assert "`run.keras`" in card and "1 CPU core" in card
     assert "```\nkeras-efgsm export it\n```" in card
     assert '| method | `"efgsm"` |' in card and "| command |" not in card
@@ -668,14 +671,14 @@ def test_figures_of_schema_2_tell_of_rounds_queries_and_the_cascade():
     figures = {**FIGURES, "schema": 2, "cascade": True, "attacks": [targeted, square]}
     check_figures(figures)
     section = results(figures)
-    assert "| apgd-t native | 100 x 9 targets | - |" in section
-    assert "| square native | 5000 queries | - |" in section
+    assert "| apgd-t native | 100 steps x 9 targets | - |" in section
+    assert "| square native | 5,000 queries | - |" in section
     assert "A cascade: each attack" in section
     assert "**Robust accuracy 61.50 %**" in headline(figures)
     assert "cascade" not in results({**figures, "cascade": False})
     # Rows of another library, as `scripts/integration/check_with_art.py` adds them, and those
     # of schema 1 have none.
-    assert "| fgsm native, loss ce | 1 | 0.3 |" in results(FIGURES)
+    assert "| fgsm native, loss ce | 1 step | 0.3 |" in results(FIGURES)
     assert "cascade" not in results(FIGURES)
     with pytest.raises(ValueError, match="schema 1 or 2"):
         check_figures({**figures, "schema": 3})

@@ -270,11 +270,19 @@ def test_a_damaged_file_of_figures_is_refused_and_kept(place, data, cheap):
 
 def figures(robust, headline="50.00"):
     evaluation = {
+        "schema": 2,
+        "num_images": 100,
         "natural_accuracy": 0.9,
         "worst_case_accuracy": 0.6,
         "attacks": [
-            {"name": "apgd-ce", "queries": None, "steps": 100, "rounds": 1},
-            {"name": "square", "queries": 500, "steps": None, "rounds": 1},
+            {"name": "apgd-ce", "queries": None, "steps": 100, "rounds": 1, "robust_accuracy": 0.8},
+            {
+                "name": "square",
+                "queries": 500,
+                "steps": None,
+                "rounds": 1,
+                "robust_accuracy": 0.8,
+            },
         ],
     }
     form = {"digest": "d", "size": 2000}

@@ -2,8 +2,10 @@ import base64
 import io
 import itertools
 import json
+import re
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import keras
 import matplotlib.image
@@ -13,13 +15,34 @@ import pytest
 from keras_efgsm.cli import main
 from keras_efgsm.data import ImageData, load_digits
 from keras_efgsm.evaluation import load_classifier
-from keras_efgsm.report import measured_run, measurements, write_report
-from keras_efgsm.report.charts import Line, line_chart
-from keras_efgsm.report.markup import Html, data_name, element, number, percent, radius
+from keras_efgsm.records import EvaluationRecord, MetricsRecord
+from keras_efgsm.records.report_curves import MeasuredPart
+from keras_efgsm.records.wording import data_name, percent, unbroken
+from keras_efgsm.report import measured_run, measurements, render_page, write_report
+from keras_efgsm.report.drawing import Line, line_chart
 from keras_efgsm.report.measurements import choose_examples, measure_model
-from keras_efgsm.report.pictures import png_text, signed_colours
+from keras_efgsm.report.png import png_text, signed_colours
+from keras_efgsm.report.run_files import ReportedRun
 
 VOID = {"meta", "img", "br"}
+DIAGNOSIS = {
+    "schema": 1,
+    "verdict": "no sign of masking",
+    "masked": False,
+    "advice": "Evaluate in full.",
+    "findings": [],
+    "epsilon": 0.1,
+    "num_images": 60,
+    "num_correct": 57,
+    "lowest_accuracy": 0.4,
+    "seed": 0,
+    "dataset": "digits:test",
+    "model": "run",
+    "curves": {},
+    "versions": {"keras": "3.15.1"},
+    "hardware": "a processor, 2 cores",
+    "seconds": 2.5,
+}
 ATTACK = {
     "engine": "native",
     "loss": "ce",
@@ -103,7 +126,7 @@ class Page(HTMLParser):
 
 
 def show(fraction):
-    return f"{100 * fraction:.2f}\u00a0%"
+    return unbroken(percent(fraction))
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +171,8 @@ def new_run(tmp_path, classifier_file):
         files = {"config": CONFIG, "metrics": METRICS, "evaluation": EVALUATION, "diagnosis": {}}
         for file, content in files.items():
             change = changes.get(file, {})
+            if file == "diagnosis" and change:
+                content = DIAGNOSIS
             if isinstance(change, str):
                 (folder / f"{file}.json").write_text(change)
             elif change is not None and (content or change):
@@ -200,6 +225,8 @@ def test_the_page_is_well_formed_and_refers_to_nothing_outside(report, new_run):
         assert not [name for name in found if name.startswith("on")]
         if "src" in found:
             assert found["src"].startswith("data:image/png;base64,")
+        if "clip-path" in found:
+            assert found["clip-path"][5:-1] in ids
         if "href" in found:
             assert found["href"][0] == "#" and found["href"][1:] in ids
     (style,) = page.all("style")
@@ -218,6 +245,9 @@ def test_every_picture_says_in_words_what_it_shows(report, new_run):
     charts = [svg for svg in page.all("svg") if svg.get("role") == "img"]
     assert len(charts) == 4
     assert all(chart["aria-label"].strip() for chart in charts)
+    # A pointer that rests on a chart is told its title.
+    titles = [title["text"] for title in page.all("title")[1:]]
+    assert len(titles) == 4 and "accuracy (%) against PGD iterations" in titles
     assert all("aria-hidden" in svg for svg in page.all("svg") if svg not in charts)
     assert all(th["scope"] in ("row", "col") for th in page.all("th"))
     assert all(th["text"].strip() for th in page.all("th"))
@@ -255,7 +285,7 @@ def test_an_attack_on_fewer_images_that_finds_more_is_the_headline(report, new_r
     page = report(new_run(evaluation={"attacks": attacks}))
     assert page.all("p", "robust")[0]["text"] == show(0.31)
     (headline,) = page.all("div", "headline")
-    assert "Under square (2,000 queries of 0.01) on the first 100 images" in headline["text"]
+    assert "Under square (2,000 queries) on the first 100 images" in headline["text"]
     assert f"all 360 images is {show(0.4242)}" in headline["text"]
     assert "seed 9" in headline["text"]
     (strong,) = page.all("tr", "strong")
@@ -542,7 +572,7 @@ def test_a_run_folder_that_cannot_be_written_is_reported_all_the_same(
     def refuse(path, content):
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(measured_run, "write_atomically", refuse)
+    monkeypatch.setattr("keras_efgsm.records.record.write_atomically", refuse)
     with pytest.warns(UserWarning, match="cannot be kept"):
         page = report(new_run())
     assert page.all("div", "headline")
@@ -647,40 +677,65 @@ def test_a_perturbation_is_red_where_it_brightens_and_blue_where_it_darkens():
 
 
 def test_a_chart_places_its_points_by_its_axes():
-    def points(**options):
-        chart = line_chart(
-            [Line("a", [(1, 0.0), (10, 0.5), (100, 1.0), (7, float("nan"))])],
-            caption="c",
-            x_label="x",
-            y_label="y",
-            is_share=True,
-            **options,
-        )
-        (path,) = Page(chart).all("polyline")
-        return [tuple(map(float, p.split(","))) for p in path["points"].split()]
+    def drawn(**options):
+        points = [(1, 0.0), (10, 0.5), (100, 1.0), (7, float("nan"))]
+        labels = {"caption": "c", "x_label": "x", "y_label": "y"}
+        return Page(line_chart("a", [Line("a", points)], is_share=True, **labels, **options).svg)
 
-    (left, bottom), (middle, half), (right, top) = points(log_x=True)
-    assert (left, bottom, right, top) == (50, 224, 386, 12)
-    assert middle == pytest.approx((left + right) / 2, abs=0.06)
-    assert half == pytest.approx((bottom + top) / 2, abs=0.06)
-    assert points()[1][0] == pytest.approx(50 + 336 * 9 / 99, abs=0.06)
-    epochs = line_chart([Line("a", [(1, 2.0), (2, 1.0)])], caption="", x_label="", y_label="")
-    assert {"1", "2"} <= {t["text"] for t in Page(epochs).all("text")}
-    assert "1.2" not in {t["text"] for t in Page(epochs).all("text") if t.get("y") == "241"}
-    assert line_chart([Line("a", [])], caption="", x_label="", y_label="") == ""
+    def points(page):
+        (path,) = [
+            p for p in page.all("path") if "--c0" in p["style"] and "fill: none" in p["style"]
+        ]
+        return [tuple(map(float, p.split())) for p in path["d"][1:].split("L")]
 
-
-def test_elements_escape_all_but_html():
-    made = element("p", "<i>", Html("<b>x</b>"), None, 3, class_='a"b', title=None)
-    assert made == '<p class="a&quot;b">&lt;i&gt;<b>x</b>3</p>'
-    assert element("img", alt="", aria_label="<") == '<img alt="" aria-label="&lt;">'
+    page = drawn(log_x=True)
+    (left, bottom), (middle, half), (right, top) = points(page)
+    assert 0 < left < right < 400 and 0 < top < bottom < 270
+    assert middle == pytest.approx((left + right) / 2, abs=0.02)
+    assert half == pytest.approx((bottom + top) / 2, abs=0.02)
+    heights = {t["text"]: float(t["y"]) for t in page.all("text") if t["text"] in ("0", "100")}
+    assert heights["0"] - heights["100"] == pytest.approx(bottom - top, abs=0.02)
+    (left, _), (middle, _), (right, _) = points(drawn())
+    assert middle == pytest.approx(left + (right - left) * 9 / 99, abs=0.02)
 
 
-def test_numbers_have_two_digits_of_a_per_cent_and_their_unit():
-    assert percent(0.98765) == "98.77\u00a0%"
-    assert percent(None) == percent(float("nan")) == "\u2013"
-    assert number(185354) == "185,354"
-    assert number(547.26, "s") == "547.3\u00a0s"
-    assert number(None) == "\u2013"
-    assert radius(8 / 255) == "0.03137 (8/255)"
-    assert radius(0.3) == "0.3"
+def test_the_colours_of_a_chart_are_those_of_the_page():
+    lines = [Line(str(i), [(1, 0.1 * i), (2, 0.2)]) for i in range(6)]
+    chart = line_chart("a", lines, caption="", x_label="epoch", y_label="y", mark=(1, "m"))
+    assert "#" not in re.sub(r'(href="|url\()#', "", chart.svg)
+    assert all(f"var(--c{i})" in chart.svg for i in range(6))
+    assert "font" not in chart.svg and "<style" not in chart.svg
+    # Lines are told apart without their colours as well.
+    assert len({dashes for dashes, _ in chart.legend}) == 6
+    labels = {t["text"] for t in Page(chart.svg).all("text")}
+    assert {"1", "2"} <= labels and "1.2" not in labels
+
+
+def test_a_chart_without_a_point_is_none():
+    empty = [Line("a", []), Line("b", [(1, float("nan"))])]
+    assert line_chart("a", empty, caption="", x_label="", y_label="") is None
+    one = [*empty, Line("c", [(3, 0.25)])]
+    chart = line_chart("a", one, caption="", x_label="", y_label="", log_y=True)
+    assert [name for _, name in chart.legend] == ["c"] and chart.rows == [["3", "0.25"]]
+
+
+def test_many_classes_are_shown_by_their_most_frequent_confusions(measured):
+    counts = np.zeros((30, 30), int)
+    counts[1, 2], counts[3, 4], counts[5, 5] = 7, 9, 44
+    names = [f"class {i}" for i in range(30)]
+    about = {"dataset": "d", "split": "test", "epsilon": 0.1, "seed": 0}
+    about |= {"hardware": "a CPU", "versions": {}, "class_names": names, "examples": []}
+    part = MeasuredPart.from_dict(measured | about | {"confusion": counts.tolist()})
+    run = ReportedRun(
+        "a",
+        Path("a"),
+        CONFIG,
+        MetricsRecord.from_dict(METRICS),
+        EvaluationRecord.from_dict(EVALUATION),
+        (),
+        measured=part,
+    )
+    page = Page(render_page([run]))
+    (table,) = [t for t in page.all("table") if "most frequent confusions of 30" in t["text"]]
+    assert table["text"].index("class 3") < table["text"].index("class 1")
+    assert not page.all("table", "confusion")

@@ -26,10 +26,10 @@ from keras_efgsm.tuning import (
     tune,
     workers,
 )
+from keras_efgsm.tuning.drawing import draw_trials
 from keras_efgsm.tuning.driver import run_trials
 from keras_efgsm.tuning.finalists import against_preset
 from keras_efgsm.tuning.oracles import make_oracle
-from keras_efgsm.tuning.picture import draw_trials
 from keras_efgsm.tuning.search_folder import SearchFolder
 from keras_efgsm.tuning.trials import (
     TrialRecord,

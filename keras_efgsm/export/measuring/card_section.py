@@ -5,6 +5,8 @@ import re
 from keras_efgsm.export.forms import SAVED_MODEL
 from keras_efgsm.export.markdown import code, table
 from keras_efgsm.export.measuring.measurements import KERAS, KERAS_EAGER, Measurements
+from keras_efgsm.records import EvaluationRecord
+from keras_efgsm.records.wording import percent, radius
 
 HEADING = "Measured on each file"
 
@@ -49,7 +51,7 @@ def card_section(found: Measurements, card: str) -> str:
 
 def _first_line(found: Measurements, card: str) -> str:
     form, weakest = found.lowest()
-    robust = _percent(weakest.robust)
+    robust = percent(weakest.robust)
     match = _HEADLINE.search(card)
     if match and 100 * weakest.robust < float(match[1]):
         first = (
@@ -62,7 +64,7 @@ def _first_line(found: Measurements, card: str) -> str:
             first += f" The headline is {match[1]} %, of another set of images or attacks."
     reference = found.forms.get(SAVED_MODEL)
     if reference is not None and form != SAVED_MODEL:
-        first += f" On the same images the SavedModel has {_percent(reference.robust)}."
+        first += f" On the same images the SavedModel has {percent(reference.robust)}."
     return first
 
 
@@ -70,13 +72,15 @@ def _attacks(found: Measurements) -> str:
     settings = found.settings
     results = [result.evaluation for result in found.forms.values()]
     # Any form tells the budget; a transfer has that of the attack that it carries.
-    attacks = [a for a in results[0]["attacks"] if not a["name"].startswith("transfer ")]
-    named = ", ".join(_budget(attack) for attack in attacks)
+    attacks = EvaluationRecord.from_dict(results[0]).attacks
+    # The name of a straight-through attack goes on with whose gradients it takes.
+    own = [a for a in attacks if not a.name.startswith("transfer ")]
+    named = ", ".join(f"{a.name.split(',')[0]} ({a.budget})" for a in own)
     sentences = [
         f"Natural and robust accuracy are those of the file itself on the first "
         f"{settings['num_images']} images of {settings['dataset']} ({settings['split']}). Robust: "
         "image by image the worst case over "
-        f"{named}; L-infinity ball of radius {settings['epsilon']:.6g}, attack seed "
+        f"{named}; L-infinity ball of radius {radius(settings['epsilon'])}, attack seed "
         f"{settings['seed']}, each attack on the images that withstood those before it."
     ]
     twins = [result for result in results if "twin" in result]
@@ -86,7 +90,7 @@ def _attacks(found: Measurements) -> str:
             "A file without gradients is attacked itself, straight-through where an attack goes by "
             f"gradients (its own answers, the gradients of its twin {code(twins[0]['twin'])}), and "
             "by transfer of the images that the same attacks make on the twin alone. File and twin "
-            f"give the same class on {_percent(least)} of the clean images, the least of all files."
+            f"give the same class on {percent(least)} of the clean images, the least of all files."
         )
     return " ".join(sentences)
 
@@ -108,15 +112,3 @@ def _latency(found: Measurements) -> str:
         )
     versions = ", ".join(f"{name} {v}" for name, v in found.settings["versions"].items())
     return f"{text} {latency['hardware']}; {versions}."
-
-
-def _budget(attack: dict) -> str:
-    name = attack["name"].split(",")[0]
-    if attack["queries"]:
-        return f"{name} ({attack['queries']} queries)"
-    rounds = attack["rounds"] or 1
-    return f"{name} ({attack['steps']} steps{f' x {rounds} targets' if rounds > 1 else ''})"
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.2f} %"

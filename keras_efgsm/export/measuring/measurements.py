@@ -1,15 +1,14 @@
 """The figures of an export's forms: in memory, as JSON on disk, and as a table."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from keras_efgsm.atomic_file import write_atomically
-
-SCHEMA = 1
+from keras_efgsm.records import FormRecord, MeasurementsRecord
+from keras_efgsm.records.evaluation import EvaluationRecord
+from keras_efgsm.records.wording import percent, radius
 
 KERAS = "keras"
 KERAS_EAGER = "keras-eager"
@@ -85,28 +84,32 @@ class Measurements:
             ValueError: if it is damaged or of another schema.
             OSError: if it cannot be read.
         """
-        text = Path(path).read_text(encoding="utf-8")
         try:
-            content = json.loads(text)
-            if content["schema"] != SCHEMA:
-                raise ValueError(f"schema {content['schema']!r}")
-            forms = {name: FormResult(**entry) for name, entry in content["forms"].items()}
-            return cls(Path(path), content["settings"], content["latency"], forms)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            record = MeasurementsRecord.read(path)
+        except ValueError as error:
             raise ValueError(
                 "The figures of an export must be readable; remove the file to measure from the "
-                f"beginning ({type(error).__name__}: {error}). Received: path={str(path)!r}"
+                f"beginning ({error}). Received: path={str(path)!r}"
             ) from error
+        forms = {
+            name: FormResult(form.path, form.digest, form.size, form.evaluation.to_dict())
+            for name, form in record.forms.items()
+        }
+        return cls(Path(path), record.settings, record.latency, forms)
 
     def write(self) -> None:
         """Writes the file, whole or not at all."""
-        content = {
-            "schema": SCHEMA,
-            "settings": self.settings,
-            "latency": self.latency,
-            "forms": {name: vars(result) for name, result in self.forms.items()},
+        forms = {
+            name: FormRecord(
+                path=result.path,
+                digest=result.digest,
+                size=result.size,
+                evaluation=EvaluationRecord.from_dict(result.evaluation),
+            )
+            for name, result in self.forms.items()
         }
-        write_atomically(self.path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+        record = MeasurementsRecord(settings=self.settings, latency=self.latency, forms=forms)
+        record.write(self.path)
 
     def lowest(self) -> tuple[str, FormResult]:
         """The exported form that withstood least."""
@@ -126,7 +129,7 @@ class Measurements:
         """The figures as a `rich` table."""
         settings = self.settings
         table = Table(
-            title=f"Measured on each file: epsilon {settings['epsilon']:.4g}, the first "
+            title=f"Measured on each file: epsilon {radius(settings['epsilon'])}, the first "
             f"{settings['num_images']} images of {settings['dataset']} ({settings['split']})",
             caption="Milliseconds for one image, the median and the 90th percentile, and for 100. "
             "Robust: the worst case over all attacks, image by image; an upper bound. "
@@ -152,6 +155,6 @@ class Measurements:
             f"{result.size / 1000:,.0f} kB",
             *times,
             "-" if relative is None else f"{relative:.2f}",
-            f"{100 * result.natural:.2f} %",
-            f"{100 * result.robust:.2f} %",
+            percent(result.natural),
+            percent(result.robust),
         ]

@@ -7,7 +7,6 @@ from the library's own count of passes; the last table quotes measurements from 
 """
 
 import argparse
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from keras_efgsm.atomic_file import atomic_file
 from keras_efgsm.networks import multiply_adds
 from keras_efgsm.networks.subpixel import subpixel_reconstructor
 from keras_efgsm.recipes.methods import METHODS
+from keras_efgsm.records import read_json
 from keras_efgsm.sample_memory.room import format_bytes
 
 ROOT = Path(__file__).parents[3]
@@ -160,7 +160,7 @@ def measured() -> list[str]:
     path = ROOT / "results" / "scale" / "momentum.json"
     if not path.exists():
         return ["Not measured yet: `python scripts/benchmarks/scale/momentum.py`."]
-    record = json.loads(path.read_text())
+    record = read_json(path)
     rows = []
     for mode, result in record["results"].items():
         rows.append(
@@ -177,7 +177,7 @@ def measured() -> list[str]:
     rates = [(row_bytes, options["batch"], cold["store_alone"])]
     store = path.with_name("store.json")
     if store.exists():
-        alone = json.loads(store.read_text())
+        alone = read_json(store)
         rates.append((alone["row_bytes"], alone["options"]["batch"], alone["store_alone"]))
     header = ("store", "images/s", "of memory", "CPU ms an image", "peak resident memory")
     lines = [

@@ -1,13 +1,13 @@
 """The runs of an ablation, checked against what is there before anything is trained."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 from experiments.ablation.variants import BASE, describe, make_variant
 from keras_efgsm.networks.precision import AUTOMATIC
 from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.records import read_json
 from keras_efgsm.runs.folder import RunFolder
 
 
@@ -68,7 +68,7 @@ def read_results(path: Path, key: dict[str, Any], planned: list[Planned]) -> dic
     """
     if not path.exists():
         return {}
-    stored = json.loads(path.read_text())
+    stored = read_json(path)
     differing = [
         one.name
         for one in planned

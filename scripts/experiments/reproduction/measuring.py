@@ -20,6 +20,7 @@ from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import evaluate_robustness, load_classifier
 from keras_efgsm.evaluation.attack_sets import make_attacks
 from keras_efgsm.evaluation.transfer import Transfer
+from keras_efgsm.records import read_json
 from keras_efgsm.records.environment import hardware, versions
 
 # The rows of figures 2 and 3.
@@ -54,7 +55,7 @@ class Measurements:
         if not path.exists():
             return None
         try:
-            found = json.loads(path.read_text())
+            found = read_json(path)
             result = found["result"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(

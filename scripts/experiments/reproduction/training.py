@@ -1,7 +1,6 @@
 """Trains the rows of the tables, each into a run folder; a finished one is left alone."""
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +39,7 @@ class TrainedRow:
 
     def metrics(self) -> dict[str, Any]:
         """How its training ended."""
-        return json.loads(self.folder.metrics.read_text())
+        return self.folder.read_metrics()
 
 
 def load_both(dataset: str, scale: Scale) -> tuple[ImageData, ImageData]:

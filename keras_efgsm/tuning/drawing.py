@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from keras_efgsm.records.drawing import new_figure, save_figure
+from keras_efgsm.records.wording import percent
 from keras_efgsm.tuning.search_folder import SearchFolder
 from keras_efgsm.tuning.search_options import SearchOptions
 from keras_efgsm.tuning.trials import (
@@ -69,7 +70,7 @@ def _list_front(axes, front: Sequence[TrialRecord], options: SearchOptions) -> N
     axes.axis("off")
     rows = [
         [trial.number, *(f"{trial.values[name]:.3g}" for name in options.ranges),
-         f"{trial.robust_accuracy:.1%}", f"{trial.natural_accuracy:.1%}"]
+         percent(trial.robust_accuracy, 1), percent(trial.natural_accuracy, 1)]
         for trial in front[:_MOST_LISTED]
     ]  # fmt: skip
     if not rows:

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_efgsm.diagnosis.findings import Diagnosis
 from keras_efgsm.records.drawing import new_figure, save_figure
+from keras_efgsm.records.wording import radius
 
 _AXES = {
     "epsilon": "epsilon (PGD on the margin)",
@@ -73,5 +74,5 @@ def draw_diagnosis(diagnosis: Diagnosis, path: str | Path) -> None:
     for panel in panels.ravel():
         if not panel.has_data():
             panel.axis("off")
-    figure.suptitle(f"{diagnosis.model}: {diagnosis.verdict} (epsilon {diagnosis.epsilon:.4g})")
+    figure.suptitle(f"{diagnosis.model}: {diagnosis.verdict} (epsilon {radius(diagnosis.epsilon)})")
     save_figure(figure, path)

@@ -1,0 +1,48 @@
+"""`NAME-N.measured.json`: what was measured on each file of an export."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from keras_efgsm.records.evaluation import EvaluationRecord
+from keras_efgsm.records.record import Count, Part, Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormRecord(Part):
+    """What was measured on one form.
+
+    Args:
+        path: the file's or folder's name, relative to the model's folder.
+        digest: of its content, by which a result is known to be of this file.
+        size: in bytes.
+        evaluation: of the attacks on this form.
+    """
+
+    path: str
+    digest: str
+    size: Count
+    evaluation: EvaluationRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementsRecord(Record):
+    """The figures of one exported version.
+
+    Args:
+        settings: everything that decides the outcome.
+        latency: the latencies of all forms and what they were measured on; None before that.
+        forms: what is measured so far, by form.
+
+    Example:
+
+    ```python
+    record = MeasurementsRecord.read("exported_models/mnist/mnist-1.measured.json")
+    record.forms["tflite-int8"].evaluation.worst_case_accuracy
+    ```
+    """
+
+    NAME: ClassVar[str] = "The file of an export's figures"
+
+    settings: dict[str, Any]
+    latency: dict[str, Any] | None
+    forms: dict[str, FormRecord]

@@ -1,0 +1,144 @@
+"""`report-curves.json`: what a report measured on a run, kept for the next report."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from keras_efgsm.records.record import Count, Part, Radius, Record, RecordError, Share
+from keras_efgsm.records.wording import is_number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point(Part):
+    """A point of a curve.
+
+    Args:
+        epsilon: L-infinity radius, of a curve by radius; 0 for no attack.
+        steps: iterations, of a curve by iterations.
+        accuracies: share of images that withstood, by attack. In the file they lie beside the
+            others.
+    """
+
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"epsilon", "steps"})
+
+    epsilon: Share | None = None
+    steps: Count | None = None
+
+    def accuracy(self, attack: str) -> float:
+        """The share in [0, 1] that withstood an attack."""
+        return float(self.extra[attack])
+
+    def check(self) -> None:
+        """Checks the accuracies, which have the names of their attacks."""
+        for name, share in self.extra.items():
+            if not is_number(share) or not 0 <= share <= 1:
+                raise RecordError(f"it must have a {name} in [0, 1] of a point", f"{name}={share}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PicturePart(Part):
+    """An image of the page.
+
+    Args:
+        png: as PNG in base64.
+        predicted: number of the predicted class.
+        probability: that it was given.
+    """
+
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"predicted", "probability"})
+
+    png: str
+    predicted: Count | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExamplePart(Part):
+    """An image, what was done to it, and what the networks made of it.
+
+    Args:
+        label: number of the true class.
+        size: height and width.
+        clean: the image as it was.
+        adversarial: the image attacked.
+        perturbation: their difference in colours.
+        largest_change: of a pixel, in pixels of [0, 1].
+        reconstruction: what the re-constructor makes of it; None without one.
+    """
+
+    label: Count
+    size: tuple[int, ...]
+    clean: PicturePart
+    adversarial: PicturePart
+    perturbation: PicturePart
+    largest_change: float
+    reconstruction: PicturePart | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredPart(Part):
+    """What a report measures.
+
+    Args:
+        num_images: how many images were attacked.
+        natural_accuracy: share of them in [0, 1] that are classified correctly unattacked.
+        epsilon_curve: accuracies by radius.
+        steps_curve: accuracies by iterations.
+        confusion: counts by true class (rows) and predicted class (columns) under attack.
+        examples: a few images.
+        dataset: name of the data set.
+        split: which part of it.
+        epsilon: L-infinity radius in pixels of [0, 1] of the evaluation.
+        seed: of the attacks' noise.
+        class_names: of the classes, in order.
+        hardware: the processor, its cores and the GPUs.
+        versions: versions of the packages that decide a result.
+    """
+
+    num_images: Count
+    natural_accuracy: Share
+    epsilon_curve: tuple[Point, ...]
+    steps_curve: tuple[Point, ...]
+    confusion: tuple[tuple[Count, ...], ...]
+    examples: tuple[ExamplePart, ...]
+    dataset: str
+    split: str
+    epsilon: Radius
+    seed: int
+    class_names: tuple[str, ...]
+    hardware: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportCurvesRecord(Record):
+    """What was measured, with what, and a checksum by which an edited file is known.
+
+    Args:
+        measured_with: everything that decides the outcome.
+        measured: the outcome.
+        checksum: of both; made when it is not given.
+    """
+
+    NAME: ClassVar[str] = "report-curves.json"
+    INDENT: ClassVar[int] = 1
+
+    measured_with: dict[str, Any]
+    measured: MeasuredPart
+    checksum: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        content = super().to_dict()
+        given = content.pop("checksum")
+        return content | {"checksum": given or _checksum(content)}
+
+    def check(self) -> None:
+        """Checks the checksum."""
+        content = super().to_dict()
+        if content.pop("checksum") != _checksum(content):
+            raise RecordError("its checksum must be that of its content", "checksum")
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

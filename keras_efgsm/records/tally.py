@@ -1,0 +1,118 @@
+"""What an interrupted evaluation knows so far, as an `.npz` file."""
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from keras_efgsm.records.record import (
+    Count,
+    Record,
+    RecordError,
+    Seconds,
+    check_schema,
+    parse_json,
+)
+
+# Unpacked: a byte for each image and attack, so this is 100 attacks on ten million images.
+_MOST_BYTES = 2**30
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TallyRecord(Record):
+    """Which images withstood which attack, up to the last batch that is through.
+
+    Args:
+        identity: everything that decides the outcome.
+        attack: number of the attack that is at work.
+        step: number of its round, restarts counted on.
+        batch_size: of this round.
+        attack_seconds: wall-clock time of each attack.
+        seconds: wall-clock time spent so far.
+        round_has_begun: whether `waiting` is of use.
+        correct: whether `(n,)` each clean image is classified correctly.
+        robust: `(num_attacks, n)`, which images have withstood each attack so far.
+        waiting: whether `(n,)` each image is still to be attacked in this round.
+
+    Example:
+
+    ```python
+    TallyRecord.read("evaluation.partial.npz").robust.mean(axis=1)
+    ```
+    """
+
+    NAME: ClassVar[str] = "The state of an evaluation"
+
+    identity: dict[str, Any]
+    attack: Count
+    step: Count
+    batch_size: Count
+    attack_seconds: tuple[Seconds, ...]
+    seconds: Seconds
+    round_has_begun: bool
+    correct: Any
+    robust: Any
+    waiting: Any
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TallyRecord):
+            return NotImplemented
+        return self._header() == other._header() and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in _ARRAYS
+        )
+
+    # Arrays have no hash.
+    __hash__ = None  # type: ignore[assignment]
+
+    def _header(self) -> dict[str, Any]:
+        return {k: v for k, v in self.to_dict().items() if k not in _ARRAYS}
+
+    def encode(self) -> bytes:
+        header = json.dumps(self._header(), allow_nan=False).encode()
+        file = io.BytesIO()
+        np.savez(
+            file,
+            allow_pickle=False,
+            header=np.frombuffer(header, "uint8"),
+            **{name: getattr(self, name) for name in _ARRAYS},
+        )
+        return file.getvalue()
+
+    @classmethod
+    def decode(cls, content: bytes) -> Self:
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
+                    raise ValueError(f"it unpacks to more than {_MOST_BYTES // 2**20} MiB")
+            # Reading every member checks its CRC.
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in ("header", *_ARRAYS)}
+            header = parse_json(arrays.pop("header").tobytes())
+        # Whatever a damaged zip or array makes of its readers.
+        except Exception as error:
+            raise RecordError(
+                f"{cls.NAME} is damaged ({type(error).__name__}: {error})", "content"
+            ) from error
+        if isinstance(header, dict):
+            check_schema(header.get("schema"), cls.SCHEMA, cls.NAME)
+        try:
+            return cls.from_dict({**header, **arrays})
+        except (RecordError, TypeError) as error:
+            raise RecordError(f"{cls.NAME} is damaged ({error})", "content") from error
+
+    def check(self) -> None:
+        """Checks that the arrays are of the same images and attacks."""
+        shapes = tuple(np.shape(getattr(self, name)) for name in _ARRAYS)
+        images = shapes[0]
+        expected = (images, (len(self.attack_seconds), *images), images)
+        kinds = {np.asarray(getattr(self, name)).dtype.name for name in _ARRAYS}
+        if len(images) != 1 or shapes != expected or kinds != {"bool"}:
+            raise RecordError(
+                "it must have truth values of each image and attack", f"shapes={shapes}"
+            )
+
+
+_ARRAYS = ("correct", "robust", "waiting")

@@ -1,0 +1,200 @@
+"""How figures are said, everywhere alike: shares, counts, times, sizes, radii, budgets, data."""
+
+import math
+import re
+from typing import Any, Protocol
+
+DASH = "\u2013"
+
+
+class Spending(Protocol):
+    """What has the budget of an attack: `AttackRecord`, `AttackResult`."""
+
+    @property
+    def steps(self) -> int | None: ...
+
+    @property
+    def step_size(self) -> float | None: ...
+
+    @property
+    def rounds(self) -> int | None: ...
+
+    @property
+    def queries(self) -> int | None: ...
+
+    @property
+    def restarts(self) -> int | None: ...
+
+
+def percent(fraction: Any, digits: int = 2) -> str:
+    """A share in per cent; a dash if it is not a number.
+
+    Args:
+        fraction: in [0, 1].
+        digits: how many after the point. Defaults to `2`.
+
+    Example:
+
+    ```python
+    percent(0.98765)  # '98.77 %'
+    ```
+    """
+    return f"{100 * fraction:.{digits}f} %" if is_number(fraction) else DASH
+
+
+def number(value: Any, unit: str = "") -> str:
+    """A number in at most four significant digits, whole ones in full; a dash for None.
+
+    Args:
+        value: the number; text stays as it is.
+        unit: what is counted or measured. Defaults to nothing.
+
+    Example:
+
+    ```python
+    number(185354), number(0.123456, "ms")  # ('185,354', '0.1235 ms')
+    ```
+    """
+    if not is_number(value):
+        return DASH if value is None else str(value)
+    whole = isinstance(value, int) or float(value).is_integer()
+    return (f"{int(value):,}" if whole else f"{value:.4g}") + (f" {unit}" if unit else "")
+
+
+def count(value: Any, noun: str) -> str:
+    """A count with what is counted, in the plural where it is not one.
+
+    Args:
+        value: how many.
+        noun: the singular.
+
+    Example:
+
+    ```python
+    count(1, "step"), count(2000, "image")  # ('1 step', '2,000 images')
+    ```
+    """
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number(value)} {noun if value == 1 else plural}"
+
+
+def seconds(value: Any) -> str:
+    """A time in seconds, to a tenth below 100 s; a dash if it is not a number.
+
+    Example:
+
+    ```python
+    seconds(12.345), seconds(547.26)  # ('12.3 s', '547 s')
+    ```
+    """
+    if not is_number(value):
+        return DASH
+    return f"{value:.1f} s" if abs(value) < 99.95 else f"{value:,.0f} s"
+
+
+def size(num_bytes: int) -> str:
+    """A number of bytes in the largest unit that fits.
+
+    Example:
+
+    ```python
+    size(47_040_000)  # '47.0 MB'
+    ```
+    """
+    units = ("B", "kB", "MB", "GB", "TB")
+    power = 0
+    while round(num_bytes / 1000**power, 1) >= 1000 and power < len(units) - 1:
+        power += 1
+    return f"{num_bytes / 1000**power:.{1 if power else 0}f} {units[power]}"
+
+
+def radius(epsilon: Any) -> str:
+    """An L-infinity radius in pixels of [0, 1], also in 255ths if it is meant as such.
+
+    Example:
+
+    ```python
+    radius(8 / 255), radius(0.3)  # ('0.03137 (8/255)', '0.3')
+    ```
+    """
+    if not is_number(epsilon):
+        return number(epsilon)
+    levels = round(epsilon * 255)
+    whole = 0 < levels < 255 and math.isclose(epsilon * 255, levels, abs_tol=1e-3)
+    # 0.2 is 51/255, but nobody means it so.
+    short = len(f"{epsilon:g}") <= 4
+    return f"{epsilon:.4g} ({levels}/255)" if whole and not short else f"{epsilon:.4g}"
+
+
+def budget(attack: Spending) -> str:
+    """What an attack may spend on an image; empty where nothing is known of it.
+
+    Args:
+        attack: has `steps`, `step_size`, `rounds`, `queries` and `restarts`.
+
+    Example:
+
+    ```python
+    from keras_efgsm.records import AttackRecord
+
+    attack = AttackRecord(name="apgd-t", steps=100, rounds=9, robust_accuracy=0.5)
+    budget(attack)  # '100 steps x 9 targets'
+    ```
+    """
+    spent = []
+    if attack.steps is not None:
+        of = "" if attack.step_size is None else f" of {number(attack.step_size)}"
+        spent.append(f"{count(attack.steps, 'step')}{of}")
+    if attack.queries is not None:
+        spent.append(count(attack.queries, "query"))
+    parts = [", ".join(spent)] if spent else []
+    for repeated, noun in ((attack.rounds, "target"), (attack.restarts, "restart")):
+        if repeated is not None and repeated > 1:
+            parts.append(f"x {count(repeated, noun)}")
+    return " ".join(parts)
+
+
+def data_name(dataset: Any, split: Any = None) -> str:
+    """A data set with its split; of a path only the last part, as the rest means nothing elsewhere.
+
+    Args:
+        dataset: its name, which may have the split in it, or its path.
+        split: the part of it. Defaults to none.
+
+    Example:
+
+    ```python
+    data_name("/home/me/cats", "test")  # 'cats (test)'
+    ```
+    """
+    parts = str(dataset).rstrip("/").split("/")
+    # tensorflow-datasets write mnist/3.0.1:test.
+    is_versioned = len(parts) == 2 and re.match(r"\d+\.\d+\.\d+", parts[1])
+    name = "/".join(parts) if is_versioned else parts[-1]
+    return name if split is None or name.endswith(f":{split}") else f"{name} ({split})"
+
+
+def in_words(value: Any) -> str:
+    """Any JSON value as a phrase.
+
+    Example:
+
+    ```python
+    in_words({"learning_rate": 0.01, "flip": True})  # 'learning rate: 0.01; flip: yes'
+    ```
+    """
+    if isinstance(value, dict):
+        return "; ".join(f"{str(k).replace('_', ' ')}: {in_words(v)}" for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(in_words(v) for v in value)
+    return "yes" if value is True else "no" if value is False else number(value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def unbroken(text: str) -> str:
+    """Text in which no line ends between a number and its unit, by spaces that do not break."""
+    return re.sub(r"(?<=\d) (?=(?:%|s|B|kB|MB|GB|TB)(?:\W|$))", "\u00a0", text)

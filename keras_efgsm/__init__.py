@@ -47,6 +47,7 @@ from keras_efgsm.evaluation import (
     load_classifier,
     make_attacks,
 )
+from keras_efgsm.export import forms as _forms  # fills the table of forms  # noqa: F401
 from keras_efgsm.networks import (
     digits_classifier,
     digits_reconstructor,

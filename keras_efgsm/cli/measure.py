@@ -1,12 +1,8 @@
 """`keras-efgsm measure EXPORT`."""
 
 import argparse
-from typing import Any
 
 from rich.console import Console
-
-from keras_efgsm.atomic_file import write_atomically
-from keras_efgsm.runs.folder import RunFolder
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -44,34 +40,31 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measures, prints the table, and writes JSON and card."""
-    from keras_efgsm.checks import check_epsilon
-    from keras_efgsm.data import load_data
-    from keras_efgsm.evaluation import make_attacks
-    from keras_efgsm.export.measuring import HEADING, card_section, find_export, measure_export
-    from keras_efgsm.export.model_card import replace_section
+    """Measures, and prints the table."""
+    from keras_efgsm.export.measuring import find_export, measure
 
-    export = find_export(options.path)
-    config = RunFolder(options.run_folder).read_config() if options.run_folder else None
-    attacks = make_attacks(
-        options.attacks,
-        check_epsilon(_given(options, config, "epsilon")),
-        steps=options.steps,
-        targets=options.targets,
-        queries=options.queries,
-    )
-    data_dir = options.data_dir or (config.data_dir if config else None)
     console = Console(quiet=options.quiet)
+    for name in ("epsilon", "dataset"):
+        if getattr(options, name) is None and options.run_folder is None:
+            raise ValueError(
+                f"`--{name}` must be given where no `--run` tells it. "
+                f"Received: {name}=None, path={options.path!r}"
+            )
     try:
-        found = measure_export(
-            export.folder,
-            load_data(_given(options, config, "dataset"), options.split, data_dir),
-            attacks,
+        found = measure(
+            options.path,
             run=options.run_folder,
+            data=options.dataset,
+            data_dir=options.data_dir,
+            split=options.split,
+            epsilon=options.epsilon,
+            attacks=options.attacks,
+            steps=options.steps,
+            targets=options.targets,
+            queries=options.queries,
             num_images=options.num_images,
             batch_size=options.batch_size,
             seed=options.seed,
-            split=options.split,
             calls=options.calls,
             again=options.again,
             progress=not options.quiet,
@@ -81,18 +74,6 @@ def run(options: argparse.Namespace) -> None:
         raise KeyboardInterrupt("the same command goes on from there") from None
     console.print(found.table())
     console.print(f"figures: {found.path}", soft_wrap=True)
-    if export.card.is_file():
-        card = export.card.read_text(encoding="utf-8")
-        body = card_section(found, card)
-        write_atomically(export.card, replace_section(card, HEADING, body))
-        console.print(f"model card: {export.card}", soft_wrap=True)
-
-
-def _given(options: argparse.Namespace, config: Any, name: str) -> Any:
-    value = getattr(options, name)
-    if value is None and config is None:
-        raise ValueError(
-            f"`--{name}` must be given where no `--run` tells it. "
-            f"Received: {name}=None, path={options.path!r}"
-        )
-    return getattr(config, name) if value is None else value
+    card = find_export(options.path).card
+    if card.is_file():
+        console.print(f"model card: {card}", soft_wrap=True)

@@ -26,7 +26,6 @@ def run(options: argparse.Namespace) -> None:
     import keras
 
     from keras_efgsm.backend import BACKEND
-    from keras_efgsm.cli.export import export_run
     from keras_efgsm.data import load_data
     from keras_efgsm.evaluation import evaluate_robustness, make_attacks
     from keras_efgsm.networks import CLASSIFIERS
@@ -59,6 +58,8 @@ def run(options: argparse.Namespace) -> None:
     reports["ordinary"].write_json(out / "ordinary.json")
     exports = []
     if BACKEND == "tensorflow":
+        from keras_efgsm.export import export_run
+
         exported = export_run(result.folder, out / "exported_models" / "digits")
         exports = [
             ("SavedModel", exported.saved_model),

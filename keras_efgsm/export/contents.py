@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from keras_efgsm.export.contract import ExportError
+from keras_efgsm.form import ExportError
 
 # The checkpoint's own bookkeeping; everything else in it is a variable.
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"

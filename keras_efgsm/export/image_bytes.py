@@ -2,21 +2,24 @@
 
 import tensorflow as tf
 
-from keras_efgsm.export.contract import Contract
 from keras_efgsm.export.refusals import is_batch_of, refuse_unless, unknown_shape
+from keras_efgsm.form import Contract
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
 _HEADER_BYTES = 24  # of a PNG: signature, length and name of the first chunk, width, height
 # TensorFlow's decoders do not say which input they failed at; the name of the node does.
 _DECODER = "image_bytes_must_be_whole_image_files"
+# A larger image is not resized: 32 megapixels are 400 MB on the way.
+MOST_PIXELS = 2**25
 
 
 def pixels_of_files(image_bytes: tf.Tensor, contract: Contract) -> tf.Tensor:
-    """Decodes image files of the classifier's size, and refuses all others inside the graph.
+    """Decodes image files to the classifier's size, and refuses all others inside the graph.
 
     What is no PNG or JPEG, and what has another size by its own header, is refused before it is
-    decoded: a file of a few bytes can decode to gigabytes. JPEG files have no fourth channel, so
+    decoded: a file of a few bytes can decode to gigabytes. Where the contract says that files are
+    resized, only those of more than 32 megapixels are. JPEG files have no fourth channel, so
     a classifier of RGBA images takes PNG alone. Other numbers of channels are converted.
 
     Args:
@@ -49,11 +52,18 @@ def pixels_of_files(image_bytes: tf.Tensor, contract: Contract) -> tf.Tensor:
         files,
     )
     sizes = _sizes(files, heads, is_jpeg) if takes_jpeg else _png_sizes(heads)
-    is_right = tf.reduce_all(tf.equal(sizes, [height, width]), axis=1)
+    if contract.resizes:
+        # As floats, in which no product overflows.
+        pixels = tf.reduce_prod(tf.cast(sizes, tf.float32), axis=1)
+        is_right = tf.logical_and(pixels > 0.0, pixels <= float(MOST_PIXELS))
+        wanted = f"at most {MOST_PIXELS} pixels; make larger ones smaller first. "
+    else:
+        is_right = tf.reduce_all(tf.equal(sizes, [height, width]), axis=1)
+        wanted = f"{height} x {width} pixels; they are not resized here. "
     wrong = _first_false(is_right)
     files = refuse_unless(
         tf.reduce_all(is_right),
-        f"`image_bytes` must hold images of {height} x {width} pixels; they are not resized here. "
+        f"`image_bytes` must hold images of {wanted}"
         "Received: index, height, width by the file header=",
         tf.concat([[wrong], sizes[wrong]], axis=0),
         files,
@@ -63,11 +73,36 @@ def pixels_of_files(image_bytes: tf.Tensor, contract: Contract) -> tf.Tensor:
         pixels = tf.io.decode_image(
             contents, channels=channels, expand_animations=False, name=_DECODER
         )
+        if contract.resizes:
+            pixels.set_shape((None, None, channels))
+            pixels = resized(pixels, (height, width))
         pixels.set_shape(contract.image_shape)
         return pixels
 
     spec = tf.TensorSpec(contract.image_shape, tf.uint8)
     return tf.map_fn(decode, files, fn_output_signature=spec)
+
+
+def resized(pixels: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Returns an image at another size, as `keras_efgsm.data` resizes those of a training.
+
+    Args:
+        pixels: uint8 `(h, w, channels)`.
+        size: `(height, width)`.
+
+    Returns:
+        uint8 `(height, width, channels)`.
+    """
+    shape = tf.shape(pixels)[:2]
+    # At its own size an image stays as it is, in training as well.
+    return tf.cond(
+        tf.reduce_all(tf.equal(shape, size)),
+        lambda: pixels,
+        lambda: tf.cast(
+            tf.clip_by_value(tf.round(tf.image.resize(pixels, size, antialias=True)), 0.0, 255.0),
+            tf.uint8,
+        ),
+    )
 
 
 def _refuse_other_ranks(files: tf.Tensor) -> tf.Tensor:

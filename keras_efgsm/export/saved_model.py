@@ -9,16 +9,21 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_efgsm.export.contract import Contract, check_contract
+from keras_efgsm.export.contract import check_contract
 from keras_efgsm.export.image_bytes import pixels_of_files
 from keras_efgsm.export.refusals import refuse_other_images, refuse_other_pixels
+from keras_efgsm.form import Contract
 from keras_efgsm.networks.precision import float32_twin
 
 LABELS_FILE = "labels.txt"
 
 
 def write_saved_model(
-    classifier: keras.Model, path: str | os.PathLike, class_names: Sequence[str]
+    classifier: keras.Model,
+    path: str | os.PathLike[str],
+    class_names: Sequence[str],
+    *,
+    resizes: bool = False,
 ) -> None:
     """Writes `classifier` as a SavedModel that needs neither Keras nor this library to run.
 
@@ -33,15 +38,18 @@ def write_saved_model(
       same three.
 
     Refused inside the graph, with an InvalidArgumentError that names the input: another size or
-    rank (nothing is resized), an empty batch, pixels that are NaN, infinite or outside [0, 1], and
-    bytes that are no image file or one whose header says another size. Only the weights that the
-    answers depend on are stored, each once, and all computation is in float32.
+    rank, an empty batch, pixels that are NaN, infinite or outside [0, 1], and bytes that are not an
+    image file. Files of another size are refused by their header, or resized. Only the weights
+    that the answers depend on are stored, each once, and all computation is in float32.
 
     Args:
         classifier: functional or sequential model, float images
             `(batch, H, W, C)` in [0, 1] to logits `(batch, K)`.
         path: the folder to write; it must not exist yet.
         class_names: the K labels, in the order of the logits.
+        resizes: whether `serving_bytes` brings files of another size to H x W, by the
+            interpolation that a run with an `image_size` resizes its images with. Defaults to
+            `False`.
 
     Raises:
         ValueError: if `path` exists, or if `classifier` or `class_names` are
@@ -61,7 +69,7 @@ def write_saved_model(
     path = Path(path)
     if os.path.lexists(path):
         raise ValueError(f"`path` must not exist yet. Received: path={str(path)!r}")
-    contract = check_contract(classifier, class_names)
+    contract = check_contract(classifier, class_names, resizes=resizes)
     classifier = float32_twin(classifier)
     with tempfile.TemporaryDirectory() as folder:
         labels_file = Path(folder) / LABELS_FILE

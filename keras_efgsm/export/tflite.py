@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_efgsm.checks import check_choice, check_images
-from keras_efgsm.export.contract import ExportError
-from keras_efgsm.networks.precision import float32_twin
+from keras_efgsm.export.endpoint import logits_endpoint
+from keras_efgsm.export.litert_runner import TFLiteClassifier, open_interpreter
+from keras_efgsm.form import ExportError
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 # Fewer images say little about the ranges that activations take.
@@ -67,14 +68,7 @@ def write_tflite(
     check_choice(quantization, "quantization", QUANTIZATIONS)
     if quantization == "int8":
         check_representative_images(representative_images, tuple(classifier.inputs[0].shape[1:]))
-    classifier = float32_twin(classifier)
-    spec = tf.TensorSpec(tuple(classifier.inputs[0].shape), tf.float32, name="image")
-
-    @tf.function(input_signature=[spec], autograph=False)
-    def serving_default(image):
-        return {"logits": tf.cast(classifier(image, training=False), tf.float32)}
-
-    endpoint = serving_default.get_concrete_function()
+    endpoint = logits_endpoint(classifier)
     module = tf.Module()
     module.weights = list(endpoint.variables)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([endpoint], module)
@@ -143,22 +137,13 @@ def tflite_logits(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: if the images have another size than the file takes.
     """
-    interpreter = _interpreter(Path(path))
-    interpreter.allocate_tensors()
-    (entry,) = interpreter.get_input_details()
-    (answer,) = interpreter.get_output_details()
-    taken = tuple(entry["shape_signature"][1:])
-    if tuple(np.shape(images)[1:]) != taken:
+    runner = TFLiteClassifier(path)
+    if tuple(np.shape(images)[1:]) != runner.image_shape:
         raise ValueError(
-            f"`images` must have shape (n, {', '.join(map(str, taken))}). "
+            f"`images` must have shape (n, {', '.join(map(str, runner.image_shape))}). "
             f"Received: images.shape={np.shape(images)}"
         )
-    # `strict` lets only the batch change.
-    interpreter.resize_tensor_input(entry["index"], images.shape, strict=True)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(entry["index"], _to_tensor(np.asarray(images, "float32"), entry))
-    interpreter.invoke()
-    return _from_tensor(interpreter.get_tensor(answer["index"]), answer)
+    return runner.logits(np.asarray(images, "float32"))
 
 
 def tensor_scales(path: str | os.PathLike) -> tuple[tuple[float, int], tuple[float, int]]:
@@ -167,7 +152,7 @@ def tensor_scales(path: str | os.PathLike) -> tuple[tuple[float, int], tuple[flo
     Args:
         path: a file that `write_tflite` wrote; both are zero where its tensors are float.
     """
-    interpreter = _interpreter(Path(path))
+    interpreter = open_interpreter(Path(path))
     (entry,), (answer,) = interpreter.get_input_details(), interpreter.get_output_details()
     return entry["quantization"], answer["quantization"]
 
@@ -179,27 +164,7 @@ def is_all_integers(path: str | os.PathLike) -> bool:
         path: a file that `write_tflite` wrote; of int8 the converter leaves an operation in float
             for which LiteRT has no other.
     """
-    types = {np.dtype(tensor["dtype"]) for tensor in _interpreter(Path(path)).get_tensor_details()}
+    types = {
+        np.dtype(tensor["dtype"]) for tensor in open_interpreter(Path(path)).get_tensor_details()
+    }
     return not any(np.issubdtype(kind, np.floating) for kind in types)
-
-
-def _to_tensor(values: np.ndarray, details: dict) -> np.ndarray:
-    if details["dtype"] is not np.int8:
-        return values
-    scale, zero = details["quantization"]
-    return np.clip(np.round(values / scale) + zero, -128, 127).astype("int8")
-
-
-def _from_tensor(values: np.ndarray, details: dict) -> np.ndarray:
-    if details["dtype"] is not np.int8:
-        return values
-    scale, zero = details["quantization"]
-    return (values.astype("float32") - zero) * np.float32(scale)
-
-
-def _interpreter(path: Path):
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        Interpreter = tf.lite.Interpreter
-    return Interpreter(model_path=str(path))

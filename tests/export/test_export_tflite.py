@@ -1,8 +1,8 @@
 import keras
 import numpy as np
 import pytest
-
 from keras_efgsm.evaluation.tflite_model import TFLiteClassifier
+
 from keras_efgsm.export import export_classifier, tflite, tflite_logits, write_tflite
 
 SHAPE = (8, 8, 1)

@@ -4,7 +4,7 @@ import argparse
 
 from rich.console import Console
 
-from keras_efgsm.form import FORMS
+from keras_efgsm.export.forms import FORMS
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:

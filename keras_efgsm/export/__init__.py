@@ -16,10 +16,10 @@ if TYPE_CHECKING:
         saved_model_contents,
     )
     from keras_efgsm.export.contract import check_contract
-    from keras_efgsm.export.export_run import export_run
     from keras_efgsm.export.exporting import ExportResult, export_classifier
+    from keras_efgsm.export.exporting_runs import export_run
     from keras_efgsm.export.figures import check_figures
-    from keras_efgsm.export.measuring.measure import measure
+    from keras_efgsm.export.measuring.measured_export import measure
     from keras_efgsm.export.model_card import replace_section, write_model_card
     from keras_efgsm.export.onnx_file import onnx_logits, write_onnx
     from keras_efgsm.export.record import Agreement, ExportRecord
@@ -61,9 +61,9 @@ _WITH_TENSORFLOW = {
         "saved_model_contents",
     ),
     "keras_efgsm.export.contract": ("check_contract",),
-    "keras_efgsm.export.export_run": ("export_run",),
+    "keras_efgsm.export.exporting_runs": ("export_run",),
     "keras_efgsm.export.exporting": ("ExportResult", "export_classifier"),
-    "keras_efgsm.export.measuring.measure": ("measure",),
+    "keras_efgsm.export.measuring.measured_export": ("measure",),
     "keras_efgsm.export.model_card": ("replace_section", "write_model_card"),
     "keras_efgsm.export.onnx_file": ("onnx_logits", "write_onnx"),
     "keras_efgsm.export.saved_model": ("write_saved_model",),

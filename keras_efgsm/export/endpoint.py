@@ -23,11 +23,11 @@ def logits_endpoint(classifier: keras.Model) -> Any:
     classifier = float32_twin(classifier)
     spec = tf.TensorSpec(tuple(classifier.inputs[0].shape), tf.float32, name="image")
 
-    @tf.function(input_signature=[spec], autograph=False)
     def serving_default(image: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"logits": tf.cast(classifier(image, training=False), tf.float32)}
 
-    return serving_default.get_concrete_function()
+    graph = tf.function(serving_default, input_signature=[spec], autograph=False)
+    return graph.get_concrete_function()
 
 
 def frozen_graph(classifier: keras.Model) -> tuple[Any, str, str]:

@@ -69,7 +69,7 @@ def pixels_of_files(image_bytes: tf.Tensor, contract: Contract) -> tf.Tensor:
         files,
     )
 
-    def decode(contents):
+    def decode(contents: tf.Tensor) -> tf.Tensor:
         pixels = tf.io.decode_image(
             contents, channels=channels, expand_animations=False, name=_DECODER
         )
@@ -128,7 +128,7 @@ def _png_sizes(heads: tf.Tensor) -> tf.Tensor:
 
 
 def _sizes(files: tf.Tensor, heads: tf.Tensor, is_jpeg: tf.Tensor) -> tf.Tensor:
-    def size_of(elements):
+    def size_of(elements: tuple[tf.Tensor, ...]) -> tf.Tensor:
         contents, png_size, this_is_jpeg = elements
         return tf.cond(
             this_is_jpeg,

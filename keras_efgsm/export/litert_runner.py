@@ -36,7 +36,7 @@ class TFLiteClassifier(Runner):
     ```
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike[str]):
         received = f"Received: path={str(path)!r}"
         try:
             self._interpreter = open_interpreter(Path(path))
@@ -104,20 +104,22 @@ class TFLiteClassifier(Runner):
         ]
 
 
-def _to_integers(values: np.ndarray, tensor: dict) -> np.ndarray:
+def _to_integers(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
     kind = np.dtype(tensor["dtype"])
     if kind == np.float32:
         return np.asarray(values, "float32")
     scale, zero = tensor["quantization"]
     limits = np.iinfo(kind)
-    return np.clip(np.round(values / scale) + zero, limits.min, limits.max).astype(kind)
+    levels: np.ndarray = np.clip(np.round(values / scale) + zero, limits.min, limits.max)
+    return levels.astype(kind)
 
 
-def _from_integers(values: np.ndarray, tensor: dict) -> np.ndarray:
+def _from_integers(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
     if values.dtype == np.float32:
         return values
     scale, zero = tensor["quantization"]
-    return ((values.astype("float32") - zero) * scale).astype("float32")
+    logits: np.ndarray = (values.astype("float32") - zero) * scale
+    return logits.astype("float32")
 
 
 def open_interpreter(path: Path) -> Any:

@@ -88,7 +88,8 @@ def write_model_card(
     if files is None:
         forms = ("saved-model", "tflite")
         files = {form: path.parent / FORMS[form].file_name(name, version) for form in forms}
-    contract = Contract(tuple(image_shape), tuple(class_names), resizes)
+    height, width, channels = image_shape
+    contract = Contract((height, width, channels), tuple(class_names), resizes)
     record = ExportRecord(
         name=name,
         version=version,

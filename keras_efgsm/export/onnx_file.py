@@ -17,7 +17,7 @@ _OLDEST_OPSET = 13
 
 
 def write_onnx(
-    classifier: keras.Model, path: str | os.PathLike, *, opset: int = DEFAULT_OPSET
+    classifier: keras.Model, path: str | os.PathLike[str], *, opset: int = DEFAULT_OPSET
 ) -> None:
     """Writes the logits of `classifier` as a float32 `.onnx` file.
 
@@ -103,7 +103,7 @@ def check_opset(opset: int) -> int:
     return opset
 
 
-def onnx_logits(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
+def onnx_logits(path: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:
     """Returns the logits `(n, K)` that onnxruntime computes from an `.onnx` file on the CPU.
 
     Args:

@@ -35,7 +35,7 @@ class ONNXClassifier(Runner):
     ```
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike[str]):
         received = f"Received: path={str(path)!r}"
         self._session = _session(Path(path), received)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()

@@ -3,8 +3,9 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -88,7 +89,7 @@ def write_saved_model(
         tf.saved_model.save(module, str(path), signatures=signatures)
 
 
-class _LabelsInitializer(tf.lookup.TextFileInitializer):
+class _LabelsInitializer(tf.lookup.TextFileInitializer):  # type: ignore[misc]
     """Line number to line of a file, in a table named after the lines.
 
     TensorFlow would name the table after the path, which would leave with the graph. Tables of one
@@ -110,35 +111,40 @@ class _LabelsInitializer(tf.lookup.TextFileInitializer):
         return self._table_name
 
 
-def _pixels_endpoint(classifier: keras.Model, contract: Contract):
+def _pixels_endpoint(classifier: keras.Model, contract: Contract) -> Any:
     spec = tf.TensorSpec((None, *contract.image_shape), tf.float32, name="image")
 
-    @tf.function(input_signature=[spec], autograph=False)
-    def serving_default(image):
+    def serving_default(image: tf.Tensor) -> dict[str, tf.Tensor]:
         image = refuse_other_images(image, contract, "image")
         return _answer(classifier, refuse_other_pixels(image, "image"))
 
-    return serving_default.get_concrete_function()
+    return _concrete(serving_default, spec)
 
 
-def _uint8_endpoint(classifier: keras.Model, contract: Contract, labels: tf.lookup.StaticHashTable):
+def _uint8_endpoint(
+    classifier: keras.Model, contract: Contract, labels: tf.lookup.StaticHashTable
+) -> Any:
     spec = tf.TensorSpec((None, *contract.image_shape), tf.uint8, name="image")
 
-    @tf.function(input_signature=[spec], autograph=False)
-    def serving_uint8(image):
+    def serving_uint8(image: tf.Tensor) -> dict[str, tf.Tensor]:
         return _named_answer(classifier, refuse_other_images(image, contract, "image"), labels)
 
-    return serving_uint8.get_concrete_function()
+    return _concrete(serving_uint8, spec)
 
 
-def _bytes_endpoint(classifier: keras.Model, contract: Contract, labels: tf.lookup.StaticHashTable):
+def _bytes_endpoint(
+    classifier: keras.Model, contract: Contract, labels: tf.lookup.StaticHashTable
+) -> Any:
     spec = tf.TensorSpec((None,), tf.string, name="image_bytes")
 
-    @tf.function(input_signature=[spec], autograph=False)
-    def serving_bytes(image_bytes):
+    def serving_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         return _named_answer(classifier, pixels_of_files(image_bytes, contract), labels)
 
-    return serving_bytes.get_concrete_function()
+    return _concrete(serving_bytes, spec)
+
+
+def _concrete(function: Callable[..., Any], spec: tf.TensorSpec) -> Any:
+    return tf.function(function, input_signature=[spec], autograph=False).get_concrete_function()
 
 
 def _answer(classifier: keras.Model, image: tf.Tensor) -> dict[str, tf.Tensor]:

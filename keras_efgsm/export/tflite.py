@@ -20,7 +20,7 @@ FEWEST_REPRESENTATIVE_IMAGES = 16
 
 def write_tflite(
     classifier: keras.Model,
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     *,
     quantization: str | None = None,
     representative_images: np.ndarray | None = None,
@@ -84,7 +84,9 @@ def write_tflite(
     path.write_bytes(content)
 
 
-def check_representative_images(images: np.ndarray, image_shape: tuple[int, int, int]) -> None:
+def check_representative_images(
+    images: np.ndarray | None, image_shape: tuple[int, int, int]
+) -> None:
     """Checks the images that full int8 is calibrated with.
 
     Args:
@@ -95,7 +97,7 @@ def check_representative_images(images: np.ndarray, image_shape: tuple[int, int,
         ValueError: if they are not at least 16 images of that shape, finite
             and in [0, 1].
     """
-    shape = np.shape(images)
+    shape = () if images is None else np.shape(images)
     if len(shape) != 4 or shape[1:] != image_shape or shape[0] < FEWEST_REPRESENTATIVE_IMAGES:
         raise ValueError(
             f"`representative_images` must be at least {FEWEST_REPRESENTATIVE_IMAGES} images (500 "
@@ -114,10 +116,11 @@ def _set_quantization(
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if quantization == "int8":
+    if quantization == "int8" and images is not None:
+        chosen = images
 
         def each_image() -> Iterator[list[np.ndarray]]:
-            for image in images:
+            for image in chosen:
                 yield [np.asarray(image[None], "float32")]
 
         converter.representative_dataset = each_image
@@ -125,7 +128,7 @@ def _set_quantization(
         converter.inference_output_type = tf.int8
 
 
-def tflite_logits(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
+def tflite_logits(path: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:
     """Returns the float32 logits `(n, K)` that a `.tflite` file gives for `images`.
 
     A file of integers is given the images, and answers, in the scale of its own tensors.
@@ -146,7 +149,7 @@ def tflite_logits(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
     return runner.logits(np.asarray(images, "float32"))
 
 
-def tensor_scales(path: str | os.PathLike) -> tuple[tuple[float, int], tuple[float, int]]:
+def tensor_scales(path: str | os.PathLike[str]) -> tuple[tuple[float, int], tuple[float, int]]:
     """Returns scale and zero point of the input and of the output of a `.tflite` file.
 
     Args:
@@ -157,7 +160,7 @@ def tensor_scales(path: str | os.PathLike) -> tuple[tuple[float, int], tuple[flo
     return entry["quantization"], answer["quantization"]
 
 
-def is_all_integers(path: str | os.PathLike) -> bool:
+def is_all_integers(path: str | os.PathLike[str]) -> bool:
     """Returns whether a `.tflite` file computes in integers throughout.
 
     Args:

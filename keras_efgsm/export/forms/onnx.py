@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from keras_efgsm.export.markdown import fence
-from keras_efgsm.form import Contract, Form, Given, Runner
+from keras_efgsm.form import Contract, Form, Given, Runner, register_form
 
 if TYPE_CHECKING:
     import keras
@@ -47,3 +47,6 @@ model = onnxruntime.InferenceSession("{file}", providers=["CPUExecutionProvider"
 (logits,) = model.run(["logits"], {{"image": np.zeros((1, {shape}), "float32")}})
 print(logits)"""
         return f"With ONNX Runtime:\n\n{fence(lines, 'python')}"
+
+
+register_form(ONNX())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_efgsm.export.markdown import fence
-from keras_efgsm.form import Contract, ExportError, Form, Given, Runner
+from keras_efgsm.form import Contract, ExportError, Form, Given, Runner, register_form
 
 if TYPE_CHECKING:
     import keras
@@ -34,7 +34,11 @@ class OpenVINO(Form):
     packages = ("openvino",)
     extra = "openvino"
     runtimes = ("openvino",)
-    limits = ("The OpenVINO model answers pixels outside [0, 1] as well.",)
+    limits = (
+        "The OpenVINO model answers pixels outside [0, 1] as well.",
+        "OpenVINO reports its use to its maker as soon as it is imported, unless "
+        "`opt_in_out --opt_out`, a command that comes with it, was run once.",
+    )
 
     def write(self, classifier: "keras.Model", path: Path, given: Given) -> None:
         del given
@@ -142,7 +146,7 @@ def _zeros(image_shape: tuple[int, int, int]) -> "np.ndarray":
 
 def _openvino() -> Any:
     """OpenVINO without its telemetry, which its mere import would send off."""
-    if "openvino" in sys.modules:
+    if sys.modules.get("openvino") is not None:
         return sys.modules["openvino"]
     kept = {k: m for k, m in sys.modules.items() if k.split(".")[0] == "openvino_telemetry"}
     # An import of what is None here fails, and OpenVINO then takes its own stub.
@@ -153,3 +157,6 @@ def _openvino() -> Any:
         del sys.modules["openvino_telemetry"]
         sys.modules.update(kept)
     return openvino
+
+
+register_form(OpenVINO())

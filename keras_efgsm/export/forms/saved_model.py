@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from keras_efgsm.export.markdown import fence, table
-from keras_efgsm.form import Contract, Form, Given, Runner, Words
+from keras_efgsm.form import Contract, Form, Given, Runner, Words, register_form
 
 if TYPE_CHECKING:
     import keras
@@ -161,7 +161,9 @@ class SavedModelRunner(Runner):
         inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
         self._entry, self._answer = _entry(inputs, received), _answer(outputs, received)
         self.image_shape = tuple(inputs[self._entry].shape.as_list()[1:])
-        self.num_classes = outputs[self._answer].shape[-1]
+        answer = outputs[self._answer].shape
+        # Where the graph does not say it, `load_classifier` has still seen the answers.
+        self.num_classes = int(answer[-1] or 0) if answer.rank else 0
 
     def logits(self, images: "np.ndarray") -> "np.ndarray":
         import tensorflow as tf
@@ -208,3 +210,6 @@ def _answer(outputs: Mapping[str, Any], received: str) -> str:
             f"{received}, outputs={sorted(outputs)}"
         )
     return name
+
+
+register_form(SavedModel())

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_efgsm.export.markdown import code, fence
-from keras_efgsm.form import Contract, Form, Given, Runner, Words
+from keras_efgsm.form import Contract, Form, Given, Runner, Words, register_form
 
 if TYPE_CHECKING:
     import keras
@@ -115,3 +115,9 @@ answer = model(image=image)
 scale, zero = model.get_output_details()["logits"]["quantization"]
 print((answer["logits"].astype("float32") - zero) * scale)"""
         return f"With LiteRT in integers, whose scales the file holds:\n\n{fence(lines, 'python')}"
+
+
+register_form(TFLite())
+register_form(TFLite("float16"))
+register_form(TFLite("dynamic"))
+register_form(TFLiteInt8())

@@ -9,7 +9,7 @@ from keras_efgsm.export.measuring.exported_forms import (
     size_in_bytes,
 )
 from keras_efgsm.export.measuring.latency import Latency, measure_latencies, runner
-from keras_efgsm.export.measuring.measure import measure
+from keras_efgsm.export.measuring.measured_export import measure
 from keras_efgsm.export.measuring.measurement import measure_export
 from keras_efgsm.export.measuring.measurements import FormResult, Measurements
 

@@ -82,7 +82,7 @@ def measure_export(
     check_count(batch_size, "batch_size")
     export = find_export(folder)
     paths = ({KERAS: Path(run)} if run is not None else {}) | export.forms
-    if run is not None and not RunFolder(run).classifier.is_file():
+    if run is not None and not RunFolder(Path(run)).classifier.is_file():
         raise FileNotFoundError(
             f"`run` must be the folder of a finished run. Received: run={str(run)!r}"
         )

@@ -29,7 +29,7 @@ def measure(
     steps: int | None = None,
     targets: int | None = None,
     queries: int | None = None,
-    num_images: int = 1000,
+    num_images: int | None = None,
     batch_size: int = 250,
     seed: int = 0,
     calls: int = 300,
@@ -55,7 +55,7 @@ def measure(
         steps: of gradient attacks that are named. Defaults to that of `make_attacks`.
         targets: of targeted attacks that are named. Defaults to that of `make_attacks`.
         queries: of Square that is named. Defaults to that of `make_attacks`.
-        num_images: takes the first so many images. Defaults to `1000`.
+        num_images: takes the first so many images. Defaults to 1,000, or all where there are fewer.
         batch_size: most images in a batch. Defaults to `250`.
         seed: seed of the attacks' noise, >= 0. Defaults to `0`.
         calls: timed calls of each form with one image. Defaults to `300`.
@@ -94,6 +94,8 @@ def measure(
         attacks = make_attacks(attacks, radius, steps=steps, targets=targets, queries=queries)
     if data is None or isinstance(data, (str, os.PathLike)):
         data = load_images(given("dataset", data, "dataset"), split, data_dir, config)
+    if num_images is None:
+        num_images = min(1000, len(data) if isinstance(data, ImageData) else len(data[1]))
     found = measure_export(
         export.folder,
         data,

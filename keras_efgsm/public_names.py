@@ -38,6 +38,7 @@ from keras_efgsm.evaluation import (
     load_classifier,
     make_attacks,
 )
+from keras_efgsm.export import forms as _forms  # noqa: F401  # fills the table of forms
 from keras_efgsm.networks import (
     digits_classifier,
     digits_reconstructor,

@@ -9,9 +9,8 @@ from rich.console import Console
 
 from keras_efgsm.cli.subject import Subject, add_subject, read_subject, target_file
 from keras_efgsm.cli.values import number
+from keras_efgsm.recipes.evaluation_command import DEFAULT_ATTACKS
 from keras_efgsm.runs.folder import RunFolder
-
-_DEFAULT_ATTACKS = {"native": "adp", "cleverhans": "pgd-ce,pgd-cw"}
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -61,7 +60,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--num-images", type=int, help="default: all of the split")
     parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--engine", choices=tuple(_DEFAULT_ATTACKS), default="native")
+    parser.add_argument("--engine", choices=tuple(DEFAULT_ATTACKS), default="native")
     parser.add_argument("--json", help="where the figures go; default: evaluation.json of the run")
     parser.add_argument(
         "--state",
@@ -69,45 +68,6 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "evaluation.partial.npz",
     )
     parser.set_defaults(run=run)
-
-
-def command_line(figures: dict[str, Any], test_images: int | None) -> str:
-    """The `keras-efgsm evaluate RUN` command that gives figures again.
-
-    Args:
-        figures: the JSON that it wrote.
-        test_images: how many images the split has; None if that is not known.
-    """
-    from keras_efgsm.evaluation import ATTACK_SETS
-
-    attacks = figures.get("attacks") or []
-    names = tuple(attack["name"] for attack in attacks)
-    engine = (attacks[0].get("engine") if attacks else None) or "native"
-    sets = [name for name, members in ATTACK_SETS.items() if members == names]
-    chosen = sets[0] if sets and figures.get("cascade") else ",".join(names)
-    quick = chosen == "quick"
-    words = ["keras-efgsm", "evaluate", "RUN"]
-    if chosen and chosen != _DEFAULT_ATTACKS.get(engine):
-        words += ["--attacks", chosen]
-    if figures.get("cascade") and not sets:
-        words.append("--cascade")
-
-    def add(flag: str, field: str, default: int) -> None:
-        for value in {attack.get(field) for attack in attacks} - {None, default}:
-            words.extend([flag, str(value)])
-
-    add("--steps", "steps", 50 if quick else 100)
-    targeted = [attack for attack in attacks if attack["name"].endswith("-t")]
-    for value in {attack.get("rounds") for attack in targeted} - {None, 1 if quick else 9}:
-        words += ["--targets", str(value)]
-    add("--queries", "queries", 500 if quick else 5000)
-    add("--restarts", "restarts", 1)
-    if figures.get("num_images") not in (None, test_images):
-        words += ["--num-images", str(figures["num_images"])]
-    add("--seed", "seed", 0)
-    if engine != "native":
-        words += ["--engine", engine]
-    return " ".join(words)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -152,7 +112,7 @@ def _names(options: argparse.Namespace) -> str:
     from keras_efgsm.checks import check_choice
 
     if not options.losses:
-        return options.attacks or _DEFAULT_ATTACKS[options.engine]
+        return options.attacks or DEFAULT_ATTACKS[options.engine]
     if options.attacks:
         raise ValueError(
             "`--losses` is short for PGD attacks; give it or `--attacks`, not both. "

@@ -1,14 +1,11 @@
 """`keras-efgsm measure EXPORT`."""
 
 import argparse
-from typing import Any
 
 from rich.console import Console
 
-from keras_efgsm.atomic_file import write_atomically
-from keras_efgsm.cli.subject import add_images, image_options
+from keras_efgsm.cli.subject import add_images
 from keras_efgsm.cli.values import number
-from keras_efgsm.runs.folder import RunFolder
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -35,7 +32,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--steps", type=int, help="of gradient attacks; default 100, quick 50")
     parser.add_argument("--targets", type=int, help="of targeted attacks; default 9, quick 1")
     parser.add_argument("--queries", type=int, help="of Square; default 5000, quick 500")
-    parser.add_argument("--num-images", type=int, default=1000, help="the first so many")
+    parser.add_argument("--num-images", type=int, help="the first so many; default 1000")
     parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--calls", type=int, default=300, help="timed calls of each form")
@@ -45,34 +42,33 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measures, prints the table, and writes JSON and card."""
-    from keras_efgsm.checks import check_epsilon
-    from keras_efgsm.evaluation import make_attacks
-    from keras_efgsm.export.measuring import HEADING, card_section, find_export, measure_export
-    from keras_efgsm.export.model_card import replace_section
-    from keras_efgsm.recipes.building import load_images
+    """Measures, and prints the table."""
+    from keras_efgsm.export.measuring import find_export, measure
 
-    export = find_export(options.path)
-    config = RunFolder(options.run_folder).read_config() if options.run_folder else None
-    attacks = make_attacks(
-        options.attacks,
-        check_epsilon(_given(options, config, "epsilon")),
-        steps=options.steps,
-        targets=options.targets,
-        queries=options.queries,
-    )
-    images = image_options(options, config)
     console = Console(quiet=options.quiet)
+    for name in ("epsilon", "dataset"):
+        if getattr(options, name) is None and options.run_folder is None:
+            raise ValueError(
+                f"`--{name}` must be given where no `--run` tells it. "
+                f"Received: {name}=None, path={options.path!r}"
+            )
     try:
-        found = measure_export(
-            export.folder,
-            load_images(_given(options, config, "dataset"), options.split, **images),
-            attacks,
+        found = measure(
+            options.path,
             run=options.run_folder,
+            data=options.dataset,
+            data_dir=options.data_dir,
+            image_size=tuple(options.image_size) if options.image_size else None,
+            channels=options.channels,
+            split=options.split,
+            epsilon=options.epsilon,
+            attacks=options.attacks,
+            steps=options.steps,
+            targets=options.targets,
+            queries=options.queries,
             num_images=options.num_images,
             batch_size=options.batch_size,
             seed=options.seed,
-            split=options.split,
             calls=options.calls,
             again=options.again,
             progress=not options.quiet,
@@ -82,18 +78,6 @@ def run(options: argparse.Namespace) -> None:
         raise KeyboardInterrupt("the same command goes on from there") from None
     console.print(found.table())
     console.print(f"figures: {found.path}", soft_wrap=True)
-    if export.card.is_file():
-        card = export.card.read_text(encoding="utf-8")
-        body = card_section(found, card)
-        write_atomically(export.card, replace_section(card, HEADING, body))
-        console.print(f"model card: {export.card}", soft_wrap=True)
-
-
-def _given(options: argparse.Namespace, config: Any, name: str) -> Any:
-    value = getattr(options, name)
-    if value is None and config is None:
-        raise ValueError(
-            f"`--{name}` must be given where no `--run` tells it. "
-            f"Received: {name}=None, path={options.path!r}"
-        )
-    return getattr(config, name) if value is None else value
+    card = find_export(options.path).card
+    if card.is_file():
+        console.print(f"model card: {card}", soft_wrap=True)

@@ -29,7 +29,6 @@ def run(options: argparse.Namespace) -> None:
     import keras
 
     from keras_efgsm.backend import BACKEND
-    from keras_efgsm.cli.export import export_run
     from keras_efgsm.data import load_data
     from keras_efgsm.evaluation import evaluate_robustness, make_attacks
     from keras_efgsm.recipes.network_specs import build_classifier
@@ -66,6 +65,8 @@ def run(options: argparse.Namespace) -> None:
     )
     console.print(f"run folder: {result.folder.path}", soft_wrap=True)
     if BACKEND == "tensorflow":
+        from keras_efgsm.export import export_run
+
         with contextlib.redirect_stdout(io.StringIO()):
             exported = export_run(result.folder, out / "exported_models" / "digits")
         console.print(f"exported:   {exported.model_card.with_suffix('')}", soft_wrap=True)

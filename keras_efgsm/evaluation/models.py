@@ -1,4 +1,4 @@
-"""What is evaluated: a Keras model, a run folder, a SavedModel, or a file of one of three kinds."""
+"""What is evaluated: a Keras model, a run folder, a `.keras` file, or any form of an export."""
 
 import os
 import zipfile
@@ -12,10 +12,8 @@ import numpy as np
 from keras import ops
 
 from keras_efgsm.attacks.attack import evaluation_logits
-from keras_efgsm.backend import BACKEND
 from keras_efgsm.evaluation.digests import digest_of_arrays, digest_of_files, digest_of_model
-from keras_efgsm.evaluation.onnx_model import ONNXClassifier
-from keras_efgsm.evaluation.tflite_model import TFLiteClassifier
+from keras_efgsm.form import FORMS, Form, form_of
 from keras_efgsm.networks.precision import float32_twin
 from keras_efgsm.networks.requirements import are_probabilities, check_classifier, random_images
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
@@ -24,12 +22,6 @@ Tensor = Any
 
 CLASSIFIER_FILE = "classifier.keras"
 CONFIG_FILE = "config.json"
-SAVED_MODEL_FILE = "saved_model.pb"
-_WHAT_IT_CAN_BE = (
-    f"a run folder ({CLASSIFIER_FILE} and {CONFIG_FILE}), a `.keras` file, the version folder "
-    f"of an exported SavedModel ({SAVED_MODEL_FILE}), a `.tflite` or an `.onnx` file"
-)
-_WITHOUT_GRADIENTS = {".tflite": TFLiteClassifier, ".onnx": ONNXClassifier}
 
 
 @dataclass(frozen=True)
@@ -80,8 +72,8 @@ class EvaluatedModel:
 def load_classifier(path: str | os.PathLike | keras.Model | EvaluatedModel) -> EvaluatedModel:
     """Loads the classifier that is to be evaluated.
 
-    A SavedModel is attacked white-box through the graph it serves, without Keras. A TFLite or ONNX
-    file answers without gradients: attacks that need none, `Transfer`, and all attacks through
+    A SavedModel is attacked white-box through the graph it serves, without Keras. A file of another
+    form answers without gradients: attacks that need none, `Transfer`, and all attacks through
     `StraightThrough`, are for it. Of a training
     wrapper (`AdversarialTrainer`) only its classifier is taken. A classifier trained in mixed
     precision is evaluated in float32, as it is exported: half-precision gradients that underflow
@@ -89,11 +81,11 @@ def load_classifier(path: str | os.PathLike | keras.Model | EvaluatedModel) -> E
 
     Args:
         path: a run folder (`classifier.keras` and `config.json`), a `.keras` file, the version
-            folder of an exported SavedModel (`saved_model.pb`), a `.tflite` or `.onnx` file, or
-            a `keras.Model` itself.
+            folder of an exported SavedModel (`saved_model.pb`), a file of another form
+            (`.tflite`, `.onnx`, `.xml`, see `keras_efgsm.form.FORMS`), or a `keras.Model` itself.
 
     Raises:
-        ImportError: if it is an `.onnx` file and ONNX Runtime is not installed.
+        ImportError: if a package that runs the file is not installed.
         FileNotFoundError: if nothing is at `path`.
         ValueError: if it is none of these, cannot be read, does not take images or does not
             return logits.
@@ -114,29 +106,36 @@ def load_classifier(path: str | os.PathLike | keras.Model | EvaluatedModel) -> E
         return _from_keras(path, f"Keras model {path.name!r}")
     if not isinstance(path, (str, os.PathLike)):
         raise ValueError(
-            f"`path` must be a keras.Model or the path of {_WHAT_IT_CAN_BE}. "
+            f"`path` must be a keras.Model or the path of {_what_it_can_be()}. "
             f"Received: path={path!r}"
         )
     received, path = f"Received: path={str(path)!r}", Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"There is no model here; give {_WHAT_IT_CAN_BE}. {received}")
+        raise FileNotFoundError(f"There is no model here; give {_what_it_can_be()}. {received}")
+    form = form_of(path)
+    if form is not None:
+        return _from_form(form, path)
     if path.is_dir():
-        if (path / SAVED_MODEL_FILE).is_file():
-            return _from_saved_model(path)
         if (path / CLASSIFIER_FILE).is_file() and (path / CONFIG_FILE).is_file():
-            model = _read_keras_file(path / CLASSIFIER_FILE)
+            model = read_keras_file(path / CLASSIFIER_FILE)
             return _from_keras(model, path.resolve().name)
-        raise ValueError(f"`path` must be {_WHAT_IT_CAN_BE}{_what_is_there(path)}. {received}")
-    if path.suffix in _WITHOUT_GRADIENTS:
-        return _from_file(path)
+        raise ValueError(f"`path` must be {_what_it_can_be()}{_what_is_there(path)}. {received}")
     if path.suffix != ".keras":
-        raise ValueError(f"`path` must be {_WHAT_IT_CAN_BE}. {received}")
-    return _from_keras(_read_keras_file(path), path.name)
+        raise ValueError(f"`path` must be {_what_it_can_be()}. {received}")
+    return _from_keras(read_keras_file(path), path.name)
+
+
+def _what_it_can_be() -> str:
+    suffixes = dict.fromkeys(Path("x" + form.ending).suffix for form in FORMS.values())
+    return (
+        f"a run folder ({CLASSIFIER_FILE} and {CONFIG_FILE}), a `.keras` file, the version folder "
+        f"of an exported SavedModel, or a {', '.join(f'`{s}`' for s in suffixes if s)} file"
+    )
 
 
 def _what_is_there(folder: Path) -> str:
     """A hint for a folder that is nearly right."""
-    versions = sorted(p.parent.name for p in folder.glob(f"*/{SAVED_MODEL_FILE}"))
+    versions = sorted(p.name for p in folder.iterdir() if p.is_dir() and form_of(p))
     if versions:
         return f"; this one holds the versions {', '.join(versions)}, give one of them"
     if (folder / CONFIG_FILE).is_file():
@@ -146,7 +145,15 @@ def _what_is_there(folder: Path) -> str:
     return ""
 
 
-def _read_keras_file(path: Path) -> keras.Model:
+def read_keras_file(path: Path) -> keras.Model:
+    """Loads a `.keras` file.
+
+    Args:
+        path: where it lies.
+
+    Raises:
+        ValueError: if it is damaged, or holds a custom object that was not imported.
+    """
     received = f"Received: path={str(path)!r}"
     if not zipfile.is_zipfile(path):
         raise ValueError(f"The `.keras` file is damaged: it is no zip archive. {received}")
@@ -179,84 +186,17 @@ def _from_keras(model: keras.Model, description: str) -> EvaluatedModel:
     )
 
 
-def _from_file(path: Path) -> EvaluatedModel:
+def _from_form(form: Form, path: Path) -> EvaluatedModel:
     received = f"Received: path={str(path)!r}"
-    classifier = _WITHOUT_GRADIENTS[path.suffix](path)
+    runner = form.load(path)
+    what = f"`{path.suffix}` file" if path.is_file() else "SavedModel"
     return EvaluatedModel(
-        logits_fn=classifier.logits_fn,
-        image_shape=classifier.image_shape,
-        num_classes=_check_logits(
-            classifier.logits_fn, classifier.image_shape, f"`{path.suffix}` file", received
-        ),
-        description=path.name,
-        differentiable=False,
-        digest=lambda: digest_of_files([path]),
-    )
-
-
-def _from_saved_model(folder: Path) -> EvaluatedModel:
-    received = f"Received: path={str(folder)!r}"
-    if BACKEND != "tensorflow":
-        raise ValueError(
-            "A SavedModel is run by TensorFlow: evaluate it with KERAS_BACKEND=tensorflow, or the "
-            f"run or `.keras` file that it was exported from. {received}, backend={BACKEND!r}"
-        )
-    import tensorflow as tf
-
-    try:
-        loaded = tf.saved_model.load(str(folder))
-    except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ValueError(
-            f"The SavedModel cannot be loaded. {type(error).__name__}: {reason} {received}"
-        ) from error
-    signature = loaded.signatures.get("serving_default")
-    if signature is None:
-        raise ValueError(
-            "The SavedModel must have a signature `serving_default`. "
-            f"{received}, signatures={sorted(loaded.signatures)}"
-        )
-    inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
-    spec = next(iter(inputs.values()))
-    shape = spec.shape.as_list() if spec.shape.rank is not None else []
-    if len(inputs) != 1 or spec.dtype != tf.float32 or len(shape) != 4 or None in shape[1:]:
-        described = [f"{k}: {v.dtype.name} {v.shape}" for k, v in inputs.items()]
-        raise ValueError(
-            "`serving_default` must take one batch of float32 images (batch, height, width, "
-            f"channels). {received}, inputs={described}"
-        )
-    if shape[0] is not None:
-        raise ValueError(
-            f"`serving_default` must take batches of any size. {received}, shape={tuple(shape)}"
-        )
-    output = "logits" if "logits" in outputs else next(iter(outputs))
-    if output != "logits" and len(outputs) != 1:
-        raise ValueError(
-            "`serving_default` must return one output, or one named `logits`. "
-            f"{received}, outputs={sorted(outputs)}"
-        )
-    name = next(iter(inputs))
-
-    def logits_fn(images: Tensor) -> Tensor:
-        # A signature knows no batch size, and neither do its logits and the gradient that comes
-        # back; a loop over steps wants shapes that stay. The gradient of a reshape has one.
-        if images.shape.is_fully_defined():
-            images = tf.reshape(images, images.shape)
-        # `loaded` owns the variables: it must live as long as this function.
-        logits = loaded.signatures["serving_default"](**{name: images})[output]
-        logits.set_shape((images.shape[0], *logits.shape[1:]))
-        return logits
-
-    image_shape = tuple(shape[1:])
-    return EvaluatedModel(
-        logits_fn=logits_fn,
-        image_shape=image_shape,
-        num_classes=_check_logits(logits_fn, image_shape, "SavedModel", received),
-        # The folder's own name is only a version number.
-        description="/".join(folder.resolve().parts[-2:]),
-        digest=lambda: digest_of_files(
-            [folder / SAVED_MODEL_FILE, *sorted(folder.glob("variables/*"))]
-        ),
+        logits_fn=runner.logits_fn,
+        image_shape=runner.image_shape,
+        num_classes=_check_logits(runner.logits_fn, runner.image_shape, what, received),
+        description=form.description(path),
+        differentiable=runner.differentiable,
+        digest=lambda: digest_of_files(list(form.content(path))),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from keras_efgsm.export.contract import ExportError
+from keras_efgsm.form import ExportError
 
 # The checkpoint's own bookkeeping; everything else in it is a variable.
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -39,7 +39,7 @@ class SavedModelContents:
         return sum(value.nbytes for value in self.variables.values())
 
 
-def saved_model_contents(path: str | os.PathLike) -> SavedModelContents:
+def saved_model_contents(path: str | os.PathLike[str]) -> SavedModelContents:
     """Returns the signatures and the variables of the SavedModel in folder `path`.
 
     Args:
@@ -60,7 +60,7 @@ def saved_model_contents(path: str | os.PathLike) -> SavedModelContents:
     )
 
 
-def check_holds_only(path: str | os.PathLike, classifier: keras.Model) -> SavedModelContents:
+def check_holds_only(path: str | os.PathLike[str], classifier: keras.Model) -> SavedModelContents:
     """Returns the contents of a SavedModel if it holds `classifier` and nothing else.
 
     Every stored variable must be one weight of the classifier, with its value, and none may be

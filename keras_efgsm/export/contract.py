@@ -1,44 +1,21 @@
 """What may leave: a classifier of images that ends in logits, and a name for every class."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import keras
 import numpy as np
 
+from keras_efgsm.form import Contract, ExportError
 from keras_efgsm.networks.requirements import are_probabilities, final_layer, random_images
+
+__all__ = ["DECODABLE_CHANNELS", "Contract", "ExportError", "check_contract"]
 
 # What `decode_image` can produce: grey, RGB, and RGBA (PNG only).
 DECODABLE_CHANNELS = (1, 3, 4)
 
 
-class ExportError(RuntimeError):
-    """What was written is not the classifier that was given, so it was not kept."""
-
-
-@dataclass(frozen=True)
-class Contract:
-    """The shape of what an exported classifier is asked and answers.
-
-    Args:
-        image_shape: `(height, width, channels)` of one image, pixels in [0, 1].
-        class_names: one label per logit, in the order of the logits.
-        resizes: whether a served file of another size is resized, as the training images were.
-            Defaults to `False`: it is refused.
-    """
-
-    image_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-    resizes: bool = False
-
-    @property
-    def num_classes(self) -> int:
-        """The number K of logits."""
-        return len(self.class_names)
-
-
 def check_contract(
-    classifier: keras.Model, class_names: Sequence[str], resizes: bool = False
+    classifier: keras.Model, class_names: Sequence[str], *, resizes: bool = False
 ) -> Contract:
     """Returns the contract of `classifier` if it can be exported.
 
@@ -46,7 +23,8 @@ def check_contract(
         classifier: functional or sequential model, float images
             `(batch, height, width, channels)` to logits `(batch, K)`.
         class_names: the K labels, in the order of the logits.
-        resizes: as in `Contract`. Defaults to `False`.
+        resizes: whether image files of another size are resized, as the training images were.
+            Defaults to `False`: they are refused.
 
     Raises:
         ValueError: if `classifier` is no such model, if it answers with

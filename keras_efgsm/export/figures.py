@@ -33,6 +33,18 @@ def check_figures(figures: Mapping[str, Any] | None) -> None:
         ) from error
 
 
+def headline_accuracy(figures: Mapping[str, Any] | None) -> float | None:
+    """Returns the robust accuracy in [0, 1] that the headline names; None if there is none.
+
+    Args:
+        figures: the JSON of `keras-efgsm evaluate`, checked, or `None`.
+    """
+    if not figures or not figures.get("attacks"):
+        return None
+    strongest = min(attack["robust_accuracy"] for attack in figures["attacks"])
+    return float(min(strongest, figures["worst_case_accuracy"]))
+
+
 def headline(figures: Mapping[str, Any] | None) -> str:
     """Returns the one sentence that comes first: the lowest figure that was found.
 

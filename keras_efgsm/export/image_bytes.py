@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from keras_efgsm.data.image_files import is_jpeg, jpeg_size, pixels_of_file
 from keras_efgsm.data.image_size import MAX_PIXELS
-from keras_efgsm.export.contract import Contract
 from keras_efgsm.export.refusals import is_batch_of, refuse_unless, unknown_shape
+from keras_efgsm.form import Contract
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_BYTES = 24  # of a PNG: signature, length and name of the first chunk, width, height

@@ -8,19 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_efgsm.export.card_files import files_of
-from keras_efgsm.export.card_loading import loading
 from keras_efgsm.export.figures import check_figures, headline, results
-from keras_efgsm.export.forms import INT8, ONNX, SAVED_MODEL, TFLITE_FORMS, file_name
 from keras_efgsm.export.markdown import code, fence, table
-from keras_efgsm.export.verification import Agreement
+from keras_efgsm.export.record import Agreement, ExportRecord, FileRecord, digests, size_in_bytes
+from keras_efgsm.form import FORMS, Contract
 
 MEASURED = "Measured on each file"
 _LIMITS = "Limits"
 
 
 def write_model_card(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     *,
     name: str,
     version: int,
@@ -32,7 +30,8 @@ def write_model_card(
     files: Mapping[str, Path] | None = None,
     agreements: Mapping[str, Agreement] | None = None,
     calibration: str | None = None,
-) -> None:
+    resizes: bool = False,
+) -> ExportRecord:
     """Writes the Markdown card that lies beside the folder `<version>/` of an export.
 
     The headline is the worst case: the share of images that no attack of the evaluation, the
@@ -56,6 +55,10 @@ def write_model_card(
             none.
         calibration: how many and which images full int8 was calibrated with.
             Defaults to none.
+        resizes: whether `serving_bytes` resizes image files. Defaults to `False`.
+
+    Returns:
+        What the card was written from; an export keeps it as `NAME-N.json`.
 
     Raises:
         ValueError: if `path` exists or ends otherwise, if an accuracy is no
@@ -80,28 +83,64 @@ def write_model_card(
             f"`path` must end in `.md` and not exist yet. Received: path={str(path)!r}"
         )
     check_figures(figures)
-    config = dict(config or {})
-    command = command or config.pop("command", None) or _python_call(name)
+    settings = dict(config or {})
+    command = command or settings.pop("command", None) or _python_call(name)
     if files is None:
-        forms = (SAVED_MODEL, "tflite")
-        files = {form: path.parent / file_name(form, name, version) for form in forms}
+        forms = ("saved-model", "tflite")
+        files = {form: path.parent / FORMS[form].file_name(name, version) for form in forms}
+    height, width, channels = image_shape
+    contract = Contract((height, width, channels), tuple(class_names), resizes)
+    record = ExportRecord(
+        name=name,
+        version=version,
+        contract=contract,
+        files=tuple(_describe(form, file, contract, calibration) for form, file in files.items()),
+        agreements=dict(agreements or {}),
+        loading=_loading(files, contract, name),
+        limits=tuple(dict.fromkeys(line for form in files for line in FORMS[form].limits)),
+        figures=None if figures is None else dict(figures),
+        config=settings,
+        command=command,
+        versions=_versions(),
+    )
+    text = render_card(record)
+    path.write_text(text, encoding="utf-8")
+    return record.with_card(text)
+
+
+def render_card(record: ExportRecord, measured: str | None = None) -> str:
+    """Returns the text of the card.
+
+    Args:
+        record: what is known of the export.
+        measured: Markdown on what was measured on each file. Defaults to how
+            to measure them.
+    """
+    measured = measured or (
+        f"Not measured: run `keras-efgsm measure {record.version} --run RUN` in the folder of this "
+        "card."
+    )
+    loading = "\n\n".join(["## Loading\n\nRun from the folder of this card.", *record.loading])
+    versions = ", ".join(f"{package} {version}" for package, version in record.versions.items())
     sections = [
-        f"# {name}, version {version}\n\nAn image classifier trained with `keras_efgsm`.",
-        headline(figures),
-        files_of(files, image_shape, class_names, agreements or {}, calibration),
-        results(figures),
-        f"## {MEASURED}\n\nNot measured: run `keras-efgsm measure {version} --run RUN` in the "
-        "folder of this card.",
-        _configuration(config),
-        loading(name, version, image_shape, tuple(files)),
-        _limits(figures, tuple(files)),
-        f"## Made by\n\n{fence(command)}\n\n{_versions()}",
+        f"# {record.name}, version {record.version}\n\n"
+        "An image classifier trained with `keras_efgsm`.",
+        headline(record.figures),
+        _files(record),
+        results(record.figures),
+        f"## {MEASURED}\n\n{measured.strip()}",
+        _configuration(record.config),
+        loading,
+        _limits(record),
+        f"## Made by\n\n{fence(record.command)}\n\nExported with {versions}.",
     ]
-    path.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    return "\n\n".join(sections) + "\n"
 
 
 def replace_section(card: str, heading: str, body: str) -> str:
     """Returns a card with the section `heading` replaced, or inserted before the limits.
+
+    For a card that was edited by hand, or comes from a version that kept no record of the export.
 
     Args:
         card: the text of a card.
@@ -134,7 +173,8 @@ def replace_section(card: str, heading: str, body: str) -> str:
 
 def _split_at_headings(card: str) -> list[str]:
     """What comes before the first `## `, and one part from each on; code blocks have none."""
-    parts, in_code = [[]], False
+    parts: list[list[str]] = [[]]
+    in_code = False
     for line in card.split("\n"):
         if line.startswith("```"):
             in_code = not in_code
@@ -144,6 +184,73 @@ def _split_at_headings(card: str) -> list[str]:
     return ["\n".join(part) for part in parts]
 
 
+def _describe(form: str, path: Path, contract: Contract, calibration: str | None) -> FileRecord:
+    words = FORMS[form].words(path, contract, calibration)
+    return FileRecord(
+        form=form,
+        file=path.name,
+        size=size_in_bytes(path) if path.exists() else None,
+        sha256=digests(path),
+        what=words.what,
+        takes=words.takes,
+        answers=words.answers,
+        notes=words.notes,
+    )
+
+
+def _loading(files: Mapping[str, Path], contract: Contract, name: str) -> tuple[str, ...]:
+    """The code for the first file of each family."""
+    families: dict[str, list[str]] = {}
+    for form in files:
+        families.setdefault(FORMS[form].family or form, []).append(form)
+    return tuple(
+        FORMS[first].loading(
+            files[first].name, contract, name, [files[other].name for other in others]
+        )
+        for first, *others in families.values()
+    )
+
+
+def _files(record: ExportRecord) -> str:
+    """The section on the files, their inputs and outputs, and how alike they answer."""
+    height, width, channels = record.contract.image_shape
+    resizing = (
+        "`serving_bytes` resizes image files; nothing else does."
+        if record.contract.resizes
+        else "No file resizes what it is given."
+    )
+    rows = []
+    for entry in record.files:
+        # A folder is called by its version alone.
+        file = f"{entry.file}/" if entry.file.isdecimal() else entry.file
+        rows.append((code(file), entry.what, entry.size, entry.takes, entry.answers))
+    lines = [
+        "## Input and output",
+        f"Images of {height} x {width} pixels with {channels} channel(s), pixels in [0, 1] (bytes "
+        f"divided by 255); any normalisation is inside. {resizing}",
+        table(("file", "what", "bytes", "takes", "answers"), rows),
+        *(note for entry in record.files for note in entry.notes),
+        "Classes, in the order of the logits: "
+        f"{', '.join(map(code, record.contract.class_names))}.",
+    ]
+    if record.agreements:
+        names = {entry.form: entry.file for entry in record.files}
+        lines += [
+            "How alike each file and Keras answered when exported (differences are divided by the "
+            "largest logit where that is above 1):",
+            table(
+                ("file", "largest difference of logits", "same class", "images"),
+                [_agreement(names[form], found) for form, found in record.agreements.items()],
+            ),
+        ]
+    return "\n\n".join(lines)
+
+
+def _agreement(name: str, found: Agreement) -> tuple[str, str, str, str]:
+    share = f"{100 * found.same_class:.2f} %"
+    return code(name), f"{found.difference:.1e}", share, f"{found.num_images} {found.on}"
+
+
 def _configuration(config: Mapping[str, Any]) -> str:
     if not config:
         return "## Training configuration\n\nNot recorded."
@@ -151,45 +258,31 @@ def _configuration(config: Mapping[str, Any]) -> str:
     return f"## Training configuration\n\n{table(('name', 'value'), rows)}"
 
 
-def _limits(figures: Mapping[str, Any] | None, forms: Sequence[str]) -> str:
-    lines = [
-        "Robust accuracies are upper bounds: they say what the listed attacks did not find, they "
-        "are no proof. A stronger attack can lower them.",
-        "They hold for L-infinity perturbations of the listed radius and images like those of the "
-        "data set; not for other norms, larger radii, rotations, or unrelated images, which get "
-        "a class as well.",
-    ]
-    if SAVED_MODEL in forms:
-        lines.append(
-            "`serving_uint8` and `serving_bytes` see 8 bits per channel; the figures were measured "
-            "on float pixels."
-        )
-    if {"tflite-float16", "tflite-dynamic", INT8} & set(forms):
-        lines.append(
-            "The figures are those of the float32 classifier. A file of fewer bits is another one, "
-            f'with figures of its own under "{MEASURED}".'
-        )
-    if set(TFLITE_FORMS) & set(forms):
-        lines.append(
-            "A `.tflite` file answers pixels outside [0, 1] as well, and checks the image size "
-            "only where `resize_tensor_input` is called with `strict=True`."
-        )
-    if ONNX in forms:
-        lines.append("The `.onnx` file answers pixels outside [0, 1] as well.")
-    if not figures or not figures.get("attacks"):
-        lines[0] = "Nothing is known of this version's robustness: it was not evaluated."
-        lines[1] = "Unrelated images get a class as well."
-    return f"## {_LIMITS}\n\n" + "\n".join(f"- {line}" for line in lines)
+def _limits(record: ExportRecord) -> str:
+    if record.figures and record.figures.get("attacks"):
+        lines = [
+            "Robust accuracies are upper bounds: they say what the listed attacks did not find, "
+            "they are no proof. A stronger attack can lower them.",
+            "They hold for L-infinity perturbations of the listed radius and images like those of "
+            "the data set; not for other norms, larger radii, rotations, or unrelated images, "
+            "which get a class as well.",
+        ]
+    else:
+        lines = [
+            "Nothing is known of this version's robustness: it was not evaluated.",
+            "Unrelated images get a class as well.",
+        ]
+    return f"## {_LIMITS}\n\n" + "\n".join(f"- {line}" for line in (*lines, *record.limits))
 
 
-def _versions() -> str:
-    found = []
+def _versions() -> dict[str, str]:
+    found = {}
     for package in ("keras-efgsm", "keras", "tensorflow"):
         try:
-            found.append(f"{package} {importlib.metadata.version(package)}")
+            found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return f"Exported with {', '.join(found)}."
+    return found
 
 
 def _python_call(name: str) -> str:

@@ -8,15 +8,16 @@ import numpy as np
 import tensorflow as tf
 
 from keras_efgsm.checks import check_count
-from keras_efgsm.export.contract import ExportError
-from keras_efgsm.networks.precision import float32_twin
+from keras_efgsm.export.endpoint import frozen_graph
+from keras_efgsm.export.onnx_runner import ONNXClassifier
+from keras_efgsm.form import ExportError
 
 DEFAULT_OPSET = 17
 _OLDEST_OPSET = 13
 
 
 def write_onnx(
-    classifier: keras.Model, path: str | os.PathLike, *, opset: int = DEFAULT_OPSET
+    classifier: keras.Model, path: str | os.PathLike[str], *, opset: int = DEFAULT_OPSET
 ) -> None:
     """Writes the logits of `classifier` as a float32 `.onnx` file.
 
@@ -55,19 +56,19 @@ def write_onnx(
     import onnx
     import tf2onnx
 
-    classifier = float32_twin(classifier)
-    spec = tf.TensorSpec(tuple(classifier.inputs[0].shape), tf.float32, name="image")
-
-    @tf.function(input_signature=[spec], autograph=False)
-    def logits_of(image):
-        return {"logits": tf.cast(classifier(image, training=False), tf.float32)}
-
     logger = tf.get_logger()
     level = logger.level
     # It warns of what the graph of a `tf.function` never has.
     logger.setLevel("ERROR")
     try:
-        model, _ = tf2onnx.convert.from_function(logits_of, input_signature=[spec], opset=opset)
+        graph, entry, answer = frozen_graph(classifier)
+        model, _ = tf2onnx.convert.from_graph_def(
+            graph,
+            input_names=[entry],
+            output_names=[answer],
+            opset=opset,
+            tensors_to_rename={entry: "image", answer: "logits"},
+        )
         for value in (*model.graph.input, *model.graph.output):
             # The converter numbers the sizes it does not know.
             value.type.tensor_type.shape.dim[0].dim_param = "batch"
@@ -102,7 +103,7 @@ def check_opset(opset: int) -> int:
     return opset
 
 
-def onnx_logits(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
+def onnx_logits(path: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:
     """Returns the logits `(n, K)` that onnxruntime computes from an `.onnx` file on the CPU.
 
     Args:
@@ -112,8 +113,4 @@ def onnx_logits(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
     Raises:
         ImportError: if onnxruntime is missing.
     """
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (logits,) = session.run(["logits"], {"image": np.asarray(images, "float32")})
-    return logits
+    return ONNXClassifier(path).logits(np.asarray(images, "float32"))

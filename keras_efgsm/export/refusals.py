@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from keras_efgsm.export.contract import Contract
+from keras_efgsm.form import Contract
 
 # Room for what a client's own arithmetic does to 0 and 1.
 PIXEL_TOLERANCE = 1e-3

@@ -3,15 +3,17 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_efgsm.export.contract import Contract, check_contract
+from keras_efgsm.export.contract import check_contract
 from keras_efgsm.export.image_bytes import pixels_of_files
 from keras_efgsm.export.refusals import refuse_other_images, refuse_other_pixels
+from keras_efgsm.form import Contract
 from keras_efgsm.networks.precision import float32_twin
 
 LABELS_FILE = "labels.txt"
@@ -19,7 +21,7 @@ LABELS_FILE = "labels.txt"
 
 def write_saved_model(
     classifier: keras.Model,
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     class_names: Sequence[str],
     *,
     resizes: bool = False,
@@ -37,17 +39,18 @@ def write_saved_model(
       same three.
 
     Refused inside the graph, with an InvalidArgumentError that names the input: another size or
-    rank (only files are resized, with `resizes`), an empty batch, pixels that are NaN, infinite or
-    outside [0, 1], and bytes that are no image file or one whose header says another size. Only the
-    weights that the answers depend on are stored, each once, and all computation is in float32.
+    rank, an empty batch, pixels that are NaN, infinite or outside [0, 1], and bytes that are not an
+    image file. Files of another size are refused by their header, or resized. Only the weights
+    that the answers depend on are stored, each once, and all computation is in float32.
 
     Args:
         classifier: functional or sequential model, float images
             `(batch, H, W, C)` in [0, 1] to logits `(batch, K)`.
         path: the folder to write; it must not exist yet.
         class_names: the K labels, in the order of the logits.
-        resizes: whether `serving_bytes` resizes files of another size, as those of a training with
-            `image_size` were. Defaults to `False`.
+        resizes: whether `serving_bytes` brings files of another size to H x W, by the
+            interpolation that a run with an `image_size` resizes its images with. Defaults to
+            `False`.
 
     Raises:
         ValueError: if `path` exists, or if `classifier` or `class_names` are
@@ -67,7 +70,7 @@ def write_saved_model(
     path = Path(path)
     if os.path.lexists(path):
         raise ValueError(f"`path` must not exist yet. Received: path={str(path)!r}")
-    contract = check_contract(classifier, class_names, resizes)
+    contract = check_contract(classifier, class_names, resizes=resizes)
     classifier = float32_twin(classifier)
     with tempfile.TemporaryDirectory() as folder:
         labels_file = Path(folder) / LABELS_FILE
@@ -86,7 +89,7 @@ def write_saved_model(
         tf.saved_model.save(module, str(path), signatures=signatures)
 
 
-class _LabelsInitializer(tf.lookup.TextFileInitializer):
+class _LabelsInitializer(tf.lookup.TextFileInitializer):  # type: ignore[misc]
     """Line number to line of a file, in a table named after the lines.
 
     TensorFlow would name the table after the path, which would leave with the graph. Tables of one
@@ -108,35 +111,40 @@ class _LabelsInitializer(tf.lookup.TextFileInitializer):
         return self._table_name
 
 
-def _pixels_endpoint(classifier: keras.Model, contract: Contract):
+def _pixels_endpoint(classifier: keras.Model, contract: Contract) -> Any:
     spec = tf.TensorSpec((None, *contract.image_shape), tf.float32, name="image")
 
-    @tf.function(input_signature=[spec], autograph=False)
-    def serving_default(image):
+    def serving_default(image: tf.Tensor) -> dict[str, tf.Tensor]:
         image = refuse_other_images(image, contract, "image")
         return _answer(classifier, refuse_other_pixels(image, "image"))
 
-    return serving_default.get_concrete_function()
+    return _concrete(serving_default, spec)
 
 
-def _uint8_endpoint(classifier: keras.Model, contract: Contract, labels: tf.lookup.StaticHashTable):
+def _uint8_endpoint(
+    classifier: keras.Model, contract: Contract, labels: tf.lookup.StaticHashTable
+) -> Any:
     spec = tf.TensorSpec((None, *contract.image_shape), tf.uint8, name="image")
 
-    @tf.function(input_signature=[spec], autograph=False)
-    def serving_uint8(image):
+    def serving_uint8(image: tf.Tensor) -> dict[str, tf.Tensor]:
         return _named_answer(classifier, refuse_other_images(image, contract, "image"), labels)
 
-    return serving_uint8.get_concrete_function()
+    return _concrete(serving_uint8, spec)
 
 
-def _bytes_endpoint(classifier: keras.Model, contract: Contract, labels: tf.lookup.StaticHashTable):
+def _bytes_endpoint(
+    classifier: keras.Model, contract: Contract, labels: tf.lookup.StaticHashTable
+) -> Any:
     spec = tf.TensorSpec((None,), tf.string, name="image_bytes")
 
-    @tf.function(input_signature=[spec], autograph=False)
-    def serving_bytes(image_bytes):
+    def serving_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         return _named_answer(classifier, pixels_of_files(image_bytes, contract), labels)
 
-    return serving_bytes.get_concrete_function()
+    return _concrete(serving_bytes, spec)
+
+
+def _concrete(function: Callable[..., Any], spec: tf.TensorSpec) -> Any:
+    return tf.function(function, input_signature=[spec], autograph=False).get_concrete_function()
 
 
 def _answer(classifier: keras.Model, image: tf.Tensor) -> dict[str, tf.Tensor]:

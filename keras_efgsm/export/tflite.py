@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_efgsm.checks import check_choice, check_images
-from keras_efgsm.export.contract import ExportError
-from keras_efgsm.networks.precision import float32_twin
+from keras_efgsm.export.endpoint import logits_endpoint
+from keras_efgsm.export.litert_runner import TFLiteClassifier, open_interpreter
+from keras_efgsm.form import ExportError
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 # Fewer images say little about the ranges that activations take.
@@ -19,7 +20,7 @@ FEWEST_REPRESENTATIVE_IMAGES = 16
 
 def write_tflite(
     classifier: keras.Model,
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     *,
     quantization: str | None = None,
     representative_images: np.ndarray | None = None,
@@ -67,14 +68,7 @@ def write_tflite(
     check_choice(quantization, "quantization", QUANTIZATIONS)
     if quantization == "int8":
         check_representative_images(representative_images, tuple(classifier.inputs[0].shape[1:]))
-    classifier = float32_twin(classifier)
-    spec = tf.TensorSpec(tuple(classifier.inputs[0].shape), tf.float32, name="image")
-
-    @tf.function(input_signature=[spec], autograph=False)
-    def serving_default(image):
-        return {"logits": tf.cast(classifier(image, training=False), tf.float32)}
-
-    endpoint = serving_default.get_concrete_function()
+    endpoint = logits_endpoint(classifier)
     module = tf.Module()
     module.weights = list(endpoint.variables)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([endpoint], module)
@@ -90,7 +84,9 @@ def write_tflite(
     path.write_bytes(content)
 
 
-def check_representative_images(images: np.ndarray, image_shape: tuple[int, int, int]) -> None:
+def check_representative_images(
+    images: np.ndarray | None, image_shape: tuple[int, int, int]
+) -> None:
     """Checks the images that full int8 is calibrated with.
 
     Args:
@@ -101,7 +97,7 @@ def check_representative_images(images: np.ndarray, image_shape: tuple[int, int,
         ValueError: if they are not at least 16 images of that shape, finite
             and in [0, 1].
     """
-    shape = np.shape(images)
+    shape = () if images is None else np.shape(images)
     if len(shape) != 4 or shape[1:] != image_shape or shape[0] < FEWEST_REPRESENTATIVE_IMAGES:
         raise ValueError(
             f"`representative_images` must be at least {FEWEST_REPRESENTATIVE_IMAGES} images (500 "
@@ -120,10 +116,11 @@ def _set_quantization(
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if quantization == "int8":
+    if quantization == "int8" and images is not None:
+        chosen = images
 
         def each_image() -> Iterator[list[np.ndarray]]:
-            for image in images:
+            for image in chosen:
                 yield [np.asarray(image[None], "float32")]
 
         converter.representative_dataset = each_image
@@ -131,7 +128,7 @@ def _set_quantization(
         converter.inference_output_type = tf.int8
 
 
-def tflite_logits(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
+def tflite_logits(path: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:
     """Returns the float32 logits `(n, K)` that a `.tflite` file gives for `images`.
 
     A file of integers is given the images, and answers, in the scale of its own tensors.
@@ -143,63 +140,34 @@ def tflite_logits(path: str | os.PathLike, images: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: if the images have another size than the file takes.
     """
-    interpreter = _interpreter(Path(path))
-    interpreter.allocate_tensors()
-    (entry,) = interpreter.get_input_details()
-    (answer,) = interpreter.get_output_details()
-    taken = tuple(entry["shape_signature"][1:])
-    if tuple(np.shape(images)[1:]) != taken:
+    runner = TFLiteClassifier(path)
+    if tuple(np.shape(images)[1:]) != runner.image_shape:
         raise ValueError(
-            f"`images` must have shape (n, {', '.join(map(str, taken))}). "
+            f"`images` must have shape (n, {', '.join(map(str, runner.image_shape))}). "
             f"Received: images.shape={np.shape(images)}"
         )
-    # `strict` lets only the batch change.
-    interpreter.resize_tensor_input(entry["index"], images.shape, strict=True)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(entry["index"], _to_tensor(np.asarray(images, "float32"), entry))
-    interpreter.invoke()
-    return _from_tensor(interpreter.get_tensor(answer["index"]), answer)
+    return runner.logits(np.asarray(images, "float32"))
 
 
-def tensor_scales(path: str | os.PathLike) -> tuple[tuple[float, int], tuple[float, int]]:
+def tensor_scales(path: str | os.PathLike[str]) -> tuple[tuple[float, int], tuple[float, int]]:
     """Returns scale and zero point of the input and of the output of a `.tflite` file.
 
     Args:
         path: a file that `write_tflite` wrote; both are zero where its tensors are float.
     """
-    interpreter = _interpreter(Path(path))
+    interpreter = open_interpreter(Path(path))
     (entry,), (answer,) = interpreter.get_input_details(), interpreter.get_output_details()
     return entry["quantization"], answer["quantization"]
 
 
-def is_all_integers(path: str | os.PathLike) -> bool:
+def is_all_integers(path: str | os.PathLike[str]) -> bool:
     """Returns whether a `.tflite` file computes in integers throughout.
 
     Args:
         path: a file that `write_tflite` wrote; of int8 the converter leaves an operation in float
             for which LiteRT has no other.
     """
-    types = {np.dtype(tensor["dtype"]) for tensor in _interpreter(Path(path)).get_tensor_details()}
+    types = {
+        np.dtype(tensor["dtype"]) for tensor in open_interpreter(Path(path)).get_tensor_details()
+    }
     return not any(np.issubdtype(kind, np.floating) for kind in types)
-
-
-def _to_tensor(values: np.ndarray, details: dict) -> np.ndarray:
-    if details["dtype"] is not np.int8:
-        return values
-    scale, zero = details["quantization"]
-    return np.clip(np.round(values / scale) + zero, -128, 127).astype("int8")
-
-
-def _from_tensor(values: np.ndarray, details: dict) -> np.ndarray:
-    if details["dtype"] is not np.int8:
-        return values
-    scale, zero = details["quantization"]
-    return (values.astype("float32") - zero) * np.float32(scale)
-
-
-def _interpreter(path: Path):
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        Interpreter = tf.lite.Interpreter
-    return Interpreter(model_path=str(path))

@@ -1,21 +1,18 @@
 """Each file is run before it is published, and must answer like the classifier it was made of."""
 
 import os
-from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_efgsm.export.contract import ExportError
-from keras_efgsm.export.forms import ONNX, SAVED_MODEL
-from keras_efgsm.export.onnx_file import onnx_logits
-from keras_efgsm.export.tflite import tflite_logits
+from keras_efgsm.export.record import Agreement
+from keras_efgsm.form import FORMS, ExportError
 from keras_efgsm.networks.requirements import random_images
 
-# Largest difference of logits from Keras. Float16 weights have 11 bits: 5e-4 of each product, and
-# some of it adds up. Integers have no such bound; see `LOWEST_AGREEMENT`.
-TOLERANCES = {SAVED_MODEL: 1e-5, "tflite": 1e-4, "onnx": 1e-4, "tflite-float16": 1e-2}
+__all__ = ["LOWEST_AGREEMENT", "Agreement", "check_agreement", "measure_agreement"]
+
 # A file that names another class than its original more often than not is another classifier;
 # what a quantised one loses beyond that is for its measured accuracy to say.
 LOWEST_AGREEMENT = 0.5
@@ -23,27 +20,9 @@ _RANDOM_IMAGES = 64
 _BATCH = 32
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How alike a file and the classifier it was made of answer.
-
-    Args:
-        difference: largest difference of logits, divided by the largest logit
-            where that is above 1, as float32 has 7 digits.
-        same_class: share of images, in [0, 1], that both give the same class.
-        num_images: how many images were compared.
-        on: `"representative"` or `"random"` images.
-    """
-
-    difference: float
-    same_class: float
-    num_images: int
-    on: str
-
-
 def measure_agreement(
     form: str,
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     classifier: keras.Model,
     representative_images: np.ndarray | None = None,
 ) -> Agreement:
@@ -75,11 +54,8 @@ def measure_agreement(
         images = random_images(tuple(classifier.inputs[0].shape[1:]), _RANDOM_IMAGES)
     largest, difference, same = 1.0, 0.0, 0
     with tf.device("/CPU:0"):
-        loaded = tf.saved_model.load(str(path)) if form == SAVED_MODEL else None
-        for start in range(0, len(images), _BATCH):
-            batch = images[start : start + _BATCH]
+        for batch, answers in _answers(form, Path(path), images):
             expected = keras.ops.convert_to_numpy(classifier(batch, training=False))
-            answers = _answers(form, path, loaded, batch)
             largest = max(largest, float(np.abs(expected).max()))
             # Not `max`, which would let a NaN go by.
             difference = float(np.maximum(difference, np.abs(answers - expected).max()))
@@ -99,7 +75,7 @@ def check_agreement(form: str, agreement: Agreement) -> None:
             from those of Keras, or if it gives most representative images
             another class.
     """
-    tolerance = TOLERANCES.get(form, np.inf)
+    tolerance = FORMS[form].tolerance
     if not (np.isfinite(agreement.difference) and agreement.difference <= tolerance):
         raise ExportError(
             f"The logits of the form {form!r} must be within {tolerance:g} of those of Keras. "
@@ -114,14 +90,14 @@ def check_agreement(form: str, agreement: Agreement) -> None:
         )
 
 
-def _answers(form: str, path: str | os.PathLike, loaded, images: np.ndarray) -> np.ndarray:
-    if form == SAVED_MODEL:
-        signature = loaded.signatures["serving_default"]
-        return signature(image=tf.constant(images))["logits"].numpy()
+def _answers(form: str, path: Path, images: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Batches of the images with the file's answers to them."""
+    batches = [images[i : i + _BATCH] for i in range(0, len(images), _BATCH)]
     try:
-        return (onnx_logits if form == ONNX else tflite_logits)(path, images)
-    # A converter can succeed on an operation that its runtime then cannot prepare; onnxruntime's
-    # errors have no common base.
+        runner = FORMS[form].load(path)
+        return [(batch, runner.logits(batch)) for batch in batches]
+    # A converter can succeed on an operation that its runtime then cannot prepare; the errors of
+    # the runtimes have no common base.
     except Exception as error:
         raise ExportError(
             f"The form {form!r} must run ({str(error)[:300]}). Received: path={str(path)!r}"

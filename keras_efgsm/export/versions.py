@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-_VERSION_FILE = re.compile(r".*-(\d+)(?:-(?:float16|dynamic|int8))?\.(?:tflite|onnx|md)")
+from keras_efgsm.form import parse_name
 
 
 @contextmanager
@@ -57,9 +57,8 @@ def _claim(to: Path) -> tuple[int, Path]:
 
 
 def _taken(to: Path) -> set[int]:
-    names = [entry.name for entry in to.iterdir()]
-    files = [match[1] for match in map(_VERSION_FILE.fullmatch, names) if match]
-    return {int(n) for n in [*(n for n in names if n.isdecimal()), *files]}
+    found = [parse_name(entry.name) for entry in to.iterdir()]
+    return {file.version for file in found if file is not None}
 
 
 def publish(targets: Mapping[Path, Path]) -> None:
@@ -71,7 +70,7 @@ def publish(targets: Mapping[Path, Path]) -> None:
     Raises:
         FileExistsError: if a target appeared meanwhile.
     """
-    published = []
+    published: list[Path] = []
     try:
         for source, target in targets.items():
             # Only a stranger can have made it since the claim; a file would be replaced silently.

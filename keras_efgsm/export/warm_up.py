@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +17,7 @@ _MOST_RECORDS = 1000
 
 
 def write_warm_up_requests(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     name: str,
     image_shape: tuple[int, int, int],
     batch_sizes: Sequence[int] = (1, 8),
@@ -77,7 +78,7 @@ def check_batch_sizes(batch_sizes: Sequence[int]) -> tuple[int, ...]:
     return tuple(check_count(size, "batch_sizes") for size in sizes)
 
 
-def _prediction_log(name: str, signature: str, key: str, values: np.ndarray):
+def _prediction_log(name: str, signature: str, key: str, values: np.ndarray) -> Any:
     from tensorflow_serving.apis import (
         model_pb2,
         predict_pb2,

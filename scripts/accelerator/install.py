@@ -178,8 +178,7 @@ def export(folder: RunFolder, to: Path, forms: Sequence[str] | None) -> None:
     Raises:
         ValueError: if nothing can be written.
     """
-    from keras_efgsm.cli.export import export_run
-    from keras_efgsm.export import ExportError
+    from keras_efgsm.export import ExportError, export_run
 
     try:
         try:

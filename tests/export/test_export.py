@@ -14,7 +14,15 @@ import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
 from keras_efgsm import export
-from keras_efgsm.export import contract, exporting, tflite, versions
+from keras_efgsm.export import (
+    contents,
+    contract,
+    exporting,
+    litert_runner,
+    tflite,
+    versions,
+    warm_up,
+)
 from keras_efgsm.export.figures import check_figures, headline, results
 
 # The other forms have files of their own.
@@ -172,7 +180,7 @@ def test_tflite_answers_batches_of_any_size_through_the_input_named_image(export
         images = random_images(count)
         difference = export.tflite_logits(result.tflite, images) - logits_of(model, images)
         assert np.abs(difference).max() <= 1e-4
-    interpreter = tflite._interpreter(result.tflite)
+    interpreter = litert_runner.open_interpreter(result.tflite)
     assert interpreter.get_signature_list() == {
         "serving_default": {"inputs": ["image"], "outputs": ["logits"]}
     }
@@ -381,7 +389,8 @@ def test_the_next_integer_version_is_written_and_none_is_overwritten(tmp_path):
     assert (second.version, second.tflite.name) == (11, "renamed-11.tflite")
     assert {p: p.read_bytes() for p in before} == before
     strangers = {".10.partial", "7", "notes", "other-9.tflite"}
-    ours = {"1", "digits-1.md", "digits-1.tflite", "11", "renamed-11.md", "renamed-11.tflite"}
+    ours = {"1", *(f"digits-1{e}" for e in (".md", ".json", ".tflite"))}
+    ours |= {"11", *(f"renamed-11{e}" for e in (".md", ".json", ".tflite"))}
     assert {p.name for p in to.iterdir()} == strangers | ours
 
 
@@ -425,21 +434,21 @@ def test_a_file_that_appears_meanwhile_is_kept_and_the_export_taken_back(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "step",
+    ("module", "step"),
     [
-        "write_tflite",
-        "check_holds_only",
-        "write_warm_up_requests",
-        "measure_agreement",
-        "write_model_card",
-        "publish",
+        (tflite, "write_tflite"),
+        (contents, "check_holds_only"),
+        (warm_up, "write_warm_up_requests"),
+        (exporting, "measure_agreement"),
+        (exporting, "write_model_card"),
+        (exporting, "publish"),
     ],
 )
-def test_an_export_that_fails_midway_leaves_nothing_behind(step, tmp_path, monkeypatch):
+def test_an_export_that_fails_midway_leaves_nothing_behind(module, step, tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise KeyboardInterrupt if step == "write_tflite" else OSError("disk full")
 
-    monkeypatch.setattr(exporting, step, fail)
+    monkeypatch.setattr(module, step, fail)
     (tmp_path / "there").mkdir()
     with pytest.raises((KeyboardInterrupt, OSError)):
         export_classifier(make_plain(), tmp_path / "there" / "a" / "b", class_names=NAMES)
@@ -459,7 +468,7 @@ def test_a_rename_that_fails_takes_back_what_was_already_renamed(tmp_path, monke
     monkeypatch.setattr(versions.os, "rename", fail_third)
     with pytest.raises(OSError, match="disk full"):
         export_classifier(make_plain(), tmp_path / "m", class_names=NAMES)
-    assert done == ["m-1.tflite", "m-1.md"]
+    assert done == ["m-1.tflite", "m-1.md", "m-1.json"]
     assert everything_below(tmp_path) == []
 
 

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_efgsm.cli import export as command
 from keras_efgsm.cli import main
 from keras_efgsm.export import (
     FORMS,
@@ -14,7 +13,6 @@ from keras_efgsm.export import (
     check_agreement,
     export_classifier,
     exporting,
-    file_name,
     measure_agreement,
     versions,
 )
@@ -55,11 +53,13 @@ def test_by_default_every_form_is_written_under_its_name(exported):
         "tflite-dynamic": to / "m-1-dynamic.tflite",
         "tflite-int8": to / "m-1-int8.tflite",
         "onnx": to / "m-1.onnx",
+        "openvino": to / "m-1.xml",
     }
-    assert tuple(result.files) == FORMS and result.skipped == {}
+    assert list(result.files) == list(FORMS) and result.skipped == {}
     assert (result.saved_model, result.tflite) == (to / "1", to / "m-1.tflite")
     # And nothing else lies there.
-    assert {p.name for p in to.iterdir()} == {p.name for p in result.files.values()} | {"m-1.md"}
+    beside = {"m-1.md", "m-1.json", "m-1.bin"}
+    assert {p.name for p in to.iterdir()} == {p.name for p in result.files.values()} | beside
     assert (to / "1" / "assets.extra" / "tf_serving_warmup_requests").exists()
 
 
@@ -118,10 +118,8 @@ def test_an_export_with_one_form_that_answers_otherwise_is_refused_and_removed(
         return Agreement(float("nan") if form == broken else 0.0, 1.0, 4, "random")
 
     monkeypatch.setattr(exporting, "measure_agreement", measure)
-    for name in ("write_saved_model", "check_holds_only", "write_warm_up_requests"):
-        monkeypatch.setattr(exporting, name, lambda *_, **__: None)
-    for name in ("write_tflite", "write_onnx"):
-        monkeypatch.setattr(exporting, name, lambda _, path, **__: path.touch())
+    for form in FORMS.values():
+        monkeypatch.setattr(form, "write", lambda _, path, given: path.touch())
     with pytest.raises(ExportError, match=f"{broken!r}.*difference=nan"):
         export_classifier(
             small_classifier(), tmp_path / "m", class_names=NAMES, representative_images=images
@@ -141,7 +139,11 @@ def test_only_the_forms_asked_for_are_written(tmp_path):
     result = export_classifier(
         small_classifier(), tmp_path / "m", class_names=NAMES, forms=["tflite-dynamic"]
     )
-    assert {p.name for p in (tmp_path / "m").iterdir()} == {"m-1-dynamic.tflite", "m-1.md"}
+    assert {p.name for p in (tmp_path / "m").iterdir()} == {
+        "m-1-dynamic.tflite",
+        "m-1.md",
+        "m-1.json",
+    }
     assert (result.saved_model, result.tflite) == (None, None)
     card = result.model_card.read_text()
     assert "`m-1-dynamic.tflite`" in card and "SavedModel:" not in card and "onnx" not in card
@@ -173,7 +175,7 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(options, 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_file_of_any_form_takes_its_version(form, tmp_path):
-    path = tmp_path / file_name(form, "mnist-5", 3)
+    path = tmp_path / FORMS[form].file_name("mnist-5", 3)
     path.mkdir() if form == "saved-model" else path.touch()
     with versions.next_version(tmp_path) as (version, _):
         assert version == 4
@@ -221,10 +223,6 @@ def run(tmp_path):
     folder.save_model(small_classifier(), folder.classifier)
     folder.write_metrics({"natural_accuracy": 0.1, "class_names": NAMES, "epochs": 0})
     return folder
-
-
-def test_the_command_knows_the_forms_of_the_library():
-    assert command._FORMS == FORMS
 
 
 def test_the_command_calibrates_with_the_training_split_of_the_run(run, tmp_path, capsys):

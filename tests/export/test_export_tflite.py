@@ -2,8 +2,14 @@ import keras
 import numpy as np
 import pytest
 
-from keras_efgsm.evaluation.tflite_model import TFLiteClassifier
-from keras_efgsm.export import export_classifier, tflite, tflite_logits, write_tflite
+from keras_efgsm.export import (
+    export_classifier,
+    litert_runner,
+    tflite,
+    tflite_logits,
+    write_tflite,
+)
+from keras_efgsm.export.litert_runner import TFLiteClassifier
 
 SHAPE = (8, 8, 1)
 QUANTIZATIONS = ("float16", "dynamic", "int8")
@@ -35,7 +41,9 @@ def files(classifier, images, tmp_path_factory):
 
 
 def tensor_types(path):
-    return [np.dtype(d["dtype"]).name for d in tflite._interpreter(path).get_tensor_details()]
+    return [
+        np.dtype(d["dtype"]).name for d in litert_runner.open_interpreter(path).get_tensor_details()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +78,7 @@ def test_each_form_stores_and_computes_in_its_own_numbers(files):
 @pytest.mark.parametrize("quantization", QUANTIZATIONS)
 def test_quantised_files_take_any_batch_through_the_input_named_image(quantization, files, images):
     path = files[quantization]
-    assert tflite._interpreter(path).get_signature_list() == {
+    assert litert_runner.open_interpreter(path).get_signature_list() == {
         "serving_default": {"inputs": ["image"], "outputs": ["logits"]}
     }
     together = tflite_logits(path, images[:9])

@@ -1,5 +1,6 @@
 """What is deployed: every form of an export, measured on its own file."""
 
+from keras_efgsm.export.measuring.card import write_measured_card
 from keras_efgsm.export.measuring.card_section import HEADING, card_section
 from keras_efgsm.export.measuring.exported_forms import (
     Export,
@@ -8,6 +9,7 @@ from keras_efgsm.export.measuring.exported_forms import (
     size_in_bytes,
 )
 from keras_efgsm.export.measuring.latency import Latency, measure_latencies, runner
+from keras_efgsm.export.measuring.measured_export import measure
 from keras_efgsm.export.measuring.measurement import measure_export
 from keras_efgsm.export.measuring.measurements import FormResult, Measurements
 
@@ -20,8 +22,10 @@ __all__ = [
     "card_section",
     "find_export",
     "find_twin",
+    "measure",
     "measure_export",
     "measure_latencies",
     "runner",
     "size_in_bytes",
+    "write_measured_card",
 ]

@@ -1,8 +1,6 @@
 """The part of a model card that says what was measured on each file."""
 
-import re
-
-from keras_efgsm.export.forms import SAVED_MODEL
+from keras_efgsm.export.forms.saved_model import SAVED_MODEL
 from keras_efgsm.export.markdown import code, table
 from keras_efgsm.export.measuring.measurements import KERAS, KERAS_EAGER, Measurements
 from keras_efgsm.records import EvaluationRecord
@@ -10,22 +8,21 @@ from keras_efgsm.records.wording import percent, radius
 
 HEADING = "Measured on each file"
 
-_HEADLINE = re.compile(r"^\*\*Robust accuracy (\d+(?:\.\d+)?) %", re.MULTILINE)
 
-
-def card_section(found: Measurements, card: str) -> str:
+def card_section(found: Measurements, headline: float | None = None) -> str:
     """The body of the section `HEADING` of a model card, in Markdown.
 
     Its first line names the weakest file, and says so if that is worse than the card's headline.
 
     Args:
         found: the figures.
-        card: the model card's text, for its headline.
+        headline: the robust accuracy that the card leads with, in [0, 1]. Defaults to none.
 
     Example:
 
     ```python
-    print(card_section(found, Path("exported_models/mnist/mnist-3.md").read_text()))
+    found = Measurements.read("exported_models/mnist/mnist-1.measured.json")
+    print(card_section(found, headline=0.8956))
     ```
     """
     rows = [
@@ -45,23 +42,23 @@ def card_section(found: Measurements, card: str) -> str:
         "attacks",
     )
     return "\n\n".join(
-        [_first_line(found, card), table(header, rows), _attacks(found), _latency(found)]
+        [_first_line(found, headline), table(header, rows), _attacks(found), _latency(found)]
     )
 
 
-def _first_line(found: Measurements, card: str) -> str:
+def _first_line(found: Measurements, headline: float | None) -> str:
     form, weakest = found.lowest()
     robust = percent(weakest.robust)
-    match = _HEADLINE.search(card)
-    if match and 100 * weakest.robust < float(match[1]):
+    # By the two digits that the card shows.
+    if headline is not None and weakest.robust < round(headline, 4):
         first = (
             f"**{code(weakest.path)} is worse than the headline: robust accuracy {robust} against "
-            f"{match[1]} %.**"
+            f"{percent(headline)}.**"
         )
     else:
         first = f"**Lowest: {code(weakest.path)}, robust accuracy {robust}.**"
-        if match:
-            first += f" The headline is {match[1]} %, of another set of images or attacks."
+        if headline is not None:
+            first += f" The headline is {percent(headline)}, of another set of images or attacks."
     reference = found.forms.get(SAVED_MODEL)
     if reference is not None and form != SAVED_MODEL:
         first += f" On the same images the SavedModel has {percent(reference.robust)}."

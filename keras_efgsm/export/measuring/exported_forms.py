@@ -1,19 +1,14 @@
 """The forms of one exported version: which there are, where they lie, how large they are."""
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_efgsm.evaluation.models import SAVED_MODEL_FILE
-from keras_efgsm.export.forms import FORMS, SAVED_MODEL, file_name
+from keras_efgsm.export.forms.saved_model import SAVED_MODEL, SAVED_MODEL_FILE
+from keras_efgsm.export.record import size_in_bytes
+from keras_efgsm.form import FORMS, parse_name
 
-# What follows `NAME-N` in the name of each form that is a file.
-_ENDINGS = {f: file_name(f, "", 0).removeprefix("-0") for f in FORMS if f != SAVED_MODEL}
-_FILE = re.compile(
-    rf"(.+)-(\d+)(?:{'|'.join(map(re.escape, _ENDINGS.values()))})"  # the ending names the form
-)
-_CARD = re.compile(r"(.+)-(\d+)\.md")
+__all__ = ["Export", "find_export", "find_twin", "size_in_bytes"]
 
 
 @dataclass(frozen=True)
@@ -48,12 +43,17 @@ class Export:
         return self.beside(".md")
 
     @property
+    def record(self) -> Path:
+        """What the card was written from, see `ExportRecord`; earlier versions kept none."""
+        return self.beside(".json")
+
+    @property
     def measured(self) -> Path:
         """The figures of `measure_export`."""
         return self.beside(".measured.json")
 
 
-def find_export(folder: str | os.PathLike) -> Export:
+def find_export(folder: str | os.PathLike[str]) -> Export:
     """Finds the forms of an exported version.
 
     Args:
@@ -75,9 +75,9 @@ def find_export(folder: str | os.PathLike) -> Export:
             "The path must be the version folder of an export, exported_models/NAME/N, with "
             f"`{SAVED_MODEL_FILE}` in it. {received}"
         )
-    beside = [entry.name for entry in folder.parent.iterdir()]
-    found = [match for name in beside for match in (_FILE.fullmatch(name), _CARD.fullmatch(name))]
-    names = {match[1] for match in found if match and match[2] == folder.name}
+    version = int(folder.name)
+    beside = [parse_name(entry.name) for entry in folder.parent.iterdir()]
+    names = {file.name for file in beside if file and file.name and file.version == version}
     if not names or folder.parent.name in names:
         names = {folder.parent.name}
     if len(names) > 1:
@@ -85,14 +85,14 @@ def find_export(folder: str | os.PathLike) -> Export:
             "One model's files must lie beside a version folder. "
             f"{received}, names={', '.join(sorted(names))}"
         )
-    export = Export(names.pop(), int(folder.name), folder, {SAVED_MODEL: folder})
-    files = {form: export.beside(ending) for form, ending in _ENDINGS.items()}
-    export.forms.update({form: path for form, path in files.items() if path.is_file()})
+    export = Export(names.pop(), version, folder, {SAVED_MODEL: folder})
+    files = {name: export.beside(form.ending) for name, form in FORMS.items() if form.ending}
+    export.forms.update({name: path for name, path in files.items() if path.is_file()})
     return export
 
 
-def find_twin(path: str | os.PathLike) -> Path | None:
-    """The SavedModel `N/` beside a file `NAME-N*.tflite` or `NAME-N.onnx`; None if there is none.
+def find_twin(path: str | os.PathLike[str]) -> Path | None:
+    """The SavedModel `N/` beside a file `NAME-N*` of another form; None if there is none.
 
     Args:
         path: the file.
@@ -103,17 +103,8 @@ def find_twin(path: str | os.PathLike) -> Path | None:
     find_twin("exported_models/mnist/mnist-1.tflite")  # exported_models/mnist/1
     ```
     """
-    match = _FILE.fullmatch(Path(path).name)
-    folder = Path(path).parent / match[2] if match else None
-    return folder if folder is not None and (folder / SAVED_MODEL_FILE).is_file() else None
-
-
-def size_in_bytes(path: Path) -> int:
-    """Size of a file, or of all files in a folder.
-
-    Args:
-        path: either.
-    """
-    if path.is_dir():
-        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    return path.stat().st_size
+    file = parse_name(Path(path).name)
+    if file is None or not file.name or file.form is None:
+        return None
+    folder = Path(path).parent / str(file.version)
+    return folder if (folder / SAVED_MODEL_FILE).is_file() else None

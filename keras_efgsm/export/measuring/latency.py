@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_efgsm.evaluation.models import SAVED_MODEL_FILE, load_classifier
-from keras_efgsm.evaluation.onnx_model import ONNXClassifier
-from keras_efgsm.evaluation.tflite_model import TFLiteClassifier
+from keras_efgsm.evaluation.models import load_classifier
+from keras_efgsm.form import form_of
 from keras_efgsm.networks.requirements import random_images
 
 Runner = Callable[[np.ndarray], np.ndarray]
@@ -51,12 +50,11 @@ def runner(path: Path, *, eager: bool = False) -> Runner:
         path: as of `load_classifier`.
         eager: whether to call a Keras model as it is. Defaults to `False`.
     """
-    if path.suffix == ".tflite":
-        return TFLiteClassifier(path).logits
-    if path.suffix == ".onnx":
-        return ONNXClassifier(path).logits
+    form = form_of(path)
+    if form is not None:
+        return form.load(path).logits
     logits_fn = load_classifier(path).logits_fn
-    if not eager and not (path / SAVED_MODEL_FILE).is_file():
+    if not eager:
         logits_fn = tf.function(logits_fn, autograph=False)
     return lambda images: logits_fn(tf.constant(images)).numpy()
 
@@ -99,7 +97,7 @@ def _times(runners: Mapping[str, Runner], images: np.ndarray, calls: int) -> dic
     for run in runners.values():
         for _ in range(_WARM_UP_CALLS):
             run(images)
-    times = {name: [] for name in runners}
+    times: dict[str, list[float]] = {name: [] for name in runners}
     for _ in range(calls):
         for name, run in runners.items():
             began = time.perf_counter()

@@ -4,7 +4,7 @@ import dataclasses
 import importlib.metadata
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from keras_efgsm.checks import check_count
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness, load_classifier, with_twin
 from keras_efgsm.evaluation.image_set import check_data
-from keras_efgsm.export.forms import FORMS
 from keras_efgsm.export.measuring.exported_forms import (
     Export,
     find_export,
@@ -21,19 +20,17 @@ from keras_efgsm.export.measuring.exported_forms import (
 )
 from keras_efgsm.export.measuring.latency import BATCH, measure_latencies, runner
 from keras_efgsm.export.measuring.measurements import KERAS, KERAS_EAGER, FormResult, Measurements
+from keras_efgsm.form import FORMS
 from keras_efgsm.records.environment import allowed_cores, hardware, versions
 from keras_efgsm.runs.folder import RunFolder
 
-# Those of the runtimes that answer for a file.
-_RUNTIMES = ("ai-edge-litert", "onnxruntime")
-
 
 def measure_export(
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     data: ImageData | tuple[Any, Any],
     attacks: Sequence[Attack],
     *,
-    run: str | os.PathLike | None = None,
+    run: str | os.PathLike[str] | None = None,
     num_images: int = 1000,
     batch_size: int = 250,
     seed: int = 0,
@@ -85,7 +82,7 @@ def measure_export(
     check_count(batch_size, "batch_size")
     export = find_export(folder)
     paths = ({KERAS: Path(run)} if run is not None else {}) | export.forms
-    if run is not None and not RunFolder(run).classifier.is_file():
+    if run is not None and not RunFolder(Path(run)).classifier.is_file():
         raise FileNotFoundError(
             f"`run` must be the folder of a finished run. Received: run={str(run)!r}"
         )
@@ -102,7 +99,7 @@ def measure_export(
         "attacks": [(type(attack).__qualname__, attack.get_config()) for attack in attacks],
         "batch_size": batch_size,
         "seed": seed,
-        "versions": _versions(),
+        "versions": _versions(export.forms),
     }
     found = _read(export, json.loads(json.dumps(settings)), again)
     _measure_latencies(found, export, paths, models, calls, tell)
@@ -196,9 +193,10 @@ def _state(export: Export, form: str) -> Path:
     return export.beside(f".{form}.partial.npz")
 
 
-def _versions() -> dict[str, str]:
+def _versions(forms: Iterable[str]) -> dict[str, str]:
+    """With those of the runtimes that answer for the files that are there."""
     found = versions()
-    for package in _RUNTIMES:
+    for package in dict.fromkeys(p for form in forms for p in FORMS[form].runtimes):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_efgsm.backend import call_on_host
+from keras_efgsm.form import Runner
 from keras_efgsm.records.environment import allowed_cores
 
-Tensor = Any
 
-
-class ONNXClassifier:
+class ONNXClassifier(Runner):
     """Logits of an `.onnx` file, run by ONNX Runtime on the cores that the process may use.
 
     One made for a fixed batch is run batch after batch of that size.
@@ -23,6 +21,7 @@ class ONNXClassifier:
 
     Attributes:
         image_shape: `(H, W, C)`.
+        num_classes: the number K of logits.
 
     Raises:
         ImportError: if ONNX Runtime is not installed.
@@ -36,7 +35,7 @@ class ONNXClassifier:
     ```
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike[str]):
         received = f"Received: path={str(path)!r}"
         self._session = _session(Path(path), received)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
@@ -67,9 +66,10 @@ class ONNXClassifier:
             )
         self._entry, self._answer = inputs[0].name, answer.name
         self._fixed_batch = shape[0] if isinstance(shape[0], int) and shape[0] > 0 else None
-        self.image_shape = tuple(shape[1:])
+        height, width, channels = shape[1:]
+        self.image_shape = (height, width, channels)
         # The file may leave the number of classes open; a loop over steps has to know it.
-        self._num_classes = self.logits(np.zeros((1, *self.image_shape), "float32")).shape[1]
+        self.num_classes = self.logits(np.zeros((1, *self.image_shape), "float32")).shape[1]
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Float32 logits `(B, K)`.
@@ -82,19 +82,12 @@ class ONNXClassifier:
             [self._run(images[i : i + size], size) for i in range(0, len(images), size)]
         )
 
-    def logits_fn(self, images: Tensor) -> Tensor:
-        """The same of tensors, in a graph as well; no gradient goes through it.
-
-        Args:
-            images: float32 `(B, H, W, C)` in [0, 1].
-        """
-        return call_on_host(self.logits, images, self._num_classes)
-
     def _run(self, images: np.ndarray, size: int) -> np.ndarray:
         count = len(images)
         if count < size:
             images = np.concatenate([images, np.repeat(images[-1:], size - count, axis=0)])
-        return self._session.run([self._answer], {self._entry: images})[0][:count]
+        logits: np.ndarray = self._session.run([self._answer], {self._entry: images})[0][:count]
+        return logits
 
 
 def _session(path: Path, received: str) -> Any:

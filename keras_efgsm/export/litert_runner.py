@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_efgsm.backend import call_on_host
+from keras_efgsm.form import Runner
 from keras_efgsm.records.environment import allowed_cores
 
-Tensor = Any
 
-
-class TFLiteClassifier:
+class TFLiteClassifier(Runner):
     """Logits of a `.tflite` file, run by LiteRT.
 
     A file of integers (full int8 quantisation) is given its images, and answers, in the scale of
@@ -24,6 +22,7 @@ class TFLiteClassifier:
 
     Attributes:
         image_shape: `(H, W, C)`.
+        num_classes: the number K of logits.
 
     Raises:
         ImportError: if neither LiteRT nor TensorFlow is installed.
@@ -37,10 +36,10 @@ class TFLiteClassifier:
     ```
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike[str]):
         received = f"Received: path={str(path)!r}"
         try:
-            self._interpreter = _interpreter(Path(path))
+            self._interpreter = open_interpreter(Path(path))
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:300]
@@ -66,7 +65,9 @@ class TFLiteClassifier:
                     "Integers of a `.tflite` file must have one scale for the whole tensor. "
                     f"{received}, {tensor['name']}: {kind}"
                 )
-        self.image_shape = shapes[0][1:]
+        height, width, channels = shapes[0][1:]
+        self.image_shape = (height, width, channels)
+        self.num_classes = int(self._answer["shape"][-1])
         if any(size < 1 for size in self.image_shape):
             raise ValueError(
                 "The `.tflite` file must take images of one size. "
@@ -87,14 +88,6 @@ class TFLiteClassifier:
             parts = [self._run(images[i : i + size], size) for i in range(0, len(images), size)]
         return np.concatenate(parts)
 
-    def logits_fn(self, images: Tensor) -> Tensor:
-        """The same of tensors, in a graph as well; no gradient goes through it.
-
-        Args:
-            images: float32 `(B, H, W, C)` in [0, 1].
-        """
-        return call_on_host(self.logits, images, int(self._answer["shape"][-1]))
-
     def _run(self, images: np.ndarray, size: int) -> np.ndarray:
         count = len(images)
         if count < size:
@@ -111,23 +104,34 @@ class TFLiteClassifier:
         ]
 
 
-def _to_integers(values: np.ndarray, tensor: dict) -> np.ndarray:
+def _to_integers(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
     kind = np.dtype(tensor["dtype"])
     if kind == np.float32:
         return np.asarray(values, "float32")
     scale, zero = tensor["quantization"]
     limits = np.iinfo(kind)
-    return np.clip(np.round(values / scale) + zero, limits.min, limits.max).astype(kind)
+    levels: np.ndarray = np.clip(np.round(values / scale) + zero, limits.min, limits.max)
+    return levels.astype(kind)
 
 
-def _from_integers(values: np.ndarray, tensor: dict) -> np.ndarray:
+def _from_integers(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
     if values.dtype == np.float32:
         return values
     scale, zero = tensor["quantization"]
-    return ((values.astype("float32") - zero) * scale).astype("float32")
+    logits: np.ndarray = (values.astype("float32") - zero) * scale
+    return logits.astype("float32")
 
 
-def _interpreter(path: Path) -> Any:
+def open_interpreter(path: Path) -> Any:
+    """LiteRT's interpreter of a file, or TensorFlow's where LiteRT is not installed.
+
+    Args:
+        path: the `.tflite` file.
+
+    Raises:
+        ImportError: if neither is installed.
+        ValueError: if the file cannot be read.
+    """
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:

@@ -92,7 +92,9 @@ def read_request(options: argparse.Namespace, *, only: Sequence[str] = ()) -> Re
 
 def read_config(options: argparse.Namespace) -> TrainingConfig:
     """The configuration that is asked for."""
-    return read_request(options).config()
+    from keras_efgsm.recipes.automatic import configuration
+
+    return configuration(read_request(options))
 
 
 def run_name(request: Request) -> str:

@@ -59,14 +59,14 @@ def _try_each(options: argparse.Namespace, names: list[str], console: Console) -
     import tempfile
     from pathlib import Path
 
-    from keras_efgsm.data import load_data
+    from keras_efgsm.recipes.building import load_training_data
     from keras_efgsm.runs.folder import RunFolder
     from keras_efgsm.runs.training import train
 
     preset = PRESETS[options.preset]
-    training = load_data(preset.dataset, "train", preset.data_dir)
+    training = load_training_data(preset, "train")
     training = training.take(min(options.num_images, len(training)))
-    test = load_data(preset.dataset, "test", preset.data_dir)
+    test = load_training_data(preset, "test")
     table = Table(
         title=f"{options.epochs} epoch(s) on {len(training)} images of {preset.dataset}, "
         f"epsilon {preset.epsilon:g}, seed {options.seed}"

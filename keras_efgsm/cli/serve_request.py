@@ -26,7 +26,13 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--server", help="default: http://localhost:8501, or localhost:8500 for grpc"
     )
-    parser.add_argument("--version", type=int, help="default: the server's latest")
+    parser.add_argument(
+        "--model-version",
+        dest="version",
+        metavar="N",
+        type=int,
+        help="default: the server's latest",
+    )
     parser.add_argument("--label", help="a label of a version, such as stable")
     parser.add_argument("--labels", help="file of class names, for a .npy of floats")
     parser.add_argument("--timeout", type=float, default=10.0, help="in seconds; default: 10")

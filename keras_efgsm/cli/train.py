@@ -157,16 +157,16 @@ def run(options: argparse.Namespace) -> None:
 
 def _config(request: Request, out: Path, resume: bool) -> TrainingConfig:
     """The configuration; what was chosen for it is said, unless the run has it already."""
+    from keras_efgsm.recipes.automatic import choose, configuration
+
     if request.recipe_name != AUTOMATIC_RECIPE:
-        return request.config()
+        return configuration(request)
     folder = RunFolder(out)
     if resume and folder.config.exists():
         stored = folder.read_config()
         return changed(
             stored, {**request.changes, "dataset": request.dataset}, request.method_options
         )
-    from keras_efgsm.recipes.automatic import choose
-
     chosen = choose(request)
     console = Console()
     for note in chosen.notes:

@@ -89,8 +89,10 @@ def run(options: argparse.Namespace) -> None:
             f"(no module named {error.name!r})"
         ) from error
 
+    from keras_efgsm.recipes.automatic import configuration
+
     request = read_request(options, only=_FIELDS)
-    config = request.config()
+    config = configuration(request)
     own = [name for name in ("lambda", "sigma") if name in config.method_options] or ["sigma"]
     names = [_name(name) for name in options.parameters.split(",")] if options.parameters else own
     budget = {name: getattr(options, name) for name in ("steps", "targets", "queries")}

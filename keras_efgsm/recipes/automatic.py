@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.network_specs import default_network
-from keras_efgsm.recipes.request import Request, changed
+from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.recipes.request import AUTOMATIC_RECIPE, Request, changed
 from keras_efgsm.recipes.source import SourceFacts, source_facts
 
 
@@ -37,6 +38,31 @@ class Chosen(NamedTuple):
     config: TrainingConfig
     choices: list[Choice]
     notes: list[str]
+
+
+def configuration(request: Request) -> TrainingConfig:
+    """What a request comes to.
+
+    Args:
+        request: data, recipe and what was given.
+
+    Raises:
+        ValueError: if a value is out of range or unknown, or the recipe is chosen by the
+            images and these cannot be read, or epsilon is not given.
+
+    Example:
+
+    ```python
+    config = configuration(Request("mnist", changes={"epochs": 3}))
+    ```
+    """
+    if request.recipe_name == AUTOMATIC_RECIPE:
+        return choose(request).config
+    return changed(
+        PRESETS[request.recipe_name],
+        {**request.changes, "dataset": request.dataset},
+        request.method_options,
+    )
 
 
 def choose(request: Request) -> Chosen:

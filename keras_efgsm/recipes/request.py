@@ -27,7 +27,7 @@ class Request:
     Example:
 
     ```python
-    config = Request("mnist", changes={"epochs": 3}).config()
+    config = configuration(Request("mnist", changes={"epochs": 3}))
     ```
     """
 
@@ -53,23 +53,6 @@ class Request:
         if "dataset" in self.changes:
             return self.changes["dataset"]
         return PRESETS[self.data].dataset if self.data in PRESETS else self.data
-
-    def config(self) -> TrainingConfig:
-        """The configuration.
-
-        Raises:
-            ValueError: if a value is out of range or unknown, or the recipe is chosen by the
-                images and these cannot be read, or epsilon is not given.
-        """
-        if self.recipe_name == AUTOMATIC_RECIPE:
-            from keras_efgsm.recipes.automatic import choose
-
-            return choose(self).config
-        return changed(
-            PRESETS[self.recipe_name],
-            {**self.changes, "dataset": self.dataset},
-            self.method_options,
-        )
 
 
 def changed(

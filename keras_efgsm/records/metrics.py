@@ -41,7 +41,7 @@ class MetricsRecord(Record):
         natural_accuracy: share of the clean test images in [0, 1] that are classified correctly.
         test_images: how many those are.
         train_images: how many images were trained on.
-        epochs: how many were trained.
+        epochs: how many were trained; None for a model that was trained elsewhere.
         training_seconds: wall-clock time of all epochs.
         stop: what the overfitting stop did; None without it.
         parameters: how many, by network.
@@ -64,7 +64,7 @@ class MetricsRecord(Record):
     natural_accuracy: Share
     test_images: Count | None = None
     train_images: Count | None = None
-    epochs: Count
+    epochs: Count | None = None
     training_seconds: Seconds | None = None
     stop: StopRecord | None = None
     parameters: dict[str, Count] | None = None

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from keras_efgsm.checks import check_count
-from keras_efgsm.data import load_data
 from keras_efgsm.evaluation import load_classifier
+from keras_efgsm.recipes.building import load_images
 from keras_efgsm.records import ReportCurvesRecord
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.records.report_curves import MeasuredPart
@@ -70,8 +70,13 @@ def measure_run(
         return measured
     model = load_classifier(run.path)
     reconstructor = load_reconstructor(run.path, model)
-    data = load_data(
-        run.config["dataset"], with_what["split"], data_dir or run.config.get("data_dir")
+    data = load_images(
+        run.config["dataset"],
+        with_what["split"],
+        data_dir=data_dir or run.config.get("data_dir"),
+        image_size=run.config.get("image_size"),
+        channels=run.config.get("channels"),
+        seed=run.config.get("seed", 0),
     )
     console = Console(stderr=True)
     hidden = not (progress and console.is_terminal)

@@ -74,10 +74,10 @@ def adopt_classifier(
         print(f"attacking {source.name} by the quick attacks; `--evaluation` takes others")
         attacks = make_attacks("quick", epsilon)
         evaluate_robustness(model, data, attacks, cascade=True).write_json(folder.evaluation)
-    figures = json.loads(folder.evaluation.read_text(encoding="utf-8"))
+    figures = folder.read_evaluation()
     metrics = {
-        "natural_accuracy": figures["natural_accuracy"],
-        "test_images": figures["num_images"],
+        "natural_accuracy": figures.natural_accuracy,
+        "test_images": figures.num_images,
         "class_names": list(data.class_names),
         "stop": None,
         "versions": versions(),

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from keras_efgsm.attacks import Attack
 from keras_efgsm.checks import check_count
-from keras_efgsm.data import load_data
 from keras_efgsm.evaluation import ATTACK_SETS, evaluate_robustness, make_attacks
 from keras_efgsm.evaluation.attack_names import attack_name, budget
+from keras_efgsm.recipes.building import load_training_data
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.runs.training import train
@@ -231,7 +231,7 @@ def _evaluate_best(
     console: Console,
 ) -> dict[str, Any]:
     run = RunFolder(folder.best)
-    data = load_data(config.dataset, "test", config.data_dir)
+    data = load_training_data(config, "test")
     there = run.read_evaluation() if run.evaluation.exists() else None
     wanted = (num_images or len(data), [_what_it_spends(attack) for attack in attacks])
     if there is not None and wanted == (

@@ -5,8 +5,9 @@ from typing import Any
 
 from keras_efgsm.attacks import Attack
 from keras_efgsm.checks import check_choice, check_count
-from keras_efgsm.data import ImageData, load_data
+from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import ATTACK_SETS, make_attacks
+from keras_efgsm.recipes.building import load_training_data
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.tuning.search_space import Range, make_ranges
 
@@ -93,7 +94,7 @@ class SearchOptions:
         Raises:
             ValueError: if there are not so many.
         """
-        data = load_data(self.config.dataset, "train", self.config.data_dir)
+        data = load_training_data(self.config, "train")
         wanted = self.validation_images or min(1000, len(data) // 5)
         if wanted > len(data) // 2:
             raise ValueError(

@@ -9,9 +9,9 @@ import keras
 
 from keras_efgsm.attacks import PGD
 from keras_efgsm.checks import check_count
-from keras_efgsm.data import ImageData, load_data, steps_per_epoch, training_dataset
+from keras_efgsm.data import ImageData, steps_per_epoch, training_dataset
 from keras_efgsm.evaluation import evaluate_robustness
-from keras_efgsm.recipes.building import build_trainer
+from keras_efgsm.recipes.building import build_trainer, load_training_data
 from keras_efgsm.recipes.config import TrainingConfig
 from reporting.result_table import ResultTable, spread
 
@@ -48,7 +48,7 @@ class ShortTraining:
         Raises:
             ValueError: if there is no such data set, or it has too few images.
         """
-        data = load_data(config.dataset, "train", config.data_dir)
+        data = load_training_data(config, "train")
         if self.images + self.held_out > len(data):
             raise ValueError(
                 f"`accuracy_images` and `accuracy_held_out` must be at most {len(data)} together, "

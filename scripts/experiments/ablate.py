@@ -33,9 +33,10 @@ from experiments.ablation.variants import BASE, PIECES
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.cli.train import add_config_options, command_line, read_config
-from keras_efgsm.data import ImageData, load_data
+from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.evaluation.attack_sets import make_attacks
+from keras_efgsm.recipes.building import load_training_data
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.records.environment import hardware, versions
@@ -121,9 +122,9 @@ def diverged(one: Planned, error: ValueError, images: int) -> dict[str, Any]:
 
 def load_splits(base: TrainingConfig, held_out: int) -> tuple[ImageData, ImageData]:
     """What is trained on and what is attacked: train and test split, or two parts of the first."""
-    train = load_data(base.dataset, "train", base.data_dir)
+    train = load_training_data(base, "train")
     if not held_out:
-        return train, load_data(base.dataset, "test", base.data_dir)
+        return train, load_training_data(base, "test")
     if not held_out < len(train):
         raise ValueError(
             f"`validation_images` must be less than {len(train)}, the images of the train split. "

@@ -130,7 +130,7 @@ def test_the_command_prints_classes_and_margins_and_tells_errors_in_one_line(
         )
     assert main(["serve-request", *words]) == 0
     assert capsys.readouterr().out == "digits version 1: AVAILABLE\n"
-    assert main(["serve-request", *files, *words, "--version", "9"]) == 2
+    assert main(["serve-request", *files, *words, "--model-version", "9"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("keras-efgsm serve-request: ") and "Specific(digits, 9)" in line
 

@@ -64,6 +64,8 @@ class Attack:
     # Whose momentum it is: that of a training "sample", of a "position" in the batch, or one for
     # the whole "dataset".
     momentum_of = "sample"
+    # Bound on the magnitude of the momentum.
+    momentum_limit: float = 1.0
     # How a batch becomes updates of the weights, a name in `updates.UPDATES`.
     update = "one"
     # Whether what it does to an image depends on the other images of the batch by more than the

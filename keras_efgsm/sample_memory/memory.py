@@ -1,5 +1,7 @@
 """What a trainer keeps for each training sample: its momentum and, if it is told to, its image."""
 
+import os
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -8,6 +10,7 @@ from keras import ops
 from keras_efgsm.backend import SampleTable, batch_positions
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.distribution.shard import Shard
+from keras_efgsm.noise import Noise
 from keras_efgsm.sample_memory.augmentation import Augmentation
 from keras_efgsm.sample_memory.batch import TrainingBatch
 from keras_efgsm.sample_memory.momentum import STORAGE_DTYPES, STORAGES, SampleMomentum
@@ -82,7 +85,7 @@ class SampleMemory:
         num_samples: int | None = None,
         dtype: str = "int8",
         storage: str = "memory",
-        directory: str | None = None,
+        directory: str | os.PathLike[str] | None = None,
         augmentation: Augmentation | None = None,
         shard: Shard | None = None,
     ):
@@ -91,7 +94,7 @@ class SampleMemory:
         self.num_samples = None if num_samples is None else check_count(num_samples, "num_samples")
         self.dtype = check_choice(dtype, "momentum_dtype", STORAGE_DTYPES)
         self.storage = check_choice(storage, "momentum_storage", STORAGES)
-        self.directory = directory
+        self.directory = None if directory is None else os.fspath(directory)
         if augmentation is not None and not isinstance(augmentation, Augmentation):
             raise ValueError(
                 "`augmentation` must be an `Augmentation` or None. "
@@ -153,6 +156,9 @@ class SampleMemory:
     def keep_images(self, images: np.ndarray) -> None:
         """Puts the training images on the device, so that batches need only name their samples.
 
+        `fit` then takes a generator of `({"id": i}, label)` batches; arrays and a
+        `tf.data.Dataset` must hold the images.
+
         Args:
             images: uint8 `(n, H, W, C)`.
 
@@ -174,6 +180,18 @@ class SampleMemory:
         held = self.momentum is not None and self.momentum.storage == "memory"
         tables: list[Any] = [self.momentum.table] if held and self.momentum else []
         return [*tables, self.images] if self.images is not None else tables
+
+    def look_at(self, batch: TrainingBatch, noise: Callable[[], Noise]) -> TrainingBatch:
+        """The batch with random views in place of its images, where there is an augmentation.
+
+        Args:
+            batch: the batch, of the images as they are stored.
+            noise: makes the noise of its samples at this step.
+        """
+        if self.augmentation is None:
+            return batch
+        view = self.augmentation.draw(noise(), tuple(batch.x.shape[1:]))
+        return batch._replace(x=view.of_images(batch.x), view=view)
 
     def recall(self, batch: TrainingBatch) -> Recalled:
         """The momentum of the samples or positions of a batch, or the one row of all."""

@@ -20,9 +20,9 @@ _CHUNK = 64 << 20
 class RowFile:
     """Rows `(num_rows, ...)` in a file without a name, zero at first; reads and writes wait.
 
-    Reads and writes name their place in the file: of a memory map, every page that was touched would
-    count as memory of the process. What the system caches of the file besides, it gives up when
-    memory is needed.
+    Reads and writes name their place in the file: of a memory map, every page that was touched
+    would count as memory of the process. What the system caches of the file besides, it gives up
+    when memory is needed.
 
     Args:
         shape: `(num_rows, ...)`.
@@ -134,7 +134,7 @@ class RowFile:
 
     def transfer_rows(self, transfer: Callable, first: int, rows: np.ndarray) -> None:
         """Reads or writes rows that follow each other in the file."""
-        values = memoryview(rows.reshape(-1).view("uint8"))
+        values = memoryview(rows.reshape(-1).view("uint8").data)
         start, done = first * self.row_bytes, 0
         while done < len(values):
             count = transfer(self.number, [values[done:]], start + done)

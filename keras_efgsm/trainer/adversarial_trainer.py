@@ -1,13 +1,12 @@
 """The Keras model that trains a classifier adversarially through plain `model.fit`."""
 
-import os
+from os import PathLike
 from typing import Any
 
 import keras
-from keras import ops
 
-from keras_efgsm import backend
 from keras_efgsm.attacks import Attack, Perturbed
+from keras_efgsm.backend import BACKEND, use_fast_layers
 from keras_efgsm.checks import check_count
 from keras_efgsm.distribution.limits import check_distribution
 from keras_efgsm.distribution.workers import own_shard
@@ -21,20 +20,22 @@ from keras_efgsm.objectives import Objective
 from keras_efgsm.sample_memory.augmentation import Augmentation
 from keras_efgsm.sample_memory.batch import TrainingBatch
 from keras_efgsm.sample_memory.memory import SampleMemory
-from keras_efgsm.trainer.batch import read_batch, read_labels
-from keras_efgsm.trainer.defaults import DEFAULT_OPTIMIZER, chosen_attack, suitable_objective
+from keras_efgsm.trainer.batch import read_batch
+from keras_efgsm.trainer.defaults import chosen_attack, chosen_update, suitable_objective
+from keras_efgsm.trainer.evaluation import evaluate_batch
 from keras_efgsm.trainer.inspection import inspect_training_data
 from keras_efgsm.trainer.progress import TrainingProgress
-from keras_efgsm.trainer.step import TrainingStep
-from keras_efgsm.updates import Update, update_for
+from keras_efgsm.trainer.step import TrainingStep, image_gradient_scale, step_of
+from keras_efgsm.trainer.stepped_model import SteppedModel
+from keras_efgsm.updates import Update
 
 Tensor = Any
 
 # What a configuration holds as objects.
 _PARTS = ("classifier", "attack", "reconstructor", "objective", "augmentation")
-
-# Keeps the input gradients of a float16 network, often below 1e-5, out of its subnormal range.
-_FLOAT16_GRADIENT_SCALE = 1024.0
+# What it holds as plain values.
+_OPTIONS = ("num_samples", "momentum_dtype", "momentum_storage", "momentum_directory", "seed")
+_MORE_OPTIONS = ("epsilon_warmup_steps", "regularizer_warmup_steps", "attack_in_training_mode")
 
 
 def _of_samples(name: str, meaning: str) -> Any:
@@ -47,7 +48,7 @@ def _of_samples(name: str, meaning: str) -> Any:
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
-class AdversarialTrainer(keras.Model):
+class AdversarialTrainer(SteppedModel):
     """Trains a classifier to withstand adversarial examples, through `compile` and `fit`.
 
     A training method is an attack times an objective: each step perturbs the batch with the
@@ -108,15 +109,9 @@ class AdversarialTrainer(keras.Model):
     trainer = AdversarialTrainer(classifier, epsilon=8 / 255)
     trainer.fit(x_train, y_train, epochs=20, callbacks=[OverfittingStop()])
     trainer.classifier.save("robust.keras")
-    ```
-
-    with every part chosen:
-
-    ```python
+    # With the parts chosen, and an optimizer:
     trainer = AdversarialTrainer(mnist_classifier(), EFGSM(epsilon=0.3), mnist_reconstructor())
-    trainer.compile(optimizer="adam")
-    trainer.fit(x_train, y_train, batch_size=128, epochs=10, callbacks=[OverfittingStop()])
-    trainer.classifier.save("robust.keras")
+    trainer.compile(optimizer=keras.optimizers.Adam(2e-3))
     ```
     """
 
@@ -142,7 +137,7 @@ class AdversarialTrainer(keras.Model):
         num_samples: int | None = None,
         momentum_dtype: str = "int8",
         momentum_storage: str = "memory",
-        momentum_directory: str | os.PathLike | None = None,
+        momentum_directory: str | PathLike[str] | None = None,
         seed: int = 0,
         epsilon_warmup_steps: int = 0,
         regularizer_warmup_steps: int = 0,
@@ -158,21 +153,20 @@ class AdversarialTrainer(keras.Model):
             check_reconstructor(reconstructor, classifier, self.num_classes)
         networks = [network for network in (classifier, reconstructor) if network is not None]
         for network in networks:
-            backend.use_fast_layers(network)
+            use_fast_layers(network)
         self.classifier = classifier
         self.reconstructor = reconstructor
-        directory = momentum_directory
         self.samples = SampleMemory(
             self.attack,
             classifier.input_shape[1:],
             num_samples=num_samples,
             dtype=momentum_dtype,
             storage=momentum_storage,
-            directory=None if directory is None else os.fspath(directory),
+            directory=momentum_directory,
             augmentation=augmentation,
             shard=own_shard(getattr(self, "distribute_strategy", None)),
         )
-        if momentum_storage == "disk" and backend.BACKEND == "tensorflow":
+        if momentum_storage == "disk" and BACKEND == "tensorflow":
             # XLA compiles no calls to the host there.
             self.supports_jit = False
         self.seed = check_count(seed, "seed", minimum=0)
@@ -183,18 +177,12 @@ class AdversarialTrainer(keras.Model):
             regularizer_warmup_steps, "regularizer_warmup_steps", minimum=0
         )
         self.attack_in_training_mode = bool(attack_in_training_mode)
-        if update is not None and not isinstance(update, Update):
-            raise ValueError(
-                "`update` must be an update strategy such as `OneUpdate()`, or None. "
-                f"Received: update={update!r}"
-            )
         self._given_update = update
-        self.update = update_for(self.attack) if update is None else update
-        self.update.check(self.attack)
+        self.update = chosen_update(update, self.attack)
         split = split_after_first_layer(classifier) if self.update.splits_classifier else None
         # Hidden from Keras, which would count these layers twice.
-        self._split = lambda: split
-        self._gradient_scale = _FLOAT16_GRADIENT_SCALE if uses_float16(classifier) else 1.0
+        self.split = lambda: split
+        self.gradient_scale = image_gradient_scale(classifier)
         if any(uses_float16(network) for network in networks):
             # So that `compile` has the loss scaled, also of networks loaded from a file.
             self.dtype_policy = "mixed_float16"
@@ -202,31 +190,12 @@ class AdversarialTrainer(keras.Model):
         for name, metric in self.progress.saved_attributes().items():
             # Where Keras finds them, in the order in which checkpoints hold them.
             setattr(self, name, metric)
-        # The state of `samples` that the training function was compiled for.
-        self._compiled_for = self.samples.version
         self.built = True
 
-    def compile(self, optimizer: Any = DEFAULT_OPTIMIZER, *args: Any, **kwargs: Any) -> None:
-        """Configures training as `keras.Model.compile`, without a loss: that is the objective.
-
-        Args:
-            optimizer: a Keras optimizer or its name. Defaults to `"adam"`.
-            *args: as `keras.Model.compile` takes them.
-            **kwargs: as `keras.Model.compile` takes them.
-        """
-        super().compile(optimizer, *args, **kwargs)
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        # As Keras has it, which leaves a model with its own `compile` uncompiled.
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
-    def fit(
-        self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any
-    ) -> keras.callbacks.History:
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains as `keras.Model.fit`, after checking the data and making room for the momentum.
 
-        A trainer that was not compiled is compiled with Adam.
+        A trainer that was not compiled is compiled with Adam. Returns Keras's `History`.
 
         Args:
             x: images `(n, H, W, C)` in [0, 1] as an array, or a `tf.data.Dataset` of
@@ -262,15 +231,7 @@ class AdversarialTrainer(keras.Model):
         return self.classifier(images, training=training)
 
     def make_momentum(self, num_samples: int | None = None, *, verbose: bool = True) -> None:
-        """Makes room for the momentum of an attack that uses one; `fit` calls it.
-
-        Args:
-            num_samples: number of training samples. Defaults to the trainer's own.
-            verbose: whether to print its size. Defaults to `True`.
-
-        Raises:
-            MemoryError: if it cannot fit.
-        """
+        """Makes room for the momentum, as `fit` does by itself, see `SampleMemory.make`."""
         self.samples.make(num_samples, verbose=verbose)
 
     def reset_momentum(self) -> None:
@@ -278,18 +239,8 @@ class AdversarialTrainer(keras.Model):
         self.samples.momentum = None
 
     def keep_images(self, images: Any) -> None:
-        """Puts the training images on the device, so that batches need only name their samples.
-
-        Args:
-            images: uint8 `(n, H, W, C)`; `fit` then takes a generator of `({"id": i}, label)`
-                batches. Arrays and a `tf.data.Dataset` must hold the images.
-
-        Raises:
-            ValueError: if they are of another type or shape.
-        """
+        """Puts uint8 images `(n, H, W, C)` on the device, see `SampleMemory.keep_images`."""
         self.samples.keep_images(images)
-
-    # What a step computes, from a batch of data to logs.
 
     def training_step(self, data: Any) -> dict[str, Tensor]:
         """Perturbs a batch, updates the weights, and says how it went."""
@@ -302,22 +253,7 @@ class AdversarialTrainer(keras.Model):
 
     def current_step(self) -> TrainingStep:
         """What an update strategy works with, as the trainer is now."""
-        return TrainingStep(
-            classifier=self.classifier,
-            reconstructor=self.reconstructor,
-            attack=self.attack,
-            objective=self.objective,
-            samples=self.samples,
-            optimizer=self.optimizer,
-            weights=self.trainable_weights,
-            regularizers=lambda: self.losses,
-            seed=self.seed,
-            epsilon_warmup_steps=self.epsilon_warmup_steps,
-            regularizer_warmup_steps=self.regularizer_warmup_steps,
-            attack_in_training_mode=self.attack_in_training_mode,
-            gradient_scale=self._gradient_scale,
-            split=self._split(),
-        )
+        return step_of(self)
 
     def perturb(self, batch: TrainingBatch) -> Perturbed:
         """Adversarial examples of a batch; keeps the momentum that they leave."""
@@ -326,61 +262,20 @@ class AdversarialTrainer(keras.Model):
     def unpack_training_batch(self, data: Any) -> TrainingBatch:
         """Splits what `fit` hands over into images, ids, labels and weights."""
         batch = read_batch(data, self.num_classes, needs_ids=self.needs_ids, kept=self.images)
-        if self.augmentation is None:
-            return batch
-        noise = self.current_step().noise(batch)
-        view = self.augmentation.draw(noise, tuple(batch.x.shape[1:]))
-        return batch._replace(x=view.of_images(batch.x), view=view)
+        return self.samples.look_at(batch, lambda: self.current_step().noise(batch))
 
     def evaluation_step(self, data: Any) -> dict[str, Tensor]:
         """Loss and accuracy on clean images."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        (x, y, sample_weight), present = backend.without_empty_batch((x, y, sample_weight))
-        logits = ops.cast(self(x, training=False), "float32")
-        if present is not None:
-            logits, y = logits[:present], y[:present]
-            sample_weight = None if sample_weight is None else sample_weight[:present]
-        labels, probabilities = read_labels(y, self.num_classes)
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True)(
-            probabilities, logits, sample_weight=sample_weight
-        )
-        # Keras divides losses by the replicas.
-        replicas = backend.replica_count()
-        loss = loss * replicas if replicas > 1 else loss
-        logs = self.progress.update_evaluation(loss, labels, logits)
+        found = evaluate_batch(lambda x: self(x, training=False), data, self.num_classes)
+        logs = self.progress.update_evaluation(found.loss, found.labels, found.logits)
         if self._compile_metrics is None:
             return logs
-        self._compile_metrics.update_state(y, logits, sample_weight)
+        self._compile_metrics.update_state(found.y, found.logits, found.sample_weight)
         return {**logs, **self._compile_metrics.result()}
 
-    # What Keras calls, which differs between its backends.
-
-    def train_step(self, *arguments: Any) -> Any:
-        return backend.take_train_step(self, self.training_step, *arguments)
-
-    def test_step(self, *arguments: Any) -> Any:
-        return backend.take_test_step(self, self.evaluation_step, *arguments)
-
-    def make_train_function(self, force: bool = False) -> Any:
-        # A step compiled for other tables must not be used again.
-        force = force or self._compiled_for != self.samples.version
-        if self.train_function is not None and not force:
-            return self.train_function
-        self._compiled_for = self.samples.version
-        own = backend.own_train_function(self, self.training_step, self.samples.tables())
-        if own is None:
-            return super().make_train_function(force)
-        self.train_function = own
-        return own
-
-    def _get_metrics_result_or_logs(self, logs: dict[str, Any]) -> dict[str, Any]:
-        own = backend.epoch_logs(self, logs)
-        return super()._get_metrics_result_or_logs(logs) if own is None else own
-
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        super()._maybe_symbolic_build(*backend.batch_to_build_on(self, iterator, data_batch))
-
-    # Configuration.
+    def tables(self) -> tuple[list[Any], int]:
+        """The tables by sample id that a step changes, and how often one was replaced."""
+        return self.samples.tables(), self.samples.version
 
     def get_config(self) -> dict[str, Any]:
         parts = {part: getattr(self, part) for part in _PARTS}
@@ -389,20 +284,11 @@ class AdversarialTrainer(keras.Model):
         return {
             **super().get_config(),
             **{name: keras.saving.serialize_keras_object(part) for name, part in parts.items()},
-            "num_samples": self.num_samples,
-            "momentum_dtype": self.momentum_dtype,
-            "momentum_storage": self.momentum_storage,
-            "momentum_directory": self.momentum_directory,
-            "seed": self.seed,
-            "epsilon_warmup_steps": self.epsilon_warmup_steps,
-            "regularizer_warmup_steps": self.regularizer_warmup_steps,
-            "attack_in_training_mode": self.attack_in_training_mode,
+            **{option: getattr(self, option) for option in (*_OPTIONS, *_MORE_OPTIONS)},
         }
 
     @classmethod
-    def from_config(
-        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
-    ) -> "AdversarialTrainer":
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> "AdversarialTrainer":
         config = dict(config)
         # Trainers saved by an earlier version have no augmentation.
         for part in {*_PARTS, "update"} & config.keys():

@@ -5,9 +5,7 @@ import keras
 from keras_efgsm.attacks import EFGSM, Attack
 from keras_efgsm.checks import check_epsilon
 from keras_efgsm.objectives import AdversarialCrossEntropy, JointReconstruction, Objective
-
-# Used by `compile` and by a `fit` without one.
-DEFAULT_OPTIMIZER = "adam"
+from keras_efgsm.updates import Update, update_for
 
 
 def recommended_attack(epsilon: float) -> EFGSM:
@@ -93,3 +91,24 @@ def suitable_objective(
             f"at its start, such as `EFGSM` or `FGSM`. Received: attack={attack!r}"
         )
     return objective
+
+
+def chosen_update(update: Update | None, attack: Attack) -> Update:
+    """The update strategy that was given, or the one that the attack names.
+
+    Args:
+        update: a strategy, or None.
+        attack: the attack.
+
+    Raises:
+        ValueError: if it is none, or does not go with the attack.
+    """
+    if update is None:
+        update = update_for(attack)
+    if not isinstance(update, Update):
+        raise ValueError(
+            "`update` must be an update strategy such as `OneUpdate()`, or None. "
+            f"Received: update={update!r}"
+        )
+    update.check(attack)
+    return update

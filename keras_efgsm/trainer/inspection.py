@@ -89,11 +89,13 @@ def _inspect_dataset(
     if not samples.needs_ids:
         return None
     if int(dataset.cardinality()) == _ENDLESS or samples.num_samples is not None:
-        num_samples = _given_num_samples(samples, dataset)
-        _check_room(inputs["id"].numpy(), num_samples, samples)
-        return num_samples
-    ids = [batch.numpy() for batch in dataset.map(lambda inputs, *_: inputs["id"])]
-    ids = np.concatenate(ids)
+        given = _given_num_samples(samples, dataset)
+        assert given is not None
+        _check_room(inputs["id"].numpy(), given, samples)
+        return given
+    ids = np.concatenate(
+        [batch.numpy() for batch in dataset.map(lambda inputs, *_: inputs["id"])]
+    )
     if not np.issubdtype(ids.dtype, np.integer):
         check_sample_ids(ids, 1)
     num_samples = int(ids.max()) + 1 if samples.momentum is None else samples.momentum.num_samples

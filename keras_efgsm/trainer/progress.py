@@ -89,7 +89,7 @@ class TrainingProgress:
             self.robust.update_state(perturbed.robust)
             return
         robust = equations.margin(logits, labels) > 0.0
-        if self.shortfall is not None:
+        if self.shortfall is not None and perturbed.predicted_gain is not None:
             gain = self._attack.loss_of(logits, labels) - perturbed.start_loss
             fell_short = gain < 0.5 * perturbed.predicted_gain
             self.shortfall.update_state(fell_short)

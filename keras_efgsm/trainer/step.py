@@ -16,12 +16,21 @@ from keras_efgsm.backend import (
     weight_and_image_gradients,
     weight_gradients,
 )
+from keras_efgsm.networks.requirements import uses_float16
 from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import Examples, Objective, ObjectiveResult
 from keras_efgsm.sample_memory.batch import TrainingBatch
 from keras_efgsm.sample_memory.memory import SampleMemory
 
 Tensor = Any
+
+# Keeps the input gradients of a float16 network, often below 1e-5, out of its subnormal range.
+_FLOAT16_GRADIENT_SCALE = 1024.0
+
+
+def image_gradient_scale(classifier: keras.Model) -> float:
+    """The factor that keeps a network's image gradients from underflowing; 1 in full precision."""
+    return _FLOAT16_GRADIENT_SCALE if uses_float16(classifier) else 1.0
 
 
 @dataclass(frozen=True)
@@ -185,3 +194,23 @@ class TrainingStep:
 
     def _classify(self, images: Tensor) -> Tensor:
         return ops.cast(self.classifier(images, training=True), "float32")
+
+
+def step_of(trainer: Any) -> TrainingStep:
+    """The step of an `AdversarialTrainer` as it is now."""
+    return TrainingStep(
+        classifier=trainer.classifier,
+        reconstructor=trainer.reconstructor,
+        attack=trainer.attack,
+        objective=trainer.objective,
+        samples=trainer.samples,
+        optimizer=trainer.optimizer,
+        weights=trainer.trainable_weights,
+        regularizers=lambda: trainer.losses,
+        seed=trainer.seed,
+        epsilon_warmup_steps=trainer.epsilon_warmup_steps,
+        regularizer_warmup_steps=trainer.regularizer_warmup_steps,
+        attack_in_training_mode=trainer.attack_in_training_mode,
+        gradient_scale=trainer.gradient_scale,
+        split=trainer.split(),
+    )

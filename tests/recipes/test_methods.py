@@ -36,6 +36,7 @@ from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS, find_method
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
+from keras_efgsm.trainer.step import TrainingStep
 from support.formulas import (
     cross_entropy,
     divergence,
@@ -650,16 +651,16 @@ def warming_trainer(attack, steps):
 
 def images_at(trainer, data, iteration):
     """The images that the weights are trained on at a step."""
-    seen, gradients_on = [], trainer.gradients_on
+    seen, gradients_on = [], TrainingStep.gradients_on
 
-    def recorded(batch, perturbed, **options):
+    def recorded(step, batch, perturbed, **options):
         seen.append(np.asarray(perturbed.images))
-        return gradients_on(batch, perturbed, **options)
+        return gradients_on(step, batch, perturbed, **options)
 
     trainer.optimizer.iterations.assign(iteration)
-    trainer.gradients_on = recorded
-    trainer.training_step(data)
-    trainer.gradients_on = gradients_on
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingStep, "gradients_on", recorded)
+        trainer.training_step(data)
     return seen[-1]
 
 

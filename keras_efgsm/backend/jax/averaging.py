@@ -47,7 +47,7 @@ class WeightAverager:
 
 
 @jax.jit
-def _moved(averages: list, values: list, momentum: float) -> list:
+def _moved(averages: list, values: list, momentum: jax.Array) -> list:
     return [
         average + (value - average) * (1.0 - momentum).astype(average.dtype)
         for average, value in zip(averages, values, strict=True)

@@ -1,8 +1,9 @@
 """How Keras takes a training step on JAX: `train_step(state, data)`, a pure function.
 
-It is one of the state that Keras hands it, and of the sample tables, which travel beside that state,
-as they are no weights. All of it is donated, so that a table is changed in place. The functions take
-the model, whose variables they ask for, and the step as a function from data to logs.
+It is one of the state that Keras hands it, and of the sample tables, which travel beside that
+state, as they are no weights. All of it is donated, so that a table is changed in place. The
+functions take the model, whose variables they ask for, and the step as a function from data to
+logs.
 """
 
 from collections.abc import Callable, Sequence

@@ -52,5 +52,6 @@ def with_updates(function: Callable) -> Callable:
 
 
 def apply_updates(updates: dict[int, Tensor]) -> None:
+    """Gives the variables of the running step the values of `with_updates`."""
     if _scopes:
         _scopes[-1].state_mapping.update(updates)

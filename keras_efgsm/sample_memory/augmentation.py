@@ -204,6 +204,7 @@ class View:
         rows, columns = self._grid()
         half = self._cutout // 2
         assert self._centre is not None
+
         def within(places, centre):
             first = centre[:, None] - half
             return ops.logical_and(places >= first, places < first + self._cutout)

@@ -93,9 +93,7 @@ def _inspect_dataset(
         assert given is not None
         _check_room(inputs["id"].numpy(), given, samples)
         return given
-    ids = np.concatenate(
-        [batch.numpy() for batch in dataset.map(lambda inputs, *_: inputs["id"])]
-    )
+    ids = np.concatenate([batch.numpy() for batch in dataset.map(lambda inputs, *_: inputs["id"])])
     if not np.issubdtype(ids.dtype, np.integer):
         check_sample_ids(ids, 1)
     num_samples = int(ids.max()) + 1 if samples.momentum is None else samples.momentum.num_samples

@@ -1,12 +1,16 @@
 """Adversarial training for free: a batch replayed, one backward pass for weights and images."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_efgsm import equations
-from keras_efgsm.attacks import Perturbed
+from keras_efgsm.attacks import Attack, Perturbed
 from keras_efgsm.checks import check_count
-from keras_efgsm.updates.update import Update
+from keras_efgsm.objectives import ObjectiveResult
+from keras_efgsm.sample_memory.batch import TrainingBatch
+from keras_efgsm.updates.update import Step, Update
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
@@ -39,10 +43,10 @@ class FreeReplayUpdates(Update):
         self.replays = check_count(replays, "replays")
 
     @classmethod
-    def for_attack(cls, attack):
+    def for_attack(cls, attack: Any) -> "FreeReplayUpdates":
         return cls(replays=attack.replays)
 
-    def check(self, attack):
+    def check(self, attack: Attack) -> None:
         carries = attack.uses_momentum and attack.momentum_of == "position"
         if not carries or getattr(attack, "step_size", None) is None:
             raise ValueError(
@@ -51,8 +55,8 @@ class FreeReplayUpdates(Update):
                 f"Received: attack={type(attack).__name__}"
             )
 
-    def take(self, step, batch):
-        attack = step.attack_now()
+    def take(self, step: Step, batch: TrainingBatch) -> tuple[Perturbed, ObjectiveResult]:
+        attack: Any = step.attack_now()
         recalled = step.samples.recall(batch)
         # In units of epsilon, which a warm-up changes.
         shift = recalled.seen
@@ -65,5 +69,5 @@ class FreeReplayUpdates(Update):
         step.samples.keep(batch, recalled, shift)
         return Perturbed(images=images), result
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"replays": self.replays}

@@ -2,7 +2,10 @@
 
 import keras
 
-from keras_efgsm.updates.update import Update
+from keras_efgsm.attacks import Perturbed
+from keras_efgsm.objectives import ObjectiveResult
+from keras_efgsm.sample_memory.batch import TrainingBatch
+from keras_efgsm.updates.update import Step, Update
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
@@ -19,7 +22,7 @@ class OneUpdate(Update):
     ```
     """
 
-    def take(self, step, batch):
+    def take(self, step: Step, batch: TrainingBatch) -> tuple[Perturbed, ObjectiveResult]:
         if step.objective.needs_start_logits:
             perturbed, result, gradients = step.gradients_through_attack(batch)
         else:

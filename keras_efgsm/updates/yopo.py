@@ -1,13 +1,17 @@
 """YOPO: one update from several passes, with steps on the first layer alone between them."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
-from keras_efgsm.attacks import Perturbed
+from keras_efgsm.attacks import Attack, Perturbed
 from keras_efgsm.attacks.gradient_sign import GradientSignAttack
 from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_count
-from keras_efgsm.updates.update import Update
+from keras_efgsm.objectives import ObjectiveResult
+from keras_efgsm.sample_memory.batch import TrainingBatch
+from keras_efgsm.updates.update import Step, Tensor, Update
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
@@ -43,36 +47,38 @@ class YOPOUpdate(Update):
         self.inner_steps = check_count(inner_steps, "inner_steps")
 
     @classmethod
-    def for_attack(cls, attack):
+    def for_attack(cls, attack: Any) -> "YOPOUpdate":
         return cls(outer_steps=attack.outer_steps, inner_steps=attack.inner_steps)
 
-    def check(self, attack):
+    def check(self, attack: Attack) -> None:
         if not isinstance(attack, GradientSignAttack) or attack.uses_momentum:
             raise ValueError(
                 "YOPO needs an attack without momentum that steps along the sign of a gradient, "
                 f"such as `YOPO` or `PGD`. Received: attack={type(attack).__name__}"
             )
 
-    def take(self, step, batch):
-        attack = step.attack_now()
+    def take(self, step: Step, batch: TrainingBatch) -> tuple[Perturbed, ObjectiveResult]:
+        attack: Any = step.attack_now()
         images = attack.start(batch.x, step.noise(batch))
-        totals = None
+        totals: list[Tensor] = []
         for _ in range(self.outer_steps):
             perturbed = Perturbed(images=images)
             result, gradients, slope = step.gradients_on(batch, perturbed, at_first_layer=True)
             totals = (
-                gradients
-                if totals is None
-                else [total + gradient for total, gradient in zip(totals, gradients, strict=True)]
+                [total + gradient for total, gradient in zip(totals, gradients, strict=True)]
+                if totals
+                else gradients
             )
             images = self._inner(attack, step.split.first, images, batch.x, slope)
         step.apply_gradients([total / self.outer_steps for total in totals])
         return perturbed, result
 
-    def _inner(self, attack, first_layer, images, x, slope):
+    def _inner(
+        self, attack: Any, first_layer: Any, images: Tensor, x: Tensor, slope: Tensor
+    ) -> Tensor:
         axes = tuple(range(1, len(slope.shape)))
 
-        def hamiltonian(images):
+        def hamiltonian(images: Tensor) -> tuple[Tensor, None]:
             hidden = ops.cast(first_layer(images, training=False), slope.dtype)
             return ops.sum(slope * hidden, axis=axes), None
 
@@ -81,5 +87,5 @@ class YOPOUpdate(Update):
             images = attack.restrict(images + attack.step_size * ops.sign(gradient), x)
         return images
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"outer_steps": self.outer_steps, "inner_steps": self.inner_steps}

@@ -536,15 +536,15 @@ def test_the_page_on_imagenet_quotes_what_its_script_prints():
 def test_what_is_staged_while_the_store_is_cleared_is_not_what_was_there_before(tmp_path):
     rows = DiskRows((8, 4), "int8", tmp_path)
     rows.write(np.arange(8), np.ones((8, 4), "int8"))
-    reserve = rows._reserve
+    clear = rows._file.clear
 
-    def staged_meanwhile(number):
+    def staged_meanwhile():
         rows.stage([3])
         deadline = time.monotonic() + 0.3
         while 3 not in rows._staged and time.monotonic() < deadline:
             time.sleep(0.01)
-        reserve(number)
+        clear()
 
-    rows._reserve = staged_meanwhile
+    rows._file.clear = staged_meanwhile
     rows.clear()
     np.testing.assert_array_equal(rows.read([3, 4]), np.zeros((2, 4)))

@@ -25,7 +25,7 @@ def test_the_default_method_is_efgsm_as_the_presets_for_photographs_train_it(
 ):
     trainer = AdversarialTrainer(new_classifier(), epsilon=8 / 255)
     assert trainer.attack.get_config() == recommended_attack(8 / 255).get_config()
-    preset = PRESETS["cifar10-cpu"].attack().get_config()
+    preset = PRESETS["cifar10-cpu"].make_attack().get_config()
     assert trainer.attack.get_config() == pytest.approx(preset)
     assert isinstance(trainer.objective, AdversarialCrossEntropy)
     joint = AdversarialTrainer(new_classifier(), epsilon=0.2, reconstructor=new_reconstructor())

@@ -64,15 +64,15 @@ class Attack:
     # Whose momentum it is: that of a training "sample", of a "position" in the batch, or one for
     # the whole "dataset".
     momentum_of = "sample"
-    # Whether it shares passes with the updates of the weights and makes them itself, see `replay`.
-    makes_updates = False
+    # Bound on the magnitude of the momentum.
+    momentum_limit: float = 1.0
+    # How a batch becomes updates of the weights, a name in `updates.UPDATES`.
+    update = "one"
     # Whether what it does to an image depends on the other images of the batch by more than the
     # statistics of batch norm.
     couples_batch = False
     # How many updates of the weights a training step makes.
     replays = 1
-    # Whether it needs the classifier cut in two after its first layer with weights.
-    splits_classifier = False
     # How many calls of `perturb`, with steps 0, 1, ... of the noise, make the whole attack.
     rounds = 1
     # Whether it goes through gradients of the model, or asks for logits alone.
@@ -151,18 +151,6 @@ class Attack:
     def loss_of(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss `(B,)` that the attack raises, of logits `(B, K)`."""
         return LOSSES[self.loss](logits, labels)
-
-    def replay(self, trainer: Any, batch: Any) -> tuple[Perturbed, Any]:
-        """A whole training step of an attack that `makes_updates`.
-
-        Args:
-            trainer: the `AdversarialTrainer`, for its losses, momentum and weights.
-            batch: its `TrainingBatch`.
-
-        Returns:
-            The examples of the last update, and the `ObjectiveResult` there.
-        """
-        raise NotImplementedError
 
     def scaled(self, factor: Tensor) -> "Attack":
         """The same attack on a ball `factor` times as large, for a warm-up of epsilon."""

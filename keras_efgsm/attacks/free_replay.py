@@ -1,7 +1,6 @@
 """Adversarial training for free: each batch replayed, one backward pass for weights and images."""
 
 import keras
-from keras import ops
 
 from keras_efgsm import equations
 from keras_efgsm.attacks.attack import Perturbed
@@ -18,7 +17,8 @@ class FreeReplay(GradientSignAttack):
     `step_size` along the sign. The perturbation is carried on to the next batch, position by
     position. Train for `1 / m` of the usual epochs.
 
-    Outside of training it is FGSM m times over from the clean image.
+    The updates themselves are `FreeReplayUpdates`'s. Outside of training it is FGSM m times over
+    from the clean image.
 
     Args:
         epsilon: L-infinity radius in pixels of [0, 1].
@@ -39,7 +39,7 @@ class FreeReplay(GradientSignAttack):
     name = "free"
     uses_momentum = True
     momentum_of = "position"
-    makes_updates = True
+    update = "free"
     momentum_limit = 1.0
 
     def __init__(
@@ -70,18 +70,6 @@ class FreeReplay(GradientSignAttack):
 
     def _images(self, x, shift):
         return equations.project(x + self.epsilon * shift, x, self.epsilon)
-
-    def replay(self, trainer, batch):
-        # In units of epsilon, which a warm-up changes.
-        shift = trainer.read_momentum(batch)
-        for _ in range(self.replays):
-            images = self._images(batch.x, shift)
-            result, gradients, gradient = trainer.gradients_on(batch, Perturbed(images=images))
-            trainer.apply_gradients(gradients)
-            moved = shift + self.step_size / self.epsilon * ops.sign(gradient)
-            shift = ops.clip(moved, -1.0, 1.0)
-        trainer.write_momentum(batch, shift)
-        return Perturbed(images=images), result
 
     def get_config(self):
         return {

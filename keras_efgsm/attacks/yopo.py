@@ -1,11 +1,9 @@
 """YOPO: several steps on the first layer for each pass through the whole network."""
 
 import keras
-from keras import ops
 
 from keras_efgsm.attacks.attack import Perturbed
 from keras_efgsm.attacks.gradient_sign import GradientSignAttack
-from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_count, check_epsilon
 
 
@@ -16,7 +14,10 @@ class YOPO(GradientSignAttack):
     m times over, a pass through the whole network gives the gradients of the weights and `p`, that
     of the first layer's output; then n steps `x_adv <- x_adv + step_size * sign(grad_x <p,
     f_0(x_adv)>)` touch the first layer f_0 alone. The m gradients of the weights are averaged into
-    one update, all taken at the images of their pass.
+    one update, all taken at the images of their pass: see `YOPOUpdate`.
+
+    Outside of training, where there is no network cut in two, it is what YOPO-m-n stands in for:
+    PGD from a random start, m * n steps through the whole network.
 
     Args:
         epsilon: L-infinity radius in pixels of [0, 1].
@@ -36,8 +37,7 @@ class YOPO(GradientSignAttack):
     """
 
     name = "yopo"
-    makes_updates = True
-    splits_classifier = True
+    update = "yopo"
 
     def __init__(
         self,
@@ -54,37 +54,10 @@ class YOPO(GradientSignAttack):
         super().__init__(epsilon=epsilon, step_size=step_size, random_start=True, loss="ce")
 
     def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
-        raise TypeError(
-            "YOPO needs a network cut in two and makes its examples in the training step only. "
-            f"Received: logits_fn={logits_fn!r}"
-        )
-
-    def replay(self, trainer, batch):
-        images = self.start(batch.x, trainer.noise(batch))
-        totals = None
-        for _ in range(self.outer_steps):
-            perturbed = Perturbed(images=images)
-            result, gradients, slope = trainer.gradients_on(batch, perturbed, at_first_layer=True)
-            totals = (
-                gradients
-                if totals is None
-                else [total + gradient for total, gradient in zip(totals, gradients, strict=True)]
-            )
-            images = self._inner(trainer.split.first, images, batch.x, slope)
-        trainer.apply_gradients([total / self.outer_steps for total in totals])
-        return perturbed, result
-
-    def _inner(self, first_layer, images, x, slope):
-        axes = tuple(range(1, len(slope.shape)))
-
-        def hamiltonian(images):
-            hidden = ops.cast(first_layer(images, training=False), slope.dtype)
-            return ops.sum(slope * hidden, axis=axes), None
-
-        for _ in range(self.inner_steps):
-            _, _, gradient = input_gradient(hamiltonian, images)
-            images = self.restrict(images + self.step_size * ops.sign(gradient), x)
-        return images
+        images = self.start(x, noise)
+        for _ in range(self.outer_steps * self.inner_steps):
+            images = self.ascend(logits_fn, images, x, labels, gradient_scale).images
+        return Perturbed(images=images)
 
     def get_config(self):
         return {

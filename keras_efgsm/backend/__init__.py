@@ -1,54 +1,96 @@
-"""The one place that knows a framework: gradients, the training step and per-sample storage.
+"""The one place that knows a framework: gradients, Keras's training step, per-sample storage.
 
 `keras.ops` has no gradients and no scatter into a variable in place; each Keras backend is one
-module here with the same names.
+folder here with the same names.
 """
+
+from typing import TYPE_CHECKING
 
 import keras
 
-BACKEND = keras.backend.backend()
+BACKEND: str = keras.backend.backend()
 
-if BACKEND == "tensorflow":
-    from keras_efgsm.backend import tensorflow as _backend
+if TYPE_CHECKING or BACKEND == "tensorflow":
+    from keras_efgsm.backend.tensorflow import (
+        HostTable,
+        SampleTable,
+        WeightAverager,
+        accelerators,
+        apply_gradients,
+        batch_positions,
+        batch_to_build_on,
+        call_on_host,
+        compiled,
+        compiled_once,
+        enable_determinism,
+        epoch_logs,
+        input_gradient,
+        own_train_function,
+        replica_count,
+        rival_margins_and_gradients,
+        share_of_batch,
+        take_test_step,
+        take_train_step,
+        use_fast_layers,
+        weight_and_image_gradients,
+        weight_gradients,
+        without_empty_batch,
+    )
 elif BACKEND == "jax":
-    from keras_efgsm.backend import jax as _backend
+    from keras_efgsm.backend.jax import (
+        HostTable,
+        SampleTable,
+        WeightAverager,
+        accelerators,
+        apply_gradients,
+        batch_positions,
+        batch_to_build_on,
+        call_on_host,
+        compiled,
+        compiled_once,
+        enable_determinism,
+        epoch_logs,
+        input_gradient,
+        own_train_function,
+        replica_count,
+        rival_margins_and_gradients,
+        share_of_batch,
+        take_test_step,
+        take_train_step,
+        use_fast_layers,
+        weight_and_image_gradients,
+        weight_gradients,
+        without_empty_batch,
+    )
 else:
     raise ImportError(
         "keras_efgsm runs on the TensorFlow and JAX backends of Keras; set KERAS_BACKEND to one of "
         f"them before importing keras. Received: keras.backend.backend()={BACKEND!r}"
     )
 
-HostTable = _backend.HostTable
-SampleTable = _backend.SampleTable
-TrainStep = _backend.TrainStep
-WeightAverager = _backend.WeightAverager
-batch_positions = _backend.batch_positions
-accelerators = _backend.accelerators
-call_on_host = _backend.call_on_host
-compiled = _backend.compiled
-compiled_once = _backend.compiled_once
-enable_determinism = _backend.enable_determinism
-use_fast_layers = _backend.use_fast_layers
-input_gradient = _backend.input_gradient
-replica_count = _backend.replica_count
-without_empty_batch = _backend.without_empty_batch
-rival_margins_and_gradients = _backend.rival_margins_and_gradients
-
 __all__ = [
     "BACKEND",
     "HostTable",
     "SampleTable",
-    "TrainStep",
     "WeightAverager",
     "accelerators",
+    "apply_gradients",
     "batch_positions",
+    "batch_to_build_on",
     "call_on_host",
     "compiled",
     "compiled_once",
     "enable_determinism",
+    "epoch_logs",
     "input_gradient",
+    "own_train_function",
     "replica_count",
     "rival_margins_and_gradients",
+    "share_of_batch",
+    "take_test_step",
+    "take_train_step",
     "use_fast_layers",
+    "weight_and_image_gradients",
+    "weight_gradients",
     "without_empty_batch",
 ]

@@ -203,6 +203,7 @@ class View:
         """Whether `(B, H, W)` the pixels of the view are cut out."""
         rows, columns = self._grid()
         half = self._cutout // 2
+        assert self._centre is not None
 
         def within(places, centre):
             first = centre[:, None] - half

@@ -2,11 +2,7 @@
 
 import contextlib
 import errno
-import os
-import shutil
-import tempfile
 import threading
-import weakref
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -14,19 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from keras_efgsm.checks import check_count
-from keras_efgsm.sample_memory.room import format_bytes
-
-# Bytes of one piece when the whole is read or written in order.
-_CHUNK = 64 << 20
+from keras_efgsm.sample_memory.row_file import RowFile, default_directory
 
 
 class DiskRows:
     """Rows `(num_rows, ...)` on disk, zero at first; a read gives what was last written.
 
     Training reads a batch's rows, which `stage` has brought into memory while the step before ran,
-    and writes them back, which a thread puts on the disk while the next one runs. Reads and writes
-    name their place in the file: of a memory map, every page that was touched would count as memory
-    of the process. What the system caches of the file besides, it gives up when memory is needed.
+    and writes them back, which a thread puts on the disk while the next one runs.
 
     The file has no name and is gone with the process, whatever ends it: the truth of a run that is
     continued is its checkpoint.
@@ -67,10 +58,7 @@ class DiskRows:
         self.memory_limit = check_count(
             256_000_000 if memory_limit is None else memory_limit, "memory_limit"
         )
-        self._row_bytes = int(np.prod(self.shape[1:], dtype="int64")) * self.dtype.itemsize
-        self._file = self._make_file()
-        self._number = self._file.fileno()
-        self._free = weakref.finalize(self, self._file.close)
+        self._file = RowFile(self.shape, self.dtype, self.directory)
         # Guards all below; it tells when room was made for what is to be written.
         self._state = threading.Condition()
         self._unwritten: dict[int, np.ndarray] = {}
@@ -85,38 +73,7 @@ class DiskRows:
     @property
     def nbytes(self) -> int:
         """Size of the file in bytes."""
-        return self.shape[0] * self._row_bytes
-
-    def _make_file(self):
-        received = f"Received: directory={str(self.directory)!r}"
-        try:
-            free = shutil.disk_usage(self.directory).free
-            file = tempfile.TemporaryFile(dir=self.directory, buffering=0)  # noqa: SIM115
-        except OSError as error:
-            raise OSError(
-                error.errno, f"The store on disk needs a folder it can write ({error}). {received}"
-            ) from error
-        try:
-            if self.nbytes > free:
-                raise OSError(errno.ENOSPC, "too little room")
-            self._reserve(file.fileno())
-        except OSError as error:
-            file.close()
-            raise OSError(
-                error.errno,
-                f"The store on disk takes {format_bytes(self.nbytes)}, more than the "
-                f"{format_bytes(free)} there are; give another folder or make room. {received}",
-            ) from error
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
-        return file
-
-    def _reserve(self, number: int) -> None:
-        """Zeros, with the room on disk set aside: a disk that fills later does not end training."""
-        os.ftruncate(number, 0)
-        os.ftruncate(number, self.nbytes)
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(number, 0, self.nbytes)
+        return self._file.nbytes
 
     def stage(self, ids: Iterable[int]) -> None:
         """Begins to read these rows, which will be asked for soon, and returns.
@@ -126,7 +83,11 @@ class DiskRows:
         ids = self._check_ids(ids)
         with self._state:
             self._check_health()
-            room = self.memory_limit // 2 // self._row_bytes - len(self._staged) - len(self._coming)
+            room = (
+                self.memory_limit // 2 // self._file.row_bytes
+                - len(self._staged)
+                - len(self._coming)
+            )
             known = (self._unwritten, self._staged, self._coming)
             wanted = [i for i in dict.fromkeys(ids.tolist()) if not any(i in d for d in known)]
             wanted = wanted[: max(0, room)]
@@ -139,7 +100,7 @@ class DiskRows:
     def _bring(self, ids: list[int], request: Future) -> None:
         with self._watched():
             # One array for each row, so that one that stays does not hold its batch in memory.
-            rows = self._read_single(ids)
+            rows = self._file.read_single(ids)
             with self._state:
                 for i, row in zip(ids, rows, strict=True):
                     if self._coming.get(i) is request:
@@ -174,10 +135,10 @@ class DiskRows:
             for k, row in found:
                 rows[k] = row
             if len(missing) == len(rows):
-                self._read_into(ids, rows)
+                self._file.read_into(ids, rows)
             elif missing:
                 for (k, _), row in zip(
-                    missing, self._read_single([i for _, i in missing]), strict=True
+                    missing, self._file.read_single([i for _, i in missing]), strict=True
                 ):
                     rows[k] = row
             for request in requests:
@@ -205,7 +166,7 @@ class DiskRows:
 
     def _put(self, ids: np.ndarray, rows: np.ndarray, views: list[np.ndarray]) -> None:
         with self._watched():
-            self._write_from(ids, rows)
+            self._file.write_from(ids, rows)
             with self._state:
                 for i, row in zip(ids.tolist(), views, strict=True):
                     # Not what was written since.
@@ -224,9 +185,9 @@ class DiskRows:
     def chunks(self) -> Iterator[np.ndarray]:
         """All rows in order, in pieces `(n, ...)` that fit in memory."""
         self.flush()
-        for first, count in self._pieces():
+        for first, count in self._file.pieces():
             rows = np.empty((count, *self.shape[1:]), self.dtype)
-            self._read_into(np.arange(first, first + count), rows)
+            self._file.read_into(np.arange(first, first + count), rows)
             yield rows
 
     def assign_chunks(self, chunks: Iterable[np.ndarray]) -> None:
@@ -242,7 +203,7 @@ class DiskRows:
             if rows.shape[1:] != self.shape[1:] or first + len(rows) > self.shape[0]:
                 raise self._not_all_rows(f"rows {first} to {first + len(rows)} of {rows.shape[1:]}")
             rows = np.ascontiguousarray(rows, self.dtype)
-            self._write_from(np.arange(first, first + len(rows)), rows)
+            self._file.write_from(np.arange(first, first + len(rows)), rows)
             first += len(rows)
         if first != self.shape[0]:
             raise self._not_all_rows(f"{first} rows")
@@ -257,21 +218,19 @@ class DiskRows:
         """Makes all rows zero."""
         self.flush()
         # In the reader's own thread, so that nothing is read ahead meanwhile.
-        self._reader.submit(self._reserve, self._number).result()
+        self._reader.submit(self._file.clear).result()
         self._forget()
 
     def drop_cached_pages(self) -> None:
         """Has the system give up what it caches of the file, so that reads come from the disk."""
         self.flush()
-        os.fsync(self._number)
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._number, 0, 0, os.POSIX_FADV_DONTNEED)
+        self._file.drop_cached_pages()
 
     def close(self) -> None:
         """Gives the file's room on disk back; it happens too when the object is let go."""
         for pool in (self._reader, self._writer):
             pool.shutdown()
-        self._free()
+        self._file.close()
 
     def _forget(self) -> None:
         """Drops what was read ahead, after all that is under way has ended."""
@@ -316,53 +275,3 @@ class DiskRows:
                 f"Received: ids from {ids.min()} to {ids.max()}"
             )
         return ids
-
-    def _pieces(self) -> Iterator[tuple[int, int]]:
-        count = max(1, _CHUNK // self._row_bytes)
-        for first in range(0, self.shape[0], count):
-            yield first, min(count, self.shape[0] - first)
-
-    def _read_single(self, ids: list[int]) -> list[np.ndarray]:
-        if hasattr(os, "posix_fadvise"):
-            # All at once, as a disk serves many requests in the time of one.
-            for i in ids:
-                os.posix_fadvise(
-                    self._number, i * self._row_bytes, self._row_bytes, os.POSIX_FADV_WILLNEED
-                )
-        rows = [np.empty(self.shape[1:], self.dtype) for _ in ids]
-        for i, row in zip(ids, rows, strict=True):
-            self._transfer(os.preadv, i, row)
-        return rows
-
-    def _read_into(self, ids: np.ndarray, rows: np.ndarray) -> None:
-        if hasattr(os, "posix_fadvise"):
-            for first, last in _runs(ids):
-                start, count = int(ids[first]) * self._row_bytes, (last - first) * self._row_bytes
-                os.posix_fadvise(self._number, start, count, os.POSIX_FADV_WILLNEED)
-        for first, last in _runs(ids):
-            self._transfer(os.preadv, int(ids[first]), rows[first:last])
-
-    def _write_from(self, ids: np.ndarray, rows: np.ndarray) -> None:
-        for first, last in _runs(ids):
-            self._transfer(os.pwritev, int(ids[first]), rows[first:last])
-
-    def _transfer(self, transfer, first: int, rows: np.ndarray) -> None:
-        """Reads or writes rows that follow each other in the file."""
-        values = memoryview(rows.reshape(-1).view("uint8"))
-        start, done = first * self._row_bytes, 0
-        while done < len(values):
-            count = transfer(self._number, [values[done:]], start + done)
-            if not count:
-                raise OSError(errno.EIO, "the file is shorter than it was made")
-            done += count
-
-
-def default_directory() -> str:
-    """Where the file lies if no folder is given: the system's temporary folder may be in memory."""
-    return "/var/tmp" if os.path.isdir("/var/tmp") else tempfile.gettempdir()
-
-
-def _runs(ids: np.ndarray) -> list[tuple[int, int]]:
-    """Ranges of positions at which the ids follow each other."""
-    ends = (np.flatnonzero(np.diff(ids) != 1) + 1).tolist()
-    return list(zip([0, *ends], [*ends, len(ids)], strict=True)) if len(ids) else []

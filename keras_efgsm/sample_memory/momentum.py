@@ -74,7 +74,7 @@ class SampleMomentum:
         self.storage = check_choice(storage, "storage", STORAGES)
         if storage == "disk":
             self.rows = DiskRows(self.shape, dtype, directory, memory_limit)
-            self.table = HostTable(self.rows)
+            self.table: HostTable | SampleTable = HostTable(self.rows)
             return
         allowed = available_memory() if memory_limit is None else memory_limit
         if allowed is not None and self.nbytes > allowed:

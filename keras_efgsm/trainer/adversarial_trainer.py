@@ -1,56 +1,54 @@
 """The Keras model that trains a classifier adversarially through plain `model.fit`."""
 
-import os
+from os import PathLike
 from typing import Any
 
 import keras
-from keras import ops
 
-from keras_efgsm.attacks import Attack
-from keras_efgsm.attacks.attack import batch_statistics_logits, evaluation_logits
-from keras_efgsm.backend import (
-    BACKEND,
-    SampleTable,
-    TrainStep,
-    replica_count,
-    use_fast_layers,
-    without_empty_batch,
-)
-from keras_efgsm.checks import check_choice, check_count
+from keras_efgsm.attacks import Attack, Perturbed
+from keras_efgsm.backend import BACKEND, use_fast_layers
+from keras_efgsm.checks import check_count
 from keras_efgsm.distribution.limits import check_distribution
+from keras_efgsm.distribution.workers import own_shard
 from keras_efgsm.networks.requirements import (
     check_classifier,
     check_reconstructor,
     split_after_first_layer,
     uses_float16,
 )
-from keras_efgsm.noise import Noise
-from keras_efgsm.objectives import (
-    AdversarialCrossEntropy,
-    Examples,
-    JointReconstruction,
-    Objective,
-    ObjectiveResult,
-)
+from keras_efgsm.objectives import Objective
 from keras_efgsm.sample_memory.augmentation import Augmentation
-from keras_efgsm.sample_memory.momentum import STORAGE_DTYPES, STORAGES, SampleMomentum
-from keras_efgsm.sample_memory.read_ahead import stage_ahead
-from keras_efgsm.sample_memory.sample_state import SampleState
-from keras_efgsm.trainer.batch import TrainingBatch, read_batch, read_labels
+from keras_efgsm.sample_memory.batch import TrainingBatch
+from keras_efgsm.sample_memory.memory import SampleMemory
+from keras_efgsm.trainer.batch import read_batch
+from keras_efgsm.trainer.defaults import chosen_attack, chosen_update, suitable_objective
+from keras_efgsm.trainer.evaluation import evaluate_batch
 from keras_efgsm.trainer.inspection import inspect_training_data
 from keras_efgsm.trainer.progress import TrainingProgress
+from keras_efgsm.trainer.step import TrainingStep, image_gradient_scale, step_of
+from keras_efgsm.trainer.stepped_model import SteppedModel
+from keras_efgsm.updates import Update
 
 Tensor = Any
 
 # What a configuration holds as objects.
-_PARTS = {"classifier", "attack", "reconstructor", "objective", "augmentation"}
+_PARTS = ("classifier", "attack", "reconstructor", "objective", "augmentation")
+# What it holds as plain values.
+_OPTIONS = ("num_samples", "momentum_dtype", "momentum_storage", "momentum_directory", "seed")
+_MORE_OPTIONS = ("epsilon_warmup_steps", "regularizer_warmup_steps", "attack_in_training_mode")
 
-# Keeps the input gradients of a float16 network, often below 1e-5, out of its subnormal range.
-_FLOAT16_GRADIENT_SCALE = 1024.0
+
+def _of_samples(name: str, meaning: str) -> Any:
+    """An attribute of the trainer that is one of its `samples`."""
+    return property(
+        lambda trainer: getattr(trainer.samples, name),
+        lambda trainer, value: setattr(trainer.samples, name, value),
+        doc=meaning,
+    )
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
-class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
+class AdversarialTrainer(SteppedModel):
     """Trains a classifier to withstand adversarial examples, through `compile` and `fit`.
 
     A training method is an attack times an objective: each step perturbs the batch with the
@@ -65,11 +63,17 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
     Args:
         classifier: a functional or sequential Keras model from images `(B, H, W, C)` in [0, 1] to
             logits `(B, K)`; normalisation of the pixels belongs inside it.
-        attack: makes the adversarial examples, such as `EFGSM(epsilon=0.3)`.
+        attack: makes the adversarial examples, such as `EFGSM(epsilon=0.3)`. Defaults to that of
+            `epsilon`.
         reconstructor: a Keras model from class probabilities `(B, K)` to images. Defaults to
             none.
         objective: what is minimised. Defaults to `JointReconstruction()` with a re-constructor
             and `AdversarialCrossEntropy()` without.
+        epsilon: L-infinity radius in pixels of [0, 1] to withstand, in place of an attack: the
+            attack is then `recommended_attack(epsilon)`, eFGSM as the presets for photographs
+            train with it. Photographs want about `8 / 255`, grey images 0.1 to 0.3.
+        update: how a batch becomes updates of the weights. Defaults to what the attack names: one
+            update, or those of `FreeReplay` and `YOPO`.
         num_samples: number of training samples, for an attack with per-sample momentum. Defaults
             to what `fit` counts in its data; needed for endless or uncountable data.
         momentum_dtype: storage of the momentum: `"int8"`, `"float16"` or `"float32"`. Defaults to
@@ -79,7 +83,9 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
         momentum_directory: folder of the store on disk, see `DiskRows`. Defaults to `/var/tmp`.
         seed: seed of the attack's noise, which is keyed by (seed, step, sample id). Defaults to 0.
         epsilon_warmup_steps: updates over which the ball of the attack grows linearly from nothing
-            to epsilon; FGSM needs it for a large epsilon. Defaults to 0.
+            to epsilon, and its step with it; FGSM needs it for a large epsilon. The `sigma` of
+            `EFGSM` is in pixels and does not grow, so that the first updates start all over their
+            small balls. Defaults to 0.
         augmentation: random views of the training images, such as `Augmentation(padding=4,
             flip=True)`. Defaults to none.
         regularizer_warmup_steps: updates over which the weight of the objective's regulariser,
@@ -89,59 +95,77 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
             update does; `False` for evaluation mode, in which a fresh batch-norm network, whose
             running statistics lag behind, is hardly attacked at all. Defaults to `True`.
 
+    Attributes:
+        samples: what is kept for each training sample, a `SampleMemory`: momentum, kept images.
+        progress: the metrics of its steps, a `TrainingProgress`.
+
     Raises:
-        ValueError: if the classifier does not return logits, or the parts do not fit together.
+        ValueError: if the classifier does not return logits, the parts do not fit together, or
+            attack and epsilon are both given or both missing.
 
     Example:
 
     ```python
-    trainer = AdversarialTrainer(mnist_classifier(), EFGSM(epsilon=0.3), mnist_reconstructor())
-    trainer.compile(optimizer="adam")
-    trainer.fit(x_train, y_train, batch_size=128, epochs=10, callbacks=[OverfittingStop()])
+    trainer = AdversarialTrainer(classifier, epsilon=8 / 255)
+    trainer.fit(x_train, y_train, epochs=20, callbacks=[OverfittingStop()])
     trainer.classifier.save("robust.keras")
+    # With the parts chosen, and an optimizer:
+    trainer = AdversarialTrainer(mnist_classifier(), EFGSM(epsilon=0.3), mnist_reconstructor())
+    trainer.compile(optimizer=keras.optimizers.Adam(2e-3))
     ```
     """
+
+    momentum = _of_samples("momentum", "The per-sample momentum, None before it is made.")
+    images = _of_samples("images", "The kept training images, or None.")
+    num_samples = _of_samples("num_samples", "The number of training samples, if it was given.")
+    momentum_dtype = _of_samples("dtype", "How the momentum is stored.")
+    momentum_storage = _of_samples("storage", "Where the momentum is stored.")
+    momentum_directory = _of_samples("directory", "Folder of the store on disk, or None.")
+    augmentation = _of_samples("augmentation", "Random views of the training images, or None.")
+    needs_ids = _of_samples("needs_ids", "Whether each training sample has a momentum.")
+    shard = _of_samples("shard", "The samples whose momentum this process keeps.")
 
     def __init__(
         self,
         classifier: keras.Model,
-        attack: Attack,
+        attack: Attack | None = None,
         reconstructor: keras.Model | None = None,
         objective: Objective | None = None,
         *,
+        epsilon: float | None = None,
+        update: Update | None = None,
         num_samples: int | None = None,
         momentum_dtype: str = "int8",
         momentum_storage: str = "memory",
-        momentum_directory: str | os.PathLike | None = None,
+        momentum_directory: str | PathLike[str] | None = None,
         seed: int = 0,
         epsilon_warmup_steps: int = 0,
         regularizer_warmup_steps: int = 0,
         augmentation: Augmentation | None = None,
         attack_in_training_mode: bool = True,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.num_classes = check_classifier(classifier)
-        if not isinstance(attack, Attack):
-            raise ValueError(
-                "`attack` must be an attack object such as `EFGSM(epsilon=0.3)`. "
-                f"Received: attack={attack!r}"
-            )
-        objective = _suitable_objective(objective, attack, reconstructor)
+        self.attack = chosen_attack(attack, epsilon)
+        self.objective = suitable_objective(objective, self.attack, reconstructor)
         if reconstructor is not None:
             check_reconstructor(reconstructor, classifier, self.num_classes)
-        for network in (classifier, reconstructor):
-            if network is not None:
-                use_fast_layers(network)
+        networks = [network for network in (classifier, reconstructor) if network is not None]
+        for network in networks:
+            use_fast_layers(network)
         self.classifier = classifier
-        self.attack = attack
         self.reconstructor = reconstructor
-        self.objective = objective
-        self.num_samples = None if num_samples is None else check_count(num_samples, "num_samples")
-        self.momentum_dtype = check_choice(momentum_dtype, "momentum_dtype", STORAGE_DTYPES)
-        self.momentum_storage = check_choice(momentum_storage, "momentum_storage", STORAGES)
-        directory = momentum_directory
-        self.momentum_directory = None if directory is None else os.fspath(directory)
+        self.samples = SampleMemory(
+            self.attack,
+            classifier.input_shape[1:],
+            num_samples=num_samples,
+            dtype=momentum_dtype,
+            storage=momentum_storage,
+            directory=momentum_directory,
+            augmentation=augmentation,
+            shard=own_shard(getattr(self, "distribute_strategy", None)),
+        )
         if momentum_storage == "disk" and BACKEND == "tensorflow":
             # XLA compiles no calls to the host there.
             self.supports_jit = False
@@ -152,28 +176,26 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
         self.regularizer_warmup_steps = check_count(
             regularizer_warmup_steps, "regularizer_warmup_steps", minimum=0
         )
-        if augmentation is not None and not isinstance(augmentation, Augmentation):
-            raise ValueError(
-                "`augmentation` must be an `Augmentation` or None. "
-                f"Received: augmentation={augmentation!r}"
-            )
-        self.augmentation = augmentation
         self.attack_in_training_mode = bool(attack_in_training_mode)
-        if attack.splits_classifier:
-            parts = split_after_first_layer(classifier)
-            # Hidden from Keras, which would count these layers twice.
-            self._split = lambda: parts
-        self.momentum: SampleMomentum | None = None
-        self.images: SampleTable | None = None
-        self._gradient_scale = _FLOAT16_GRADIENT_SCALE if uses_float16(classifier) else 1.0
-        if any(uses_float16(network) for network in (classifier, reconstructor) if network):
+        self._given_update = update
+        self.update = chosen_update(update, self.attack)
+        split = split_after_first_layer(classifier) if self.update.splits_classifier else None
+        # Hidden from Keras, which would count these layers twice.
+        self.split = lambda: split
+        self.gradient_scale = image_gradient_scale(classifier)
+        if any(uses_float16(network) for network in networks):
             # So that `compile` has the loss scaled, also of networks loaded from a file.
             self.dtype_policy = "mixed_float16"
-        self.make_progress_metrics()
+        self.progress = TrainingProgress(self.attack, self.objective)
+        for name, metric in self.progress.saved_attributes().items():
+            # Where Keras finds them, in the order in which checkpoints hold them.
+            setattr(self, name, metric)
         self.built = True
 
-    def fit(self, x: Any = None, y: Any = None, *args, **kwargs) -> keras.callbacks.History:
+    def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains as `keras.Model.fit`, after checking the data and making room for the momentum.
+
+        A trainer that was not compiled is compiled with Adam. Returns Keras's `History`.
 
         Args:
             x: images `(n, H, W, C)` in [0, 1] as an array, or a `tf.data.Dataset` of
@@ -187,207 +209,90 @@ class AdversarialTrainer(TrainStep, SampleState, TrainingProgress, keras.Model):
             MemoryError: if the momentum cannot fit in memory.
             OSError: if its store on disk cannot be made, or fails.
         """
+        if not self.compiled:
+            self.compile()
         if getattr(self, "loss", None) is not None:
             raise ValueError(
                 "The loss of adversarial training is its objective: pass `objective=` to "
                 f"`AdversarialTrainer` and no loss to `compile`. Received: loss={self.loss!r}"
             )
         check_distribution(self, x)
-        x, num_samples = inspect_training_data(x, y, self)
+        x, num_samples = inspect_training_data(x, y, self.samples, self.num_classes)
         self.make_momentum(num_samples, verbose=kwargs.get("verbose", "auto") != 0)
-        if self.needs_ids:
-            x = stage_ahead(x, self.momentum, rows=self.shard.rows)
         try:
-            return super().fit(x, y, *args, **kwargs)
+            return super().fit(self.samples.stage_ahead(x), y, *args, **kwargs)
         except Exception:
-            if self.momentum is not None and self.momentum.storage == "disk":
-                # In place of what the framework makes of an error in a call to the host.
-                self.momentum.rows.check()
+            # In place of what the framework makes of an error in a call to the host.
+            self.samples.check()
             raise
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         images = inputs["image"] if isinstance(inputs, dict) else inputs
         return self.classifier(images, training=training)
 
-    # One training step. The backend's `TrainStep` calls it within what its gradients need.
+    def make_momentum(self, num_samples: int | None = None, *, verbose: bool = True) -> None:
+        """Makes room for the momentum, as `fit` does by itself, see `SampleMemory.make`."""
+        self.samples.make(num_samples, verbose=verbose)
 
-    def training_step(self, data: Any) -> dict:
+    def reset_momentum(self) -> None:
+        """Forgets the per-sample momentum, for training on other data."""
+        self.samples.momentum = None
+
+    def keep_images(self, images: Any) -> None:
+        """Puts uint8 images `(n, H, W, C)` on the device, see `SampleMemory.keep_images`."""
+        self.samples.keep_images(images)
+
+    def training_step(self, data: Any) -> dict[str, Tensor]:
         """Perturbs a batch, updates the weights, and says how it went."""
         batch = self.unpack_training_batch(data)
-        if self.attack.makes_updates:
-            perturbed, result = self.attack_now().replay(self, batch)
-        elif self.objective.needs_start_logits:
-            perturbed, result, gradients = self.gradients_through_attack(batch)
-            self.apply_gradients(gradients)
-        else:
-            perturbed = self.perturb(batch)
-            result, gradients, _ = self.gradients_on(batch, perturbed, of_images=False)
-            self.apply_gradients(gradients)
-        return self.update_training_metrics(batch, perturbed, result)
+        perturbed, result = self.update.take(self.current_step(), batch)
+        batch, logits = self.progress.update(batch, perturbed, result)
+        if self._compile_metrics is not None:
+            self._compile_metrics.update_state(batch.y, logits, batch.sample_weight)
+        return self.get_metrics_result()
+
+    def current_step(self) -> TrainingStep:
+        """What an update strategy works with, as the trainer is now."""
+        return step_of(self)
+
+    def perturb(self, batch: TrainingBatch) -> Perturbed:
+        """Adversarial examples of a batch; keeps the momentum that they leave."""
+        return self.current_step().perturb(batch)
 
     def unpack_training_batch(self, data: Any) -> TrainingBatch:
         """Splits what `fit` hands over into images, ids, labels and weights."""
         batch = read_batch(data, self.num_classes, needs_ids=self.needs_ids, kept=self.images)
-        if self.augmentation is None:
-            return batch
-        view = self.augmentation.draw(self.noise(batch), tuple(batch.x.shape[1:]))
-        return batch._replace(x=view.of_images(batch.x), view=view)
+        return self.samples.look_at(batch, lambda: self.current_step().noise(batch))
 
-    @property
-    def split(self) -> Any:
-        """The classifier in two parts, for an attack that needs it so."""
-        return self._split()
-
-    def noise(self, batch: TrainingBatch) -> Noise:
-        """Noise of the samples of a batch at this step."""
-        return Noise(self.seed, self.optimizer.iterations, batch.ids)
-
-    def attack_now(self) -> Attack:
-        """The attack at this step: on a smaller ball while epsilon is being warmed up."""
-        if not self.epsilon_warmup_steps:
-            return self.attack
-        # Never zero, which some steps divide by.
-        return self.attack.scaled(self._risen(self.epsilon_warmup_steps))
-
-    def objective_now(self) -> Objective:
-        """The objective at this step: with a small regulariser while that is being warmed up."""
-        if not self.regularizer_warmup_steps:
-            return self.objective
-        return self.objective.scaled(self._risen(self.regularizer_warmup_steps))
-
-    def _risen(self, steps: int) -> Tensor:
-        """The share in (0, 1] that a linear rise over so many steps has reached."""
-        step = ops.cast(self.optimizer.iterations, "float32") + 1.0
-        return ops.minimum(step / steps, 1.0)
-
-    def perturb(self, batch: TrainingBatch) -> Any:
-        """Adversarial examples of a batch; writes its momentum back."""
-        momentum = stored = self.read_momentum(batch)
-        # The one momentum of all samples lies in the frame of the views: it has no image's pixels.
-        aligned = self.needs_ids and batch.view is not None and self.augmentation.aligned
-        if aligned:
-            momentum = batch.view.of_momentum(stored)
-        perturbed = self.attack_now().perturb(
-            batch_statistics_logits(self.classifier)
-            if self.attack_in_training_mode
-            else evaluation_logits(self.classifier),
-            batch.x,
-            batch.labels,
-            self.noise(batch),
-            momentum,
-            self._gradient_scale,
-        )
-        if perturbed.momentum is not None:
-            # Where gradients go through the attack, none goes into what is kept, on disk say.
-            updated = ops.stop_gradient(perturbed.momentum)
-            self.write_momentum(batch, batch.view.put_back(stored, updated) if aligned else updated)
-        return perturbed
-
-    def classify_in_training(self, images: Tensor) -> Tensor:
-        """Float32 logits in training mode."""
-        return ops.cast(self.classifier(images, training=True), "float32")
-
-    def training_losses(
-        self, batch: TrainingBatch, perturbed: Any, classifier: Any = None
-    ) -> ObjectiveResult:
-        """The objective, and the regularisers of the networks, on a perturbed batch.
-
-        Args:
-            batch: the training batch.
-            perturbed: what the attack made of it.
-            classifier: maps images to logits. Defaults to `classify_in_training`.
-        """
-        reconstructor = None
-        if self.reconstructor is not None:
-            reconstructor = lambda p: self.reconstructor(p, training=True)  # noqa: E731
-        result = self.objective_now().losses(
-            classifier or self.classify_in_training,
-            reconstructor,
-            Examples(
-                batch.x,
-                perturbed.images,
-                batch.probabilities,
-                batch.sample_weight,
-                perturbed.start_logits,
-            ),
-        )
-        replicas = replica_count()
-        if replicas > 1:
-            # Keras divides losses by the replicas; what is shown and regularised is one's own.
-            result = result._replace(
-                loss=result.loss * replicas,
-                parts={name: part * replicas for name, part in result.parts.items()},
-            )
-        if self.losses:
-            result = result._replace(loss=result.loss + sum(self.losses))
-        return result
-
-    def evaluation_step(self, data: Any) -> dict:
+    def evaluation_step(self, data: Any) -> dict[str, Tensor]:
         """Loss and accuracy on clean images."""
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        (x, y, sample_weight), present = without_empty_batch((x, y, sample_weight))
-        logits = ops.cast(self(x, training=False), "float32")
-        if present is not None:
-            logits, y = logits[:present], y[:present]
-            sample_weight = None if sample_weight is None else sample_weight[:present]
-        labels, probabilities = read_labels(y, self.num_classes)
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True)(
-            probabilities, logits, sample_weight=sample_weight
-        )
-        # Keras divides losses by the replicas.
-        loss = loss * replica_count() if replica_count() > 1 else loss
-        self._loss_metric.update_state(loss, sample_weight=ops.shape(logits)[0])
-        self._update_accuracy(labels, logits)
-        metrics = [self._loss_metric, self._accuracy_metric]
-        if self._compile_metrics is not None:
-            self._compile_metrics.update_state(y, logits, sample_weight)
-            return {
-                **{metric.name: metric.result() for metric in metrics},
-                **self._compile_metrics.result(),
-            }
-        return {metric.name: metric.result() for metric in metrics}
+        found = evaluate_batch(lambda x: self(x, training=False), data, self.num_classes)
+        logs = self.progress.update_evaluation(found.loss, found.labels, found.logits)
+        if self._compile_metrics is None:
+            return logs
+        self._compile_metrics.update_state(found.y, found.logits, found.sample_weight)
+        return {**logs, **self._compile_metrics.result()}
 
-    def get_config(self) -> dict:
-        config = super().get_config()
+    def tables(self) -> tuple[list[Any], int]:
+        """The tables by sample id that a step changes, and how often one was replaced."""
+        return self.samples.tables(), self.samples.version
+
+    def get_config(self) -> dict[str, Any]:
+        parts = {part: getattr(self, part) for part in _PARTS}
+        if self._given_update is not None:
+            parts["update"] = self._given_update
         return {
-            **config,
-            **{part: keras.saving.serialize_keras_object(getattr(self, part)) for part in _PARTS},
-            "num_samples": self.num_samples,
-            "momentum_dtype": self.momentum_dtype,
-            "momentum_storage": self.momentum_storage,
-            "momentum_directory": self.momentum_directory,
-            "seed": self.seed,
-            "epsilon_warmup_steps": self.epsilon_warmup_steps,
-            "regularizer_warmup_steps": self.regularizer_warmup_steps,
-            "attack_in_training_mode": self.attack_in_training_mode,
+            **super().get_config(),
+            **{name: keras.saving.serialize_keras_object(part) for name, part in parts.items()},
+            **{option: getattr(self, option) for option in (*_OPTIONS, *_MORE_OPTIONS)},
         }
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None) -> "AdversarialTrainer":
         config = dict(config)
         # Trainers saved by an earlier version have no augmentation.
-        for part in _PARTS & config.keys():
+        for part in {*_PARTS, "update"} & config.keys():
             config[part] = keras.saving.deserialize_keras_object(
                 config[part], custom_objects=custom_objects
             )
         return cls(**config)
-
-
-def _suitable_objective(
-    objective: Objective | None, attack: Attack, reconstructor: keras.Model | None
-) -> Objective:
-    """The objective, or that of the method where none is given, checked against the other parts."""
-    if objective is None:
-        objective = AdversarialCrossEntropy() if reconstructor is None else JointReconstruction()
-    if objective.needs_reconstructor != (reconstructor is not None):
-        wanted = "needs" if objective.needs_reconstructor else "does not use"
-        raise ValueError(
-            f"The objective {type(objective).__name__} {wanted} a re-constructor. "
-            f"Received: reconstructor={reconstructor!r}"
-        )
-    if objective.needs_start_logits and not attack.tells_start_logits:
-        raise ValueError(
-            f"The objective {type(objective).__name__} needs an attack that takes one gradient "
-            f"at its start, such as `EFGSM` or `FGSM`. Received: attack={attack!r}"
-        )
-    return objective

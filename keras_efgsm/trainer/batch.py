@@ -1,50 +1,14 @@
 """A batch of training data, from whatever form `fit` hands over."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_efgsm.backend import batch_positions, without_empty_batch
+from keras_efgsm.sample_memory.batch import TrainingBatch
 
 Tensor = Any
-
-
-class TrainingBatch(NamedTuple):
-    """A batch as the training step sees it.
-
-    Attributes:
-        x: clean images `(B, H, W, C)`, float32.
-        ids: sample ids `(B,)`, int32.
-        y: labels as they came, for compiled metrics.
-        labels: true classes `(B,)`, int32.
-        probabilities: class probabilities `(B, K)`, not smoothed.
-        sample_weight: weights `(B,)` or None.
-        view: the `View` of the stored images that `x` is, None where it is the images themselves.
-        present: how many images the replica really has, see `without_empty_batch`; None for B.
-    """
-
-    x: Tensor
-    ids: Tensor
-    y: Tensor
-    labels: Tensor
-    probabilities: Tensor
-    sample_weight: Tensor | None
-    view: Any = None
-    present: Tensor | None = None
-
-    @property
-    def count(self) -> Tensor:
-        """How many images there are."""
-        return ops.shape(self.x)[0] if self.present is None else self.present
-
-    def real(self, values: Any) -> Any:
-        """Of values of all images, in any structure, those of the images that are really there."""
-        if self.present is None:
-            return values
-        return keras.tree.map_structure(
-            lambda v: v[: self.present] if v is not None and len(v.shape) else v, values
-        )
 
 
 def read_batch(data: Any, num_classes: int, *, needs_ids: bool, kept: Any = None) -> TrainingBatch:

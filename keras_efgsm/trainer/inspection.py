@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_efgsm.checks import check_images, check_labels, check_sample_ids
+from keras_efgsm.sample_memory.memory import SampleMemory
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -16,14 +17,17 @@ if TYPE_CHECKING:
 _ENDLESS = -1
 
 
-def inspect_training_data(x: Any, y: Any, trainer: Any) -> tuple[Any, int | None]:
+def inspect_training_data(
+    x: Any, y: Any, samples: SampleMemory, num_classes: int
+) -> tuple[Any, int | None]:
     """Checks training data and adds sample ids to arrays.
 
     Args:
         x: what `fit` was given: arrays, a dict of arrays, a `tf.data.Dataset`, a `PyDataset` or a
             generator.
         y: labels, if `x` is an array.
-        trainer: the `AdversarialTrainer`, for its attack, momentum and classifier.
+        samples: what is kept for each sample, for its momentum and the shape of the images.
+        num_classes: the number K of classes.
 
     Returns:
         `(x, num_samples)`: what to train on, arrays with an `id` beside the `image`; and the
@@ -33,19 +37,19 @@ def inspect_training_data(x: Any, y: Any, trainer: Any) -> tuple[Any, int | None
         ValueError: if images, labels or ids are wrong, or an endless dataset needs `num_samples`.
     """
     if _is_tensorflow(x, "data.Dataset"):
-        return x, _inspect_dataset(x, trainer)
+        return x, _inspect_dataset(x, samples, num_classes)
     if y is None and (
         isinstance(x, (np.ndarray, dict)) or keras.ops.is_tensor(x) or _is_tensorflow(x, "Tensor")
     ):
         raise ValueError("`y` must hold the labels of the images in `x`. Received: y=None")
     if x is None or y is None:
         # A PyDataset or a generator: nothing to look at without using it up.
-        return x, _given_num_samples(trainer, x)
+        return x, _given_num_samples(samples, x)
     images = x["image"] if isinstance(x, dict) and "image" in x else x
-    _check_batch(images, y, trainer)
+    _check_batch(images, y, samples, num_classes)
     num_samples = len(images)
     ids = np.asarray(x["id"]) if isinstance(x, dict) and "id" in x else np.arange(num_samples)
-    _check_room(ids, num_samples, trainer)
+    _check_room(ids, num_samples, samples)
     return {"image": images, "id": ids.astype("int32")}, num_samples
 
 
@@ -55,7 +59,9 @@ def _is_tensorflow(value: Any, kind: str) -> bool:
     return tensorflow is not None and isinstance(value, attrgetter(kind)(tensorflow))
 
 
-def _inspect_dataset(dataset: "tf.data.Dataset", trainer: Any) -> int | None:
+def _inspect_dataset(
+    dataset: "tf.data.Dataset", samples: SampleMemory, num_classes: int
+) -> int | None:
     element = next(iter(dataset.take(1)), None)
     if element is None:
         raise ValueError("The training dataset must hold at least one batch. Received: x with none")
@@ -67,7 +73,7 @@ def _inspect_dataset(dataset: "tf.data.Dataset", trainer: Any) -> int | None:
         )
     inputs = element[0]
     has_ids = isinstance(inputs, dict) and "id" in inputs and "image" in inputs
-    if not has_ids and (trainer.needs_ids or isinstance(inputs, dict)):
+    if not has_ids and (samples.needs_ids or isinstance(inputs, dict)):
         raise ValueError(
             "The per-sample momentum needs sample ids: apply `with_sample_ids(dataset)` before "
             "`.shuffle()` and `.batch()`. "
@@ -79,49 +85,49 @@ def _inspect_dataset(dataset: "tf.data.Dataset", trainer: Any) -> int | None:
             "The training dataset must yield batches: call `.batch(batch_size)` on it. "
             f"Received: x.element_spec={dataset.element_spec}"
         )
-    _check_batch(images.numpy(), element[1].numpy(), trainer)
-    if not trainer.needs_ids:
+    _check_batch(images.numpy(), element[1].numpy(), samples, num_classes)
+    if not samples.needs_ids:
         return None
-    if int(dataset.cardinality()) == _ENDLESS or trainer.num_samples is not None:
-        num_samples = _given_num_samples(trainer, dataset)
-        _check_room(inputs["id"].numpy(), num_samples, trainer)
-        return num_samples
-    ids = [batch.numpy() for batch in dataset.map(lambda inputs, *_: inputs["id"])]
-    ids = np.concatenate(ids)
+    if int(dataset.cardinality()) == _ENDLESS or samples.num_samples is not None:
+        given = _given_num_samples(samples, dataset)
+        assert given is not None
+        _check_room(inputs["id"].numpy(), given, samples)
+        return given
+    ids = np.concatenate([batch.numpy() for batch in dataset.map(lambda inputs, *_: inputs["id"])])
     if not np.issubdtype(ids.dtype, np.integer):
         check_sample_ids(ids, 1)
-    num_samples = int(ids.max()) + 1 if trainer.momentum is None else trainer.momentum.num_samples
-    _check_room(ids, num_samples, trainer)
+    num_samples = int(ids.max()) + 1 if samples.momentum is None else samples.momentum.num_samples
+    _check_room(ids, num_samples, samples)
     return num_samples
 
 
-def _given_num_samples(trainer: Any, x: Any) -> int | None:
-    if trainer.needs_ids and trainer.num_samples is None:
+def _given_num_samples(samples: SampleMemory, x: Any) -> int | None:
+    if samples.needs_ids and samples.num_samples is None:
         raise ValueError(
             "The number of training samples cannot be counted in this data: pass `num_samples=` "
             f"to `AdversarialTrainer`. Received: x={type(x).__name__}, num_samples=None"
         )
-    return trainer.num_samples
+    return samples.num_samples
 
 
-def _check_batch(images: Any, labels: Any, trainer: Any) -> None:
+def _check_batch(images: Any, labels: Any, samples: SampleMemory, num_classes: int) -> None:
     check_images(images, "x")
-    expected = tuple(trainer.classifier.input_shape[1:])
+    expected = samples.image_shape
     if tuple(images.shape[1:]) != expected:
         raise ValueError(
             f"`x` must hold images of shape {expected}, as the classifier takes them. "
             f"Received: x.shape={tuple(images.shape)}"
         )
-    check_labels(keras.ops.convert_to_numpy(labels), trainer.num_classes, len(images), "y")
+    check_labels(keras.ops.convert_to_numpy(labels), num_classes, len(images), "y")
 
 
-def _check_room(ids: np.ndarray, num_samples: int, trainer: Any) -> None:
+def _check_room(ids: np.ndarray, num_samples: int, samples: SampleMemory) -> None:
     room = num_samples
-    if trainer.momentum is not None and trainer.needs_ids:
-        room = trainer.momentum.num_samples
-    elif trainer.num_samples is not None:
-        room = trainer.num_samples
-    if trainer.needs_ids and num_samples > room:
+    if samples.momentum is not None and samples.needs_ids:
+        room = samples.momentum.num_samples
+    elif samples.num_samples is not None:
+        room = samples.num_samples
+    if samples.needs_ids and num_samples > room:
         raise ValueError(
             f"The momentum was made for {room} training samples; call `reset_momentum()` before "
             f"training on another data set. Received: {num_samples} samples"

@@ -1,4 +1,4 @@
-"""What a training step tells of itself: losses, accuracy, and signs of catastrophic overfitting."""
+"""Metrics of a training step: losses, accuracy, and signs of catastrophic overfitting."""
 
 from typing import Any
 
@@ -6,64 +6,96 @@ import keras
 from keras import ops
 
 from keras_efgsm import equations
-from keras_efgsm.objectives import ObjectiveResult
-from keras_efgsm.trainer.batch import TrainingBatch
+from keras_efgsm.attacks import Attack, Perturbed
+from keras_efgsm.objectives import Objective, ObjectiveResult
+from keras_efgsm.sample_memory.batch import TrainingBatch
 from keras_efgsm.trainer.recent_mean import RecentMean
 
 Tensor = Any
 
 
 class TrainingProgress:
-    """Mixin for a `keras.Model` with an `attack` and an `objective`: the metrics of its steps."""
+    """Metrics of training and evaluation, updated step by step.
 
-    def make_progress_metrics(self) -> None:
-        """Makes the metrics, once attack and objective are there."""
-        self._loss_metric = keras.metrics.Mean(name="loss")
-        self._part_metrics = [keras.metrics.Mean(name=name) for name in self.objective.part_names]
-        self._accuracy_metric = keras.metrics.Mean(name="accuracy")
-        self._robust_metric = RecentMean(name="margin_robust_accuracy")
-        if self.attack.has_shortfall:
-            self._shortfall_metric = RecentMean(name="attack_shortfall")
+    Args:
+        attack: the attack of the training, for its loss where `has_shortfall`.
+        objective: for the names of its parts.
 
-    def update_training_metrics(
-        self, batch: TrainingBatch, perturbed: Any, result: ObjectiveResult
-    ) -> dict:
-        """Progress of the step: losses, and accuracy and margins on the adversarial images."""
+    Attributes:
+        loss: mean of the objective.
+        parts: means of its parts.
+        accuracy: share of the images classified correctly; in training, of the adversarial ones.
+        robust: recent share of images with a positive margin, see `OverfittingStop`.
+        shortfall: recent share of images whose step gained less than half of what its gradient
+            promised; None unless the attack `has_shortfall`.
+    """
+
+    def __init__(self, attack: Attack, objective: Objective):
+        self._attack = attack
+        self.loss = keras.metrics.Mean(name="loss")
+        self.parts = [keras.metrics.Mean(name=name) for name in objective.part_names]
+        self.accuracy = keras.metrics.Mean(name="accuracy")
+        self.robust = RecentMean(name="margin_robust_accuracy")
+        self.shortfall = RecentMean(name="attack_shortfall") if attack.has_shortfall else None
+
+    def saved_attributes(self) -> dict[str, Any]:
+        """The metrics by the attribute under which saved trainers hold them, in their order."""
+        held: dict[str, Any] = {
+            "_loss_metric": self.loss,
+            "_part_metrics": self.parts,
+            "_accuracy_metric": self.accuracy,
+            "_robust_metric": self.robust,
+        }
+        return held if self.shortfall is None else {**held, "_shortfall_metric": self.shortfall}
+
+    def update(
+        self, batch: TrainingBatch, perturbed: Perturbed, result: ObjectiveResult
+    ) -> tuple[TrainingBatch, Tensor]:
+        """Takes in a training step.
+
+        Args:
+            batch: the training batch.
+            perturbed: its adversarial examples.
+            result: the objective on them.
+
+        Returns:
+            `(batch, logits)` of the images that this replica really has, for compiled metrics.
+        """
         count = batch.count
-        batch, perturbed = _real(batch, batch), _real(batch, perturbed)
-        result = result._replace(logits=batch.real(result.logits))
-        self._loss_metric.update_state(result.loss, sample_weight=count)
-        for metric in self._part_metrics:
+        batch, perturbed = batch.real_tensors(batch), batch.real_tensors(perturbed)
+        logits = batch.real(result.logits)
+        self.loss.update_state(result.loss, sample_weight=count)
+        for metric in self.parts:
             metric.update_state(result.parts[metric.name], sample_weight=count)
-        self._update_accuracy(batch.labels, result.logits)
-        self._update_margin_signals(batch, perturbed, result)
-        if self._compile_metrics is not None:
-            self._compile_metrics.update_state(batch.y, result.logits, batch.sample_weight)
-        return self.get_metrics_result()
+        self._update_accuracy(batch.labels, logits)
+        self._update_margin_signals(batch.labels, perturbed, logits)
+        return batch, logits
 
-    def _update_margin_signals(
-        self, batch: TrainingBatch, perturbed: Any, result: ObjectiveResult
-    ) -> None:
+    def update_evaluation(self, loss: Tensor, labels: Tensor, logits: Tensor) -> dict[str, Tensor]:
+        """Takes in a batch of clean images and returns what is known so far.
+
+        Args:
+            loss: their mean loss.
+            labels: true classes `(B,)`.
+            logits: `(B, K)`.
+        """
+        self.loss.update_state(loss, sample_weight=ops.shape(logits)[0])
+        self._update_accuracy(labels, logits)
+        return {metric.name: metric.result() for metric in (self.loss, self.accuracy)}
+
+    def _update_margin_signals(self, labels: Tensor, perturbed: Perturbed, logits: Tensor) -> None:
         """The free signals of catastrophic overfitting; `OverfittingStop` says how to read them."""
         if perturbed.robust is not None:
-            self._robust_metric.update_state(perturbed.robust)
+            self.robust.update_state(perturbed.robust)
             return
-        robust = equations.margin(result.logits, batch.labels) > 0.0
-        if self.attack.has_shortfall:
-            gain = self.attack.loss_of(result.logits, batch.labels) - perturbed.start_loss
+        robust = equations.margin(logits, labels) > 0.0
+        if self.shortfall is not None and perturbed.predicted_gain is not None:
+            gain = self._attack.loss_of(logits, labels) - perturbed.start_loss
             fell_short = gain < 0.5 * perturbed.predicted_gain
-            self._shortfall_metric.update_state(fell_short)
+            self.shortfall.update_state(fell_short)
             robust = ops.logical_and(robust, ops.logical_not(fell_short))
-        self._robust_metric.update_state(robust)
+        self.robust.update_state(robust)
 
     def _update_accuracy(self, labels: Tensor, logits: Tensor) -> None:
         correct = ops.equal(ops.argmax(logits, axis=-1), ops.cast(labels, "int32"))
-        self._accuracy_metric.update_state(ops.cast(correct, "float32"))
-
-
-def _real(batch: TrainingBatch, values: Any) -> Any:
-    """The tensors of a named tuple without those of images that are not really there."""
-    if batch.present is None:
-        return values
-    tensors = {name: v for name, v in values._asdict().items() if ops.is_tensor(v)}
-    return values._replace(**batch.real(tensors))
+        self.accuracy.update_state(ops.cast(correct, "float32"))

@@ -102,8 +102,6 @@ def test_n_fgsm_has_the_defaults_of_its_paper():
 @pytest.mark.parametrize("attack", [*ALL.values(), YOPO(epsilon=EPSILON)], ids=[*ALL, "yopo"])
 def test_only_n_fgsm_says_that_it_leaves_the_ball(net, attack):
     assert attack.stays_in_ball == (attack.name != "n-fgsm")
-    if attack.name == "yopo":
-        return
     images = np.asarray(perturb(net, attack).images)
     assert images.dtype == np.float32
     assert images.min() >= 0.0 and images.max() <= 1.0
@@ -300,9 +298,12 @@ def test_free_outside_of_training_is_fgsm_over_and_over_from_the_clean_image(net
     assert FreeReplay(epsilon=EPSILON).step_size == EPSILON
 
 
-def test_yopo_makes_no_examples_outside_of_training(net):
-    with pytest.raises(TypeError, match="in the training step only. Received: logits_fn="):
-        YOPO(epsilon=EPSILON)(net.model, net.x, net.labels)
+def test_outside_of_training_yopo_is_the_pgd_of_all_its_steps(net):
+    yopo = YOPO(epsilon=EPSILON, outer_steps=2, inner_steps=3, step_size=0.02)
+    pgd = PGD(epsilon=EPSILON, steps=6, step_size=0.02)
+    images = np.asarray(perturb(net, yopo).images)
+    np.testing.assert_array_equal(images, perturb(net, pgd).images)
+    assert np.abs(images - net.x).max() <= EPSILON + 1e-6
 
 
 def test_yopo_steps_reach_two_and_a_half_radii_together():

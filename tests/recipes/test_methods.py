@@ -36,6 +36,7 @@ from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS, find_method
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
+from keras_efgsm.trainer.step import TrainingStep
 from support.formulas import (
     cross_entropy,
     divergence,
@@ -194,16 +195,16 @@ def test_logit_consistency_draws_the_logits_of_start_and_end_together(net):
     assert_weights(net)
 
 
-def test_free_replays_each_batch_and_carries_the_perturbation_on_by_position(net):
+def test_free_replays_each_batch_and_carries_the_perturbation_on_by_position(net, monkeypatch):
     """Batches of 5, 5 and 2 images, each replayed three times, with an update each time."""
     trainer = trainer_of(net, FreeReplay(epsilon=EPSILON, replays=3, step_size=0.06))
-    made, apply = [], trainer.apply_gradients
+    made, apply = [], TrainingStep.apply_gradients
 
-    def recorded(gradients):
-        apply(gradients)
+    def recorded(step, gradients):
+        apply(step, gradients)
         made.append(trainer.get_weights())
 
-    trainer.apply_gradients = recorded
+    monkeypatch.setattr(TrainingStep, "apply_gradients", recorded)
     trainer.compile(trainer.optimizer, run_eagerly=True)
     trainer.fit(net.x, net.labels, batch_size=5, shuffle=False, verbose=0)
     assert len(made) == int(trainer.optimizer.iterations) == 9
@@ -650,16 +651,16 @@ def warming_trainer(attack, steps):
 
 def images_at(trainer, data, iteration):
     """The images that the weights are trained on at a step."""
-    seen, gradients_on = [], trainer.gradients_on
+    seen, gradients_on = [], TrainingStep.gradients_on
 
-    def recorded(batch, perturbed, **options):
+    def recorded(step, batch, perturbed, **options):
         seen.append(np.asarray(perturbed.images))
-        return gradients_on(batch, perturbed, **options)
+        return gradients_on(step, batch, perturbed, **options)
 
     trainer.optimizer.iterations.assign(iteration)
-    trainer.gradients_on = recorded
-    trainer.training_step(data)
-    trainer.gradients_on = gradients_on
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingStep, "gradients_on", recorded)
+        trainer.training_step(data)
     return seen[-1]
 
 

@@ -129,7 +129,8 @@ def test_weight_decay_of_a_run_reaches_every_weight(data, optimizer):
         ones = [np.ones(v.shape, "float32") for v in trainer.trainable_weights]
         for variable, value in zip(trainer.trainable_weights, ones, strict=True):
             variable.assign(value)
-        trainer.apply_gradients([ops.zeros(v.shape) for v in trainer.trainable_weights])
+        zeros = [ops.zeros(v.shape) for v in trainer.trainable_weights]
+        trainer.current_step().apply_gradients(zeros)
         weights.append([v.numpy() for v in trainer.trainable_weights])
     for without, with_decay in zip(*weights, strict=True):
         np.testing.assert_array_equal(without, np.ones_like(without))

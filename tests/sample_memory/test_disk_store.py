@@ -17,7 +17,7 @@ from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.runs.checkpoint import Checkpoint, save_checkpoint
 from keras_efgsm.runs.recorder import RunRecorder
 from keras_efgsm.runs.training import train
-from keras_efgsm.sample_memory import disk_rows
+from keras_efgsm.sample_memory import row_file
 from keras_efgsm.sample_memory.disk_rows import DiskRows
 from keras_efgsm.sample_memory.momentum import SampleMomentum
 from keras_efgsm.sample_memory.read_ahead import stage_ahead
@@ -93,7 +93,7 @@ def test_any_order_of_stages_reads_and_writes_gives_what_a_plain_array_gives(tmp
 
 def held(store, monkeypatch, name):
     """Lets the store's transfers of one kind wait, as a slow disk would."""
-    gate, original = threading.Event(), store._transfer
+    gate, original = threading.Event(), store._file.transfer_rows
 
     def slow(transfer, first, values):
         if (
@@ -103,7 +103,7 @@ def held(store, monkeypatch, name):
             gate.wait()
         original(transfer, first, values)
 
-    monkeypatch.setattr(store, "_transfer", slow)
+    monkeypatch.setattr(store._file, "transfer_rows", slow)
     return gate
 
 
@@ -142,9 +142,11 @@ def test_a_read_of_rows_that_are_coming_waits_for_them(rows, monkeypatch):
 def test_rows_read_ahead_are_read_from_the_disk_once(rows, monkeypatch):
     store, values = rows()
     read = []
-    original = store._transfer
+    original = store._file.transfer_rows
     monkeypatch.setattr(
-        store, "_transfer", lambda t, first, v: (read.append(first), original(t, first, v))
+        store._file,
+        "transfer_rows",
+        lambda t, first, v: (read.append(first), original(t, first, v)),
     )
     store.stage([5, 2, 5])
     wait_for_reads(store)
@@ -188,9 +190,9 @@ def test_the_file_has_no_name_and_its_room_is_given_back(tmp_path):
     store.stage([1])
     store.write([2], np.ones((1, 1000)))
     store.flush()
-    assert os.fstat(store._number).st_blocks * 512 >= 1_000_000
+    assert os.fstat(store._file.number).st_blocks * 512 >= 1_000_000
     assert not list(tmp_path.iterdir())
-    number = store._number
+    number = store._file.number
     del store
     gc.collect()
     with pytest.raises(OSError, match="Bad file descriptor"):
@@ -218,7 +220,7 @@ def fails(*_):
 @pytest.mark.parametrize("then", ["write", "read", "stage", "flush", "chunks"])
 def test_an_error_of_the_writing_thread_is_raised_by_the_next_call(rows, monkeypatch, then):
     store, values = rows()
-    monkeypatch.setattr(store, "_write_from", fails)
+    monkeypatch.setattr(store._file, "write_from", fails)
     store.write([0], values[:1])
     store._writer.submit(lambda: None).result()
     call = {
@@ -235,7 +237,7 @@ def test_an_error_of_the_writing_thread_is_raised_by_the_next_call(rows, monkeyp
 
 def test_a_write_that_waits_for_room_hears_of_the_error(rows, monkeypatch):
     store, values = rows(memory_limit=12)
-    monkeypatch.setattr(store, "_write_from", fails)
+    monkeypatch.setattr(store._file, "write_from", fails)
     with pytest.raises(OSError, match="No space left"):
         for _ in range(3):
             store.write([0, 1], values[:2])
@@ -243,7 +245,7 @@ def test_a_write_that_waits_for_room_hears_of_the_error(rows, monkeypatch):
 
 def test_an_error_of_the_reading_thread_is_raised_by_the_read(rows, monkeypatch):
     store, _ = rows()
-    monkeypatch.setattr(store, "_read_single", fails)
+    monkeypatch.setattr(store._file, "read_single", fails)
     with pytest.raises(OSError, match="No space left"):
         store.stage([0])
         store.read([0])
@@ -251,7 +253,7 @@ def test_an_error_of_the_reading_thread_is_raised_by_the_read(rows, monkeypatch)
 
 def test_a_file_that_was_cut_short_is_an_error_and_no_zeros(rows):
     store, _ = rows()
-    os.ftruncate(store._number, 10)
+    os.ftruncate(store._file.number, 10)
     with pytest.raises(OSError, match="shorter than it was made"):
         store.read([19])
 
@@ -296,7 +298,7 @@ def test_a_folder_that_may_not_be_written_is_refused(tmp_path):
 def test_a_store_larger_than_the_disk_is_refused_on_entry(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"takes \d+.\d TB, more than the .* there are.*Received: "):
         SampleMomentum(10**9, (224, 224, 3), storage="disk", directory=tmp_path)
-    monkeypatch.setattr(disk_rows.os, "posix_fallocate", fails)
+    monkeypatch.setattr(row_file.os, "posix_fallocate", fails)
     with pytest.raises(OSError, match="more than the") as error:
         DiskRows((5, 2), "int8", tmp_path)
     assert error.value.errno == errno.ENOSPC
@@ -428,7 +430,7 @@ def test_what_needs_no_reading_ahead_is_left_as_it_is(tmp_path, digits_data):
 def test_an_error_of_the_store_ends_training(new_trainer, small, tmp_path, monkeypatch):
     trainer = new_trainer(momentum_storage="disk", momentum_directory=str(tmp_path))
     trainer.make_momentum(100, verbose=False)
-    monkeypatch.setattr(trainer.momentum.rows, "_write_from", fails)
+    monkeypatch.setattr(trainer.momentum.rows._file, "write_from", fails)
     with pytest.raises(Exception, match="No space left.*last checkpoint"):
         trainer.fit(*small, epochs=1, batch_size=10, verbose=0)
 
@@ -445,7 +447,7 @@ def test_the_storage_goes_with_the_configuration_of_a_trainer(new_trainer):
 def test_momentum_on_disk_gives_the_same_checkpoint_and_goes_there_in_pieces(
     new_trainer, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(disk_rows, "_CHUNK", 640)
+    monkeypatch.setattr(row_file, "_CHUNK", 640)
     monkeypatch.setattr(keras_efgsm.runs.checkpoint, "_CHUNK", 300)
     stored = np.random.default_rng(0).integers(-127, 128, (100, 8, 8, 1), "int8")
     trainers = {}
@@ -534,15 +536,15 @@ def test_the_page_on_imagenet_quotes_what_its_script_prints():
 def test_what_is_staged_while_the_store_is_cleared_is_not_what_was_there_before(tmp_path):
     rows = DiskRows((8, 4), "int8", tmp_path)
     rows.write(np.arange(8), np.ones((8, 4), "int8"))
-    reserve = rows._reserve
+    clear = rows._file.clear
 
-    def staged_meanwhile(number):
+    def staged_meanwhile():
         rows.stage([3])
         deadline = time.monotonic() + 0.3
         while 3 not in rows._staged and time.monotonic() < deadline:
             time.sleep(0.01)
-        reserve(number)
+        clear()
 
-    rows._reserve = staged_meanwhile
+    rows._file.clear = staged_meanwhile
     rows.clear()
     np.testing.assert_array_equal(rows.read([3, 4]), np.zeros((2, 4)))

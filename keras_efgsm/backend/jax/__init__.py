@@ -1,0 +1,58 @@
+"""JAX: gradients by `jax.grad`, a stateless training step, per-sample storage passed beside it."""
+
+from keras_efgsm.backend.jax.averaging import WeightAverager
+from keras_efgsm.backend.jax.gradients import (
+    apply_gradients,
+    input_gradient,
+    rival_margins_and_gradients,
+    weight_and_image_gradients,
+    weight_gradients,
+)
+from keras_efgsm.backend.jax.graphs import (
+    accelerators,
+    call_on_host,
+    compiled,
+    compiled_once,
+    enable_determinism,
+)
+from keras_efgsm.backend.jax.keras_step import (
+    batch_to_build_on,
+    epoch_logs,
+    own_train_function,
+    take_test_step,
+    take_train_step,
+)
+from keras_efgsm.backend.jax.one_replica import (
+    batch_positions,
+    replica_count,
+    share_of_batch,
+    use_fast_layers,
+    without_empty_batch,
+)
+from keras_efgsm.backend.jax.tables import HostTable, SampleTable
+
+__all__ = [
+    "HostTable",
+    "SampleTable",
+    "WeightAverager",
+    "accelerators",
+    "apply_gradients",
+    "batch_positions",
+    "batch_to_build_on",
+    "call_on_host",
+    "compiled",
+    "compiled_once",
+    "enable_determinism",
+    "epoch_logs",
+    "input_gradient",
+    "own_train_function",
+    "replica_count",
+    "rival_margins_and_gradients",
+    "share_of_batch",
+    "take_test_step",
+    "take_train_step",
+    "use_fast_layers",
+    "weight_and_image_gradients",
+    "weight_gradients",
+    "without_empty_batch",
+]

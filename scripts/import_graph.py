@@ -52,10 +52,7 @@ FLOORS = {
 }
 """The packages and single modules from the ground up, each with what it is for."""
 
-EXCEPTIONS = {
-    ("sample_memory.room", "records.wording"): "sizes are worded in one place, which itself "
-    "imports nothing of the package",
-}
+EXCEPTIONS: dict[tuple[str, str], str] = {}
 """Imports that may run upward, importer and imported, each with its reason."""
 
 

@@ -8,18 +8,13 @@ import numpy as np
 from keras import ops
 
 from keras_efgsm import equations
-from keras_efgsm.attacks.attack import (
-    LOSSES,
-    Attack,
-    LogitsFn,
-    Perturbed,
-    Tensor,
-    still_correct,
-    targeted_dlr_loss,
-)
+from keras_efgsm.attacks.attack import Attack, Budget, Perturbed
+from keras_efgsm.attacks.losses import LOSSES, still_correct, targeted_dlr_loss
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 # Constants of the paper, section 3.
 _MOMENTUM = 0.75
@@ -87,6 +82,14 @@ class AutoPGD(Attack):
         super().__init__(epsilon=epsilon)
         self.steps = check_count(steps, "steps")
         self.random_start = bool(random_start)
+
+    @property
+    def budget(self) -> Budget:
+        return super().budget._replace(steps=self.steps)
+
+    @property
+    def starts_at_random(self) -> bool:
+        return self.random_start
 
     def start(self, x: Tensor, noise: Noise) -> Tensor:
         """The clean images, or uniform noise of which the largest component is epsilon."""
@@ -210,10 +213,8 @@ class AutoPGD(Attack):
         number = ops.convert_to_tensor(0, "int32")
         return ops.while_loop(windows_left, window, (number, state))[1].best
 
-    def get_config(self):
-        return {**super().get_config(), "steps": self.steps, "random_start": self.random_start}
 
-
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class APGD(AutoPGD):
     """Auto-PGD: signed gradient steps with momentum and a step size that halves itself per image.
@@ -243,7 +244,9 @@ class APGD(AutoPGD):
     ```
     """
 
-    name = "apgd"
+    kind = "apgd"
+    losses = tuple(LOSSES)
+    evaluation_options = ("steps",)
 
     def __init__(
         self,
@@ -256,16 +259,22 @@ class APGD(AutoPGD):
         super().__init__(epsilon=epsilon, steps=steps, random_start=random_start)
         self.loss = check_choice(loss, "loss", tuple(LOSSES))
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         def loss_fn(logits):
             return self.loss_of(logits, labels)
 
         return Perturbed(images=self.ascend(logits_fn, loss_fn, x, labels, noise, gradient_scale))
 
-    def get_config(self):
-        return {**super().get_config(), "loss": self.loss}
 
-
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class TargetedAPGD(AutoPGD):
     """Auto-PGD towards one rival class after the other, on the targeted difference of logits ratio.
@@ -293,7 +302,8 @@ class TargetedAPGD(AutoPGD):
     ```
     """
 
-    name = "apgd-t"
+    kind = "apgd-t"
+    evaluation_options = ("steps", "targets")
     loss = "dlr"
 
     def __init__(
@@ -311,7 +321,15 @@ class TargetedAPGD(AutoPGD):
     def rounds(self) -> int:
         return self.targets
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         clean = logits_fn(x)
         num_rivals = clean.shape[-1] - 1
         rank = noise.step % self.targets % num_rivals
@@ -321,6 +339,3 @@ class TargetedAPGD(AutoPGD):
             return targeted_dlr_loss(logits, labels, target)
 
         return Perturbed(images=self.ascend(logits_fn, loss_fn, x, labels, noise, gradient_scale))
-
-    def get_config(self):
-        return {**super().get_config(), "targets": self.targets}

@@ -6,12 +6,15 @@ import keras
 from keras import ops
 
 from keras_efgsm import equations
-from keras_efgsm.attacks.attack import Attack, Perturbed
+from keras_efgsm.attacks.attack import Attack, Budget, Perturbed
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.backend import BACKEND
 from keras_efgsm.checks import check_count, check_number
 from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class SPSA(Attack):
     """Simultaneous perturbation stochastic approximation: gradients guessed from logits alone.
@@ -47,7 +50,8 @@ class SPSA(Attack):
     ```
     """
 
-    name = "spsa"
+    kind = "spsa"
+    evaluation_options = ("steps",)
     needs_gradient = False
     loss = "cw"
 
@@ -72,7 +76,23 @@ class SPSA(Attack):
         # Now, not after the attacks that are run before it.
         _cleverhans()
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    @property
+    def budget(self) -> Budget:
+        return Budget(steps=self.steps, queries=self.steps * self.samples)
+
+    @property
+    def starts_at_random(self) -> bool:
+        return True
+
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         cleverhans = _cleverhans()
 
         def loss_of(images, label):
@@ -114,15 +134,6 @@ class SPSA(Attack):
             return cleverhans._project_perturbation(perturbation, *arguments, **bounds)
 
         return project
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "steps": self.steps,
-            "samples": self.samples,
-            "learning_rate": self.learning_rate,
-            "delta": self.delta,
-        }
 
 
 def _cleverhans() -> Any:

@@ -5,10 +5,14 @@ from keras import ops
 
 from keras_efgsm.attacks.attack import Perturbed
 from keras_efgsm.attacks.gradient_sign import GradientSignAttack
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_count, check_epsilon
+from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class YOPO(GradientSignAttack):
     """You Only Propagate Once (YOPO-m-n) of Zhang et al., 2019.
@@ -35,7 +39,7 @@ class YOPO(GradientSignAttack):
     ```
     """
 
-    name = "yopo"
+    kind = "yopo"
     makes_updates = True
     splits_classifier = True
 
@@ -53,7 +57,15 @@ class YOPO(GradientSignAttack):
             step_size = 2.5 * check_epsilon(epsilon) / (self.outer_steps * self.inner_steps)
         super().__init__(epsilon=epsilon, step_size=step_size, random_start=True, loss="ce")
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         raise TypeError(
             "YOPO needs a network cut in two and makes its examples in the training step only. "
             f"Received: logits_fn={logits_fn!r}"
@@ -85,11 +97,3 @@ class YOPO(GradientSignAttack):
             _, _, gradient = input_gradient(hamiltonian, images)
             images = self.restrict(images + self.step_size * ops.sign(gradient), x)
         return images
-
-    def get_config(self):
-        return {
-            "epsilon": self.epsilon,
-            "outer_steps": self.outer_steps,
-            "inner_steps": self.inner_steps,
-            "step_size": self.step_size,
-        }

@@ -30,6 +30,7 @@ compiled_once = _backend.compiled_once
 enable_determinism = _backend.enable_determinism
 use_fast_layers = _backend.use_fast_layers
 input_gradient = _backend.input_gradient
+is_symbolic = _backend.is_symbolic
 replica_count = _backend.replica_count
 without_empty_batch = _backend.without_empty_batch
 rival_margins_and_gradients = _backend.rival_margins_and_gradients
@@ -47,6 +48,7 @@ __all__ = [
     "compiled_once",
     "enable_determinism",
     "input_gradient",
+    "is_symbolic",
     "replica_count",
     "rival_margins_and_gradients",
     "use_fast_layers",

@@ -128,11 +128,11 @@ class AutoPGD(Attack):
         # A loss that rose in as large a share of the steps, or a smaller one, halves the step.
         few_rises = ops.convert_to_tensor([_RISING_SHARE * length for length in lengths], x.dtype)
 
-        def loss_at(images):
+        def loss_at(images: Tensor) -> tuple[Tensor, Tensor]:
             logits = logits_fn(images)
             return loss_fn(logits), logits
 
-        def step(state):
+        def step(state: _State) -> _State:
             # The first pass evaluates the start, as its direction is zero; the first step follows
             # the gradient alone, as there was none before.
             weight = ops.cast(ops.where(state.evaluated < 2, 1.0, _MOMENTUM), x.dtype)
@@ -166,7 +166,7 @@ class AutoPGD(Attack):
                 held=held,
             )
 
-        def check_step_size(state, few):
+        def check_step_size(state: _State, few: Tensor) -> _State:
             stuck = ops.logical_and(
                 ops.logical_not(state.halved), state.checked_loss >= state.best_loss
             )
@@ -181,16 +181,16 @@ class AutoPGD(Attack):
                 checked_loss=state.best_loss,
             )
 
-        def window(number, state):
+        def window(number: Tensor, state: _State) -> tuple[Tensor, _State]:
             end = ops.take(ends, number)
 
-            def goes_on(state):
+            def goes_on(state: _State) -> Tensor:
                 return ops.logical_and(state.evaluated <= end, ops.any(state.held))
 
             (state,) = ops.while_loop(goes_on, lambda state: (step(state),), (state,))
             return number + 1, check_step_size(state, ops.take(few_rises, number))
 
-        def windows_left(number, state):
+        def windows_left(number: Tensor, state: _State) -> Tensor:
             return ops.logical_and(number < len(lengths), ops.any(state.held))
 
         start = self.start(x, noise)
@@ -211,7 +211,8 @@ class AutoPGD(Attack):
             held=per_image < 1.0,
         )
         number = ops.convert_to_tensor(0, "int32")
-        return ops.while_loop(windows_left, window, (number, state))[1].best
+        last: _State = ops.while_loop(windows_left, window, (number, state))[1]
+        return last.best
 
 
 @register_attack
@@ -268,7 +269,7 @@ class APGD(AutoPGD):
         momentum: Tensor | None = None,
         gradient_scale: float = 1.0,
     ) -> Perturbed:
-        def loss_fn(logits):
+        def loss_fn(logits: Tensor) -> Tensor:
             return self.loss_of(logits, labels)
 
         return Perturbed(images=self.ascend(logits_fn, loss_fn, x, labels, noise, gradient_scale))
@@ -335,7 +336,7 @@ class TargetedAPGD(AutoPGD):
         rank = noise.step % self.targets % num_rivals
         target = ops.take(equations.nearest_rivals(clean, labels, num_rivals), rank, axis=1)
 
-        def loss_fn(logits):
+        def loss_fn(logits: Tensor) -> Tensor:
             return targeted_dlr_loss(logits, labels, target)
 
         return Perturbed(images=self.ascend(logits_fn, loss_fn, x, labels, noise, gradient_scale))

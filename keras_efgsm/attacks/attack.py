@@ -165,7 +165,8 @@ class Attack(Configured):
             x: clean images `(B, H, W, C)` in [0, 1].
             labels: true classes `(B,)`, integers.
             noise: noise of these samples.
-            momentum: their Gamma `(B, H, W, C)`, for an attack that uses it.
+            momentum: their Gamma `(B, H, W, C)`, for an attack that uses it. Defaults to that of
+                samples not seen before.
             gradient_scale: factor that keeps a float16 network's gradients from underflowing.
         """
         raise NotImplementedError
@@ -280,6 +281,6 @@ class Attack(Configured):
         """The same attack on a ball `factor` times as large, for a warm-up of epsilon."""
         attack = copy.copy(self)
         attack.epsilon = self.epsilon * factor
-        if getattr(self, "step_size", None) is not None:
-            attack.step_size = self.step_size * factor
+        if vars(self).get("step_size") is not None:
+            vars(attack)["step_size"] = vars(self)["step_size"] * factor
         return attack

@@ -129,6 +129,8 @@ class EFGSM(Attack):
         gradient_scale: float = 1.0,
     ) -> Perturbed:
         shape = tuple(x.shape[1:])
+        if momentum is None:
+            momentum = self.initial_momentum(x)
         towards = momentum
         if self.first_visit == "corner":
             # The normal noise is of the stream before.

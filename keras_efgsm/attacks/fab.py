@@ -106,20 +106,28 @@ class TargetedFAB(Attack):
         clean_logits = logits_fn(x)
         target = self.target_class(clean_logits, labels, noise)
 
-        def evaluate(images):
+        def evaluate(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             """Margin against the target, its gradient, and whether the images are turned."""
 
-            def target_margin(images):
+            def target_margin(images: Tensor) -> tuple[Tensor, Tensor]:
                 logits = logits_fn(images)
                 return equations.margins(logits, labels, target[:, None])[:, 0], logits
 
             values, logits, gradient = input_gradient(target_margin, images, gradient_scale)
             return values, gradient, equations.margin(logits, labels) < 0.0
 
-        def unfinished(step, distance, *_):
+        def unfinished(step: Tensor, distance: Tensor, *_: Tensor) -> Tensor:
             return ops.any(distance > self.epsilon)
 
-        def iterate(step, distance, best, point, evaluated_at, values, gradient):
+        def iterate(
+            step: Tensor,
+            distance: Tensor,
+            best: Tensor,
+            point: Tensor,
+            evaluated_at: Tensor,
+            values: Tensor,
+            gradient: Tensor,
+        ) -> tuple[Tensor, ...]:
             # The margin of the linear model at the point, which may have stepped back.
             here = values + inner(gradient, point - evaluated_at)
             moved = self.step_to_boundary(point, x, here, gradient)
@@ -161,7 +169,9 @@ class TargetedFAB(Attack):
         is_restart = ops.cast(noise.step, "int32") >= self.targets
         return ops.where(is_restart, ops.clip(x + shift, 0.0, 1.0), x)
 
-    def step_to_boundary(self, point: Tensor, x: Tensor, values: Tensor, gradient: Tensor):
+    def step_to_boundary(
+        self, point: Tensor, x: Tensor, values: Tensor, gradient: Tensor
+    ) -> Tensor:
         """One step of the attack: between the projections of the point and of the clean image.
 
         Args:
@@ -223,7 +233,7 @@ def project_to_hyperplane(x: Tensor, gradient: Tensor, values: Tensor) -> Tensor
     direction = -equations.per_sample(ops.sign(values), x) * ops.sign(gradient)
     room = ops.where(direction > 0.0, 1.0 - x, x)
 
-    def newton(length, step):
+    def newton(length: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
         length = length + step
         limit = equations.per_sample(length, x)
         missing = wanted - ops.sum(weights * ops.minimum(room, limit), axis=axes)

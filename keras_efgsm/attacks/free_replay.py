@@ -1,5 +1,7 @@
 """Adversarial training for free: each batch replayed, one backward pass for weights and images."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -80,10 +82,10 @@ class FreeReplay(GradientSignAttack):
             images = self.ascend(logits_fn, images, x, labels, gradient_scale).images
         return Perturbed(images=images, momentum=(images - x) / self.epsilon)
 
-    def _images(self, x, shift):
+    def _images(self, x: Tensor, shift: Tensor) -> Tensor:
         return equations.project(x + self.epsilon * shift, x, self.epsilon)
 
-    def replay(self, trainer, batch):
+    def replay(self, trainer: Any, batch: Any) -> tuple[Perturbed, Any]:
         # In units of epsilon, which a warm-up changes.
         shift = trainer.read_momentum(batch)
         for _ in range(self.replays):

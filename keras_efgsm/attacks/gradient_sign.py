@@ -74,7 +74,7 @@ class GradientSignAttack(Attack):
     ) -> Ascent:
         """One step from `images` within the ball around `x` [7]."""
 
-        def loss_at(images):
+        def loss_at(images: Tensor) -> tuple[Tensor, Tensor]:
             logits = logits_fn(images)
             return self.loss_of(logits, labels), logits
 

@@ -53,9 +53,8 @@ class CompiledAttacks:
             x: images `(B, H, W, C)`, of which the shape matters.
         """
         options = _options(attack)
-        is_layer = isinstance(classifier, keras.layers.Layer)
         # Within a graph of the caller's, that one is kept.
-        if options is None or not is_layer or in_graph(x):
+        if options is None or not isinstance(classifier, keras.layers.Layer) or in_graph(x):
             return _graph(attack, lambda: classifier, _reads(classifier))
         # A layer that was added, or quantised, has other variables.
         variables = tuple(map(id, classifier.variables))
@@ -99,9 +98,7 @@ def _reads(classifier: Any) -> list[keras.Variable]:
     return list(classifier.variables) if isinstance(classifier, keras.layers.Layer) else []
 
 
-def _graph(
-    attack: "Attack", classifier: Callable[[], LogitsFn | None], reads: list[keras.Variable]
-) -> Graph:
+def _graph(attack: "Attack", classifier: Callable[[], Any], reads: list[keras.Variable]) -> Graph:
     def run(
         x: Tensor,
         labels: Tensor,

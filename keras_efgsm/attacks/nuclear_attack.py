@@ -72,7 +72,7 @@ class NuclearAttack(GradientSignAttack):
         # Of all even steps; a whole number of an evaluation is one too.
         is_odd = ops.cast(ops.convert_to_tensor(noise.step) % 2, "float32")
 
-        def loss_at(images):
+        def loss_at(images: Tensor) -> tuple[Tensor, Tensor]:
             logits = logits_fn(images)
             values = ops.svd(logits - natural, full_matrices=False, compute_uv=False)
             # The sum over the batch is B times the mean, and so is the norm counted here.

@@ -1,6 +1,6 @@
 """Projected gradient descent."""
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import keras
 from keras import ops
@@ -41,7 +41,7 @@ class PGD(GradientSignAttack):
     """
 
     kind = "pgd"
-    evaluation_options = ("steps", "step_size")
+    evaluation_options: ClassVar[tuple[str, ...] | None] = ("steps", "step_size")
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class PGD(GradientSignAttack):
         momentum: Tensor | None = None,
         gradient_scale: float = 1.0,
     ) -> Perturbed:
-        def step(_, images):
+        def step(_: Tensor, images: Tensor) -> Tensor:
             return self.ascend(logits_fn, images, x, labels, gradient_scale).images
 
         return Perturbed(images=ops.fori_loop(0, self.steps, step, self.start(x, noise)))

@@ -89,6 +89,8 @@ class PriorFGSM(GradientSignAttack):
         momentum: Tensor | None = None,
         gradient_scale: float = 1.0,
     ) -> Perturbed:
+        if momentum is None:
+            momentum = self.initial_momentum(x)
         past, prior = ops.split(momentum, 2, axis=-1)
         unit = self.epsilon / self.momentum_limit
         axes = tuple(range(1, len(x.shape)))

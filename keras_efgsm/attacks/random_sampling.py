@@ -68,10 +68,12 @@ class RandomSampling(Attack):
     ) -> Perturbed:
         low, high = ops.maximum(x - self.epsilon, 0.0), ops.minimum(x + self.epsilon, 1.0)
 
-        def goes_on(number, images, margin, held):
+        def goes_on(number: Tensor, images: Tensor, margin: Tensor, held: Tensor) -> Tensor:
             return ops.logical_and(number < self.samples, ops.any(held))
 
-        def draw(number, images, margin, held):
+        def draw(
+            number: Tensor, images: Tensor, margin: Tensor, held: Tensor
+        ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
             shift = noise.uniform(tuple(x.shape[1:]), -self.epsilon, self.epsilon, stream=number)
             if self.corners:
                 shift = ops.where(shift < 0.0, -self.epsilon, self.epsilon)

@@ -95,16 +95,16 @@ class SPSA(Attack):
     ) -> Perturbed:
         cleverhans = _cleverhans()
 
-        def loss_of(images, label):
+        def loss_at(images: Tensor, label: Tensor) -> Tensor:
             # A step of `delta` can leave the pixel range, where no model has to answer.
             logits = logits_fn(ops.clip(images, 0.0, 1.0))
             return -cleverhans.margin_logit_loss(logits, label, nb_classes=logits.shape[-1])
 
-        def attack_one(index, images):
+        def attack_one(index: Tensor, images: Tensor) -> Tensor:
             image, label = ops.take(x, index, axis=0)[None], ops.take(labels, index)
             own_noise = Noise(noise.seed, noise.step, ops.take(noise.ids, index)[None])
             made = cleverhans.projected_optimization(
-                loss_of,
+                loss_at,
                 image,
                 label,
                 self.epsilon,
@@ -129,7 +129,7 @@ class SPSA(Attack):
         shift = noise.uniform(tuple(image.shape[1:]), -self.epsilon, self.epsilon)
         starts = iter([shift])
 
-        def project(perturbation, *arguments, **bounds):
+        def project(perturbation: Tensor, *arguments: Any, **bounds: Any) -> Tensor:
             perturbation = next(starts, perturbation)
             return cleverhans._project_perturbation(perturbation, *arguments, **bounds)
 
@@ -169,11 +169,11 @@ def _optimizer(cleverhans: Any, attack: SPSA, noise: Noise) -> Any:
         # Adam's defaults.
         beta_1, beta_2, epsilon = 0.9, 0.999, 1e-7
 
-        def minimize(self, loss_fn, x, optim_state):
+        def minimize(self, loss_fn: Any, x: Tensor, optim_state: dict[str, Any]) -> Any:
             self._step = optim_state["t"]
             return theirs.minimize(self, loss_fn, x, optim_state)
 
-        def _get_delta(self, x, delta):
+        def _get_delta(self, x: Tensor, delta: float) -> Tensor:
             shape = (self._num_samples, *x.shape[1:])
             # The start is stream 0.
             signs = noise.uniform(shape, -1.0, 1.0, stream=self._step + 1.0)[0]

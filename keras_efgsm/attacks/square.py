@@ -79,15 +79,15 @@ class Square(Attack):
         low, high = equations.ball_bounds(x, self.epsilon)
         sides = ops.convert_to_tensor(window_sides(self.queries, self.p_init, *x.shape[1:3]))
 
-        def margin_of(is_high):
+        def margin_of(is_high: Tensor) -> Tensor:
             margin = equations.margin(logits_fn(ops.where(is_high, high, low)), labels)
             # A black box may not say how many logits it returns; a loop has to know.
             return ops.reshape(margin, ops.shape(labels))
 
-        def unturned(query, is_high, margin):
+        def unturned(query: Tensor, is_high: Tensor, margin: Tensor) -> Tensor:
             return ops.any(margin >= 0.0)
 
-        def ask(query, is_high, margin):
+        def ask(query: Tensor, is_high: Tensor, margin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             changed = draw_squares(is_high, noise, query, ops.take(sides, query))
             asked = margin_of(changed)
             better = ops.logical_and(asked < margin, margin >= 0.0)
@@ -141,7 +141,7 @@ def draw_squares(is_high: Tensor, noise: Noise, query: Tensor, side: Tensor) -> 
     _, height, width, channels = is_high.shape
     draws = noise.uniform((2 + channels,), stream=query)
 
-    def within(draw, size):
+    def within(draw: Tensor, size: int) -> Tensor:
         first = ops.floor(draw * ops.cast(size - side + 1, "float32"))
         index = ops.cast(ops.arange(size), "float32") - first[:, None]
         return ops.logical_and(index >= 0.0, index < ops.cast(side, "float32"))

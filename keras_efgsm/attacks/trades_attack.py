@@ -67,10 +67,10 @@ class TradesAttack(PGD):
     ) -> Perturbed:
         natural = logits_fn(x)
 
-        def divergence(images):
+        def divergence(images: Tensor) -> tuple[Tensor, None]:
             return equations.kl_divergence(natural, logits_fn(images)), None
 
-        def step(_, images):
+        def step(_: Tensor, images: Tensor) -> Tensor:
             _, _, gradient = input_gradient(divergence, images, gradient_scale)
             return self.restrict(images + self.step_size * ops.sign(gradient), x)
 

@@ -1,5 +1,7 @@
 """YOPO: several steps on the first layer for each pass through the whole network."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -71,9 +73,9 @@ class YOPO(GradientSignAttack):
             f"Received: logits_fn={logits_fn!r}"
         )
 
-    def replay(self, trainer, batch):
+    def replay(self, trainer: Any, batch: Any) -> tuple[Perturbed, Any]:
         images = self.start(batch.x, trainer.noise(batch))
-        totals = None
+        totals: Any = None
         for _ in range(self.outer_steps):
             perturbed = Perturbed(images=images)
             result, gradients, slope = trainer.gradients_on(batch, perturbed, at_first_layer=True)
@@ -86,10 +88,10 @@ class YOPO(GradientSignAttack):
         trainer.apply_gradients([total / self.outer_steps for total in totals])
         return perturbed, result
 
-    def _inner(self, first_layer, images, x, slope):
+    def _inner(self, first_layer: Any, images: Tensor, x: Tensor, slope: Tensor) -> Tensor:
         axes = tuple(range(1, len(slope.shape)))
 
-        def hamiltonian(images):
+        def hamiltonian(images: Tensor) -> tuple[Tensor, None]:
             hidden = ops.cast(first_layer(images, training=False), slope.dtype)
             return ops.sum(slope * hidden, axis=axes), None
 

@@ -59,6 +59,7 @@ def momentum_start(
     Example:
 
     ```python
+    noise = keras.random.normal(x.shape)
     start = momentum_start(x, ops.zeros_like(x), noise, epsilon=0.3, sigma=0.1)
     ```
     """

@@ -47,7 +47,7 @@ class JointReconstruction(Objective):
     trainer = AdversarialTrainer(
         classifier,
         EFGSM(epsilon=0.3),
-        reconstructor=mnist_reconstructor(),
+        reconstructor=reconstructor,
         objective=JointReconstruction(classification_weight=0.1),
     )
     ```

@@ -6,7 +6,7 @@ from keras.ops import convert_to_tensor as tensor
 
 from keras_efgsm.attacks import PGD
 from keras_efgsm.attacks.apgd import APGD, TargetedAPGD, window_lengths
-from keras_efgsm.attacks.attack import (
+from keras_efgsm.attacks.losses import (
     dlr_loss,
     still_correct,
     targeted_dlr_loss,

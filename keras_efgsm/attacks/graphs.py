@@ -5,7 +5,7 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import keras
 from keras import ops
@@ -17,9 +17,6 @@ from keras_efgsm.backend import compiled_once, is_symbolic
 from keras_efgsm.noise import Noise
 from keras_efgsm.typing import LogitsFn, Tensor
 
-if TYPE_CHECKING:
-    from keras_efgsm.attacks.attack import Attack
-
 Graph: TypeAlias = Callable[..., tuple[Tensor, Tensor]]
 """One round: images, labels, the two words of the seed, number of the round, the images and
 survivors so far; returns images and survivors."""
@@ -28,6 +25,24 @@ survivors so far; returns images and survivors."""
 _MOST_GRAPHS = 32
 # Options that tell themselves apart by their value.
 _PLAIN = (bool, int, float, str, type(None))
+
+
+class Perturbing(Protocol):
+    """What of an `Attack` goes into a graph."""
+
+    uses_momentum: bool
+
+    @property
+    def rounds(self) -> int:
+        """How many calls of `perturb` make the whole attack."""
+
+    def initial_momentum(self, x: Tensor) -> Tensor:
+        """The momentum of samples not seen before."""
+
+    def perturb(
+        self, logits_fn: LogitsFn, x: Tensor, labels: Tensor, noise: Noise, momentum: Tensor, /
+    ) -> Any:
+        """What `Attack.perturb` returns, with the `images`."""
 
 
 class CompiledAttacks:
@@ -44,7 +59,7 @@ class CompiledAttacks:
             keras.layers.Layer, OrderedDict[Hashable, Graph]
         ] = weakref.WeakKeyDictionary()
 
-    def of(self, attack: "Attack", classifier: LogitsFn, x: Tensor) -> Graph:
+    def of(self, attack: Perturbing, classifier: LogitsFn, x: Tensor) -> Graph:
         """The graph of an attack on a classifier, for images of one shape.
 
         Args:
@@ -84,7 +99,7 @@ def in_graph(*tensors: Any) -> bool:
     return any(map(is_symbolic, tensors))
 
 
-def _options(attack: "Attack") -> Hashable | None:
+def _options(attack: Perturbing) -> Hashable | None:
     """What the attack depends on, or None if its options are no plain values."""
     options = vars(attack)
     if not all(isinstance(value, _PLAIN) for value in options.values()):
@@ -98,7 +113,7 @@ def _reads(classifier: Any) -> list[keras.Variable]:
     return list(classifier.variables) if isinstance(classifier, keras.layers.Layer) else []
 
 
-def _graph(attack: "Attack", classifier: Callable[[], Any], reads: list[keras.Variable]) -> Graph:
+def _graph(attack: Perturbing, classifier: Callable[[], Any], reads: list[keras.Variable]) -> Graph:
     def run(
         x: Tensor,
         labels: Tensor,

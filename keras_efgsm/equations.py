@@ -7,11 +7,9 @@ equation of the paper. Nothing here takes a gradient, so every Keras backend run
 equation needs one, it comes in as an argument.
 """
 
-from typing import Any
-
 from keras import ops
 
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 _TINY = 1e-12
 
@@ -61,6 +59,7 @@ def momentum_start(
     Example:
 
     ```python
+    noise = keras.random.normal(x.shape)
     start = momentum_start(x, ops.zeros_like(x), noise, epsilon=0.3, sigma=0.1)
     ```
     """

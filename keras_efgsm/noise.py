@@ -10,12 +10,11 @@ small network is short enough for an honest logarithm and cosine of each pixel t
 
 import functools
 import math
-from typing import Any
 
 import numpy as np
 from keras import ops
 
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 _GOLDEN = 0x9E3779B9
 # Each table of normal numbers has 2^11 rows of 64.
@@ -37,6 +36,15 @@ def _word(value: int) -> Tensor:
     return ops.convert_to_tensor(np.uint32(value & 0xFFFFFFFF))
 
 
+def seed_words(seed: int) -> tuple[np.uint32, np.uint32]:
+    """The seed as `Noise` hashes it: what a compiled graph can take in its place, as tensors.
+
+    Args:
+        seed: integer >= 0.
+    """
+    return np.uint32((seed + _GOLDEN) & 0xFFFFFFFF), np.uint32((seed >> 32) & 0xFFFFFFFF)
+
+
 def _mix(x: Tensor) -> Tensor:
     x = ops.bitwise_xor(x, ops.right_shift(x, _word(16))) * _word(0x7FEB352D)
     x = ops.bitwise_xor(x, ops.right_shift(x, _word(15))) * _word(0x846CA68B)
@@ -47,7 +55,7 @@ class Noise:
     """Draws per-sample noise that depends on the seed, the step and the sample id alone.
 
     Args:
-        seed: integer >= 0 of the run.
+        seed: integer >= 0 of the run, or its two `seed_words` as tensors.
         step: integer tensor or int: the training step, or the restart of an attack.
         ids: integer sample ids `(B,)`.
 
@@ -59,8 +67,9 @@ class Noise:
     ```
     """
 
-    def __init__(self, seed: int, step: Tensor, ids: Tensor):
+    def __init__(self, seed: int | tuple[Tensor, Tensor], step: Tensor, ids: Tensor):
         self.seed = seed
+        self._words = seed if isinstance(seed, tuple) else seed_words(seed)
         self.step = step
         self.ids = ids
 
@@ -68,8 +77,9 @@ class Noise:
         """Words of 32 random bits, `count` for each sample: uint32 `(B, count)`."""
         streams = (ops.cast(stream, "uint32") + _word(1)) * _word(_GOLDEN)
         # The constants keep the key of zeros, which the mixer would leave at zero, away.
-        key = _mix(_word(self.seed + _GOLDEN))
-        key = _mix(ops.bitwise_xor(key, _word(self.seed >> 32) + streams))
+        first, second = map(ops.convert_to_tensor, self._words)
+        key = _mix(first)
+        key = _mix(ops.bitwise_xor(key, second + streams))
         key = _mix(ops.bitwise_xor(ops.cast(self.step, "uint32"), key))
         keys = _mix(ops.bitwise_xor(ops.cast(self.ids, "uint32"), key))
         counters = (np.arange(count, dtype=np.uint64) * _GOLDEN).astype(np.uint32)

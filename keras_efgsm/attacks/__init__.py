@@ -1,7 +1,11 @@
-"""Attacks of training and evaluation; all share `Attack.perturb`."""
+"""Attacks of training and evaluation; all share `Attack.perturb`.
+
+An attack is its own file, which says all about it, and its line here. `ATTACKS` has all of them by
+name.
+"""
 
 from keras_efgsm.attacks.apgd import APGD, TargetedAPGD
-from keras_efgsm.attacks.attack import Attack, Perturbed
+from keras_efgsm.attacks.attack import Attack, Budget, Perturbed
 from keras_efgsm.attacks.efgsm import EFGSM
 from keras_efgsm.attacks.fab import TargetedFAB
 from keras_efgsm.attacks.fgsm import FGSM
@@ -12,6 +16,13 @@ from keras_efgsm.attacks.nuclear_attack import NuclearAttack
 from keras_efgsm.attacks.pgd import PGD
 from keras_efgsm.attacks.prior_fgsm import PriorFGSM
 from keras_efgsm.attacks.random_sampling import RandomSampling
+from keras_efgsm.attacks.registry import (
+    ATTACKS,
+    NamedAttack,
+    find_attack,
+    named_attacks,
+    register_attack,
+)
 from keras_efgsm.attacks.spsa import SPSA
 from keras_efgsm.attacks.square import Square
 from keras_efgsm.attacks.trades_attack import TradesAttack
@@ -19,6 +30,7 @@ from keras_efgsm.attacks.yopo import YOPO
 
 __all__ = [
     "APGD",
+    "ATTACKS",
     "EFGSM",
     "FGSM",
     "NFGSM",
@@ -26,8 +38,10 @@ __all__ = [
     "SPSA",
     "YOPO",
     "Attack",
+    "Budget",
     "FreeReplay",
     "Identity",
+    "NamedAttack",
     "NuclearAttack",
     "Perturbed",
     "PriorFGSM",
@@ -36,4 +50,7 @@ __all__ = [
     "TargetedAPGD",
     "TargetedFAB",
     "TradesAttack",
+    "find_attack",
+    "named_attacks",
+    "register_attack",
 ]

@@ -8,18 +8,13 @@ import numpy as np
 from keras import ops
 
 from keras_efgsm import equations
-from keras_efgsm.attacks.attack import (
-    LOSSES,
-    Attack,
-    LogitsFn,
-    Perturbed,
-    Tensor,
-    still_correct,
-    targeted_dlr_loss,
-)
+from keras_efgsm.attacks.attack import Attack, Budget, Perturbed
+from keras_efgsm.attacks.losses import LOSSES, still_correct, targeted_dlr_loss
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 # Constants of the paper, section 3.
 _MOMENTUM = 0.75
@@ -88,6 +83,14 @@ class AutoPGD(Attack):
         self.steps = check_count(steps, "steps")
         self.random_start = bool(random_start)
 
+    @property
+    def budget(self) -> Budget:
+        return super().budget._replace(steps=self.steps)
+
+    @property
+    def starts_at_random(self) -> bool:
+        return self.random_start
+
     def start(self, x: Tensor, noise: Noise) -> Tensor:
         """The clean images, or uniform noise of which the largest component is epsilon."""
         if not self.random_start:
@@ -125,11 +128,11 @@ class AutoPGD(Attack):
         # A loss that rose in as large a share of the steps, or a smaller one, halves the step.
         few_rises = ops.convert_to_tensor([_RISING_SHARE * length for length in lengths], x.dtype)
 
-        def loss_at(images):
+        def loss_at(images: Tensor) -> tuple[Tensor, Tensor]:
             logits = logits_fn(images)
             return loss_fn(logits), logits
 
-        def step(state):
+        def step(state: _State) -> _State:
             # The first pass evaluates the start, as its direction is zero; the first step follows
             # the gradient alone, as there was none before.
             weight = ops.cast(ops.where(state.evaluated < 2, 1.0, _MOMENTUM), x.dtype)
@@ -163,7 +166,7 @@ class AutoPGD(Attack):
                 held=held,
             )
 
-        def check_step_size(state, few):
+        def check_step_size(state: _State, few: Tensor) -> _State:
             stuck = ops.logical_and(
                 ops.logical_not(state.halved), state.checked_loss >= state.best_loss
             )
@@ -178,16 +181,16 @@ class AutoPGD(Attack):
                 checked_loss=state.best_loss,
             )
 
-        def window(number, state):
+        def window(number: Tensor, state: _State) -> tuple[Tensor, _State]:
             end = ops.take(ends, number)
 
-            def goes_on(state):
+            def goes_on(state: _State) -> Tensor:
                 return ops.logical_and(state.evaluated <= end, ops.any(state.held))
 
             (state,) = ops.while_loop(goes_on, lambda state: (step(state),), (state,))
             return number + 1, check_step_size(state, ops.take(few_rises, number))
 
-        def windows_left(number, state):
+        def windows_left(number: Tensor, state: _State) -> Tensor:
             return ops.logical_and(number < len(lengths), ops.any(state.held))
 
         start = self.start(x, noise)
@@ -208,12 +211,11 @@ class AutoPGD(Attack):
             held=per_image < 1.0,
         )
         number = ops.convert_to_tensor(0, "int32")
-        return ops.while_loop(windows_left, window, (number, state))[1].best
-
-    def get_config(self):
-        return {**super().get_config(), "steps": self.steps, "random_start": self.random_start}
+        last: _State = ops.while_loop(windows_left, window, (number, state))[1]
+        return last.best
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class APGD(AutoPGD):
     """Auto-PGD: signed gradient steps with momentum and a step size that halves itself per image.
@@ -243,7 +245,9 @@ class APGD(AutoPGD):
     ```
     """
 
-    name = "apgd"
+    kind = "apgd"
+    losses = tuple(LOSSES)
+    evaluation_options = ("steps",)
 
     def __init__(
         self,
@@ -256,16 +260,22 @@ class APGD(AutoPGD):
         super().__init__(epsilon=epsilon, steps=steps, random_start=random_start)
         self.loss = check_choice(loss, "loss", tuple(LOSSES))
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
-        def loss_fn(logits):
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
+        def loss_fn(logits: Tensor) -> Tensor:
             return self.loss_of(logits, labels)
 
         return Perturbed(images=self.ascend(logits_fn, loss_fn, x, labels, noise, gradient_scale))
 
-    def get_config(self):
-        return {**super().get_config(), "loss": self.loss}
 
-
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class TargetedAPGD(AutoPGD):
     """Auto-PGD towards one rival class after the other, on the targeted difference of logits ratio.
@@ -293,7 +303,8 @@ class TargetedAPGD(AutoPGD):
     ```
     """
 
-    name = "apgd-t"
+    kind = "apgd-t"
+    evaluation_options = ("steps", "targets")
     loss = "dlr"
 
     def __init__(
@@ -311,16 +322,21 @@ class TargetedAPGD(AutoPGD):
     def rounds(self) -> int:
         return self.targets
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         clean = logits_fn(x)
         num_rivals = clean.shape[-1] - 1
         rank = noise.step % self.targets % num_rivals
         target = ops.take(equations.nearest_rivals(clean, labels, num_rivals), rank, axis=1)
 
-        def loss_fn(logits):
+        def loss_fn(logits: Tensor) -> Tensor:
             return targeted_dlr_loss(logits, labels, target)
 
         return Perturbed(images=self.ascend(logits_fn, loss_fn, x, labels, noise, gradient_scale))
-
-    def get_config(self):
-        return {**super().get_config(), "targets": self.targets}

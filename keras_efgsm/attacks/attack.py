@@ -1,20 +1,24 @@
 """What every attack is: images, labels and noise in, perturbed images out."""
 
 import copy
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import keras
 
-from keras_efgsm import equations
-from keras_efgsm.backend import compiled
-from keras_efgsm.checks import check_epsilon
-from keras_efgsm.noise import Noise
+from keras_efgsm.attacks.graphs import CompiledAttacks, in_graph
+from keras_efgsm.attacks.inputs import check_call
+from keras_efgsm.attacks.logits import batch_statistics_logits as batch_statistics_logits
+from keras_efgsm.attacks.logits import evaluation_logits as evaluation_logits
+from keras_efgsm.attacks.losses import LOSSES as LOSSES
+from keras_efgsm.attacks.losses import cross_entropy as cross_entropy
+from keras_efgsm.attacks.losses import margin_loss as margin_loss
+from keras_efgsm.attacks.losses import still_correct as still_correct
+from keras_efgsm.checks import check_count, check_epsilon
+from keras_efgsm.configured import Configured
+from keras_efgsm.noise import Noise, seed_words
+from keras_efgsm.typing import ImageShape, LogitsFn, Tensor
 
-Tensor = Any
-LogitsFn = Callable[[Tensor], Tensor]
-
-_TINY = 1e-12
+_compiled = CompiledAttacks()
 
 
 class Perturbed(NamedTuple):
@@ -40,46 +44,104 @@ class Perturbed(NamedTuple):
     start_logits: Tensor | None = None
 
 
-class Attack:
+class Budget(NamedTuple):
+    """What an attack may spend on an image in one run; None where that is no option of it.
+
+    Attributes:
+        steps: gradient steps of one round. Defaults to `1`.
+        step_size: in pixels of [0, 1], of a fixed step.
+        rounds: how many rounds, one for each target class. Defaults to `1`.
+        queries: how often it asks for the logits of a candidate, without gradients.
+    """
+
+    steps: int | None = 1
+    step_size: float | None = None
+    rounds: int = 1
+    queries: int | None = None
+
+
+class Attack(Configured):
     """Base of every attack of training and evaluation: a small object with keyword-only options.
 
-    A subclass sets `name`, implements `perturb` and extends `get_config`. Attacks hold no state:
-    the same arguments give the same images, whatever the batch. An attack of several `rounds`,
-    one for each target class, makes round `noise.step % rounds` at a call of `perturb`; whoever
-    evaluates runs them all and carries on the images that withstood.
+    A subclass sets `kind`, keeps its options as attributes of their names, and implements
+    `perturb`. Attacks hold no state: the same arguments give the same images, whatever the batch.
+    With the decorator `register_attack` it is found by its name.
+
+    What else it says about itself has defaults that suit most attacks:
+
+    - An evaluation asks for `name`, `budget`, `rounds`, `starts_at_random`, `gains_by_restarts`,
+      `needs_gradient` and `stays_in_ball`; by name it makes those with `evaluation_options`.
+    - A training asks for `uses_momentum` and what follows from it, `tells_start_logits`,
+      `has_shortfall` and `couples_batch`; of an attack that shares passes with the updates of the
+      weights also for `update` and `replays`.
+
+    An attack of several `rounds`, one for each target class, makes round `noise.step % rounds` at
+    a call of `perturb`; whoever evaluates runs them all and carries on the images that withstood.
 
     Args:
         epsilon: L-infinity radius in pixels of [0, 1].
 
     Raises:
         ValueError: if epsilon is not in (0, 1].
+
+    Example:
+
+    ```python
+    @register_attack
+    class Brighten(Attack):
+        '''Makes all pixels as bright as the ball allows.'''
+
+        kind = "brighten"
+        evaluation_options = ()
+
+        def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
+            return Perturbed(images=equations.project(x + self.epsilon, x, self.epsilon))
+
+
+    x_adv = Brighten(epsilon=0.1)(classifier, x, y)
+    evaluate_robustness(classifier, (x, y), make_attacks("brighten,apgd-ce", 0.1, steps=5))
+    ```
     """
 
-    name = "attack"
-    uses_momentum = False
-    # Whether it makes one step whose gain can be compared with what its gradient promised.
-    has_shortfall = False
+    # What it is called, whatever its loss.
+    kind: ClassVar[str] = "attack"
+    # The losses that its option `loss` chooses from.
+    losses: ClassVar[tuple[str, ...]] = ()
+    # What it raises; an instance may have it as an option.
+    loss: str = "ce"
+
+    # Of an evaluation.
+
+    # Which of steps, step_size, targets and queries a list of names may set, see `make_attacks`;
+    # None keeps it out of such lists.
+    evaluation_options: ClassVar[tuple[str, ...] | None] = None
+    # Whether it goes through gradients of the model, or asks for logits alone.
+    needs_gradient: bool = True
+    # Whether its images lie in the ball; those of a training attack need not.
+    stays_in_ball: bool = True
+
+    # Of a training.
+
+    uses_momentum: bool = False
     # Whether the logits of its one gradient pass are handed on, for an objective that wants them.
-    tells_start_logits = False
-    # Whose momentum it is: that of a training "sample", of a "position" in the batch, or one for
-    # the whole "dataset".
-    momentum_of = "sample"
-    # Bound on the magnitude of the momentum.
-    momentum_limit: float = 1.0
-    # How a batch becomes updates of the weights, a name in `updates.UPDATES`.
-    update = "one"
+    tells_start_logits: bool = False
+    # Whether it makes one step whose gain can be compared with what its gradient promised.
+    has_shortfall: bool = False
     # Whether what it does to an image depends on the other images of the batch by more than the
     # statistics of batch norm.
-    couples_batch = False
+    couples_batch: bool = False
+    # How a batch becomes updates of the weights, a name in `updates.UPDATES`.
+    update: str = "one"
     # How many updates of the weights a training step makes.
-    replays = 1
-    # How many calls of `perturb`, with steps 0, 1, ... of the noise, make the whole attack.
-    rounds = 1
-    # Whether it goes through gradients of the model, or asks for logits alone.
-    needs_gradient = True
-    # Whether its images lie in the ball; those of a training attack need not.
-    stays_in_ball = True
-    loss = "ce"
+    replays: int = 1
 
     def __init__(self, *, epsilon: float):
         self.epsilon = check_epsilon(epsilon)
@@ -101,7 +163,8 @@ class Attack:
             x: clean images `(B, H, W, C)` in [0, 1].
             labels: true classes `(B,)`, integers.
             noise: noise of these samples.
-            momentum: their Gamma `(B, H, W, C)`, for an attack that uses it.
+            momentum: their Gamma `(B, H, W, C)`, for an attack that uses it. Defaults to that of
+                samples not seen before.
             gradient_scale: factor that keeps a float16 network's gradients from underflowing.
         """
         raise NotImplementedError
@@ -111,34 +174,93 @@ class Attack:
 
         Of several rounds, each image is that of the first one that turned it, else of the last.
 
+        The compiled graph of a Keras classifier is kept while that lives, for each attack with
+        these options and each shape of the images; it sees weights that changed, but no other
+        change of a layer. A function is compiled anew at each call.
+
         Args:
             classifier: a Keras model or function that returns logits.
             x: images `(B, H, W, C)` in [0, 1].
             y: true classes `(B,)`.
             seed: seed of the attack's noise. Defaults to 0.
+
+        Raises:
+            ValueError: if images, labels or seed are not as above, or not as the classifier takes
+                them.
         """
+        check_count(seed, "seed", minimum=0)
+        if not in_graph(x, y):
+            check_call(classifier, x, y)
         x = keras.ops.convert_to_tensor(x, dtype="float32")
         y = keras.ops.convert_to_tensor(y, dtype="int32")
-        logits_fn = evaluation_logits(classifier)
-        ids = keras.ops.arange(x.shape[0], dtype="int32")
-
-        def make(x, y, step):
-            momentum = self.initial_momentum(x) if self.uses_momentum else None
-            made = self.perturb(logits_fn, x, y, Noise(seed, step, ids), momentum).images
-            return made, still_correct(logits_fn(made), y)
-
-        # One graph for all rounds: step by step, thousands of queries would take minutes.
-        make = compiled(make)
+        words = [keras.ops.convert_to_tensor(word) for word in seed_words(seed)]
+        run = _compiled.of(self, classifier, x)
         images, withstood = x, keras.ops.ones(x.shape[:1], dtype="bool")
         for step in range(self.rounds):
-            made, held = make(x, y, keras.ops.convert_to_tensor(step, dtype="int32"))
-            images = keras.ops.where(equations.per_sample(withstood, x), made, images)
-            withstood = keras.ops.logical_and(withstood, held)
+            number = keras.ops.convert_to_tensor(step, dtype="int32")
+            images, withstood = run(x, y, *words, number, images, withstood)
         return images
 
-    def momentum_shape(self, image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    @property
+    def name(self) -> str:
+        """What a report calls it: its kind, with the loss where that is an option."""
+        return f"{self.kind}-{self.chosen_loss}" if self.chosen_loss else self.kind
+
+    @property
+    def chosen_loss(self) -> str | None:
+        """The loss if it is an option of this attack; every attack has one it is described by."""
+        return self.loss if "loss" in self.option_names() else None
+
+    @property
+    def rounds(self) -> int:
+        """How many calls of `perturb`, with steps 0, 1, ... of the noise, make the whole attack."""
+        return 1
+
+    @property
+    def budget(self) -> Budget:
+        """What it may spend on an image in one run."""
+        return Budget(rounds=self.rounds)
+
+    @property
+    def starts_at_random(self) -> bool:
+        """Whether it starts at a random point, or searches at random."""
+        return False
+
+    @property
+    def gains_by_restarts(self) -> bool:
+        """Whether a restart is another attempt and no repetition."""
+        return self.starts_at_random
+
+    @classmethod
+    def names(cls) -> dict[str, dict[str, str]]:
+        """Names of its instances, see `name`, each with the options that make it one."""
+        if "loss" not in cls.option_names():
+            return {cls.kind: {}}
+        return {f"{cls.kind}-{loss}": {"loss": loss} for loss in cls.losses}
+
+    @classmethod
+    def for_evaluation(cls, epsilon: float, **options: Any) -> Self:
+        """The attack as an evaluation makes it by name: with the defaults that are published.
+
+        Args:
+            epsilon: L-infinity radius in pixels of [0, 1].
+            **options: those of `names` and `evaluation_options` that were given.
+        """
+        return cls(epsilon=epsilon, **options)
+
+    @property
+    def momentum_of(self) -> str:
+        """Whose the momentum is: that of a "sample", "position" in the batch, or "dataset"."""
+        return "sample"
+
+    @property
+    def momentum_limit(self) -> float:
+        """Bound on the momentum, which its storage as int8 is scaled by. Defaults to 1."""
+        return 1.0
+
+    def momentum_shape(self, image_shape: ImageShape) -> ImageShape:
         """Shape of one sample's momentum. Defaults to that of its image."""
-        return tuple(image_shape)
+        return image_shape
 
     def momentum_rows(self, num_samples: int) -> int:
         """How many entries the momentum has. Defaults to one for each training sample."""
@@ -146,108 +268,17 @@ class Attack:
 
     def initial_momentum(self, x: Tensor) -> Tensor:
         """The momentum of samples not seen before: zeros."""
-        return keras.ops.zeros((x.shape[0], *self.momentum_shape(x.shape[1:])), dtype="float32")
+        shape = self.momentum_shape(tuple(x.shape[1:]))
+        return keras.ops.zeros((x.shape[0], *shape), dtype="float32")
 
     def loss_of(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss `(B,)` that the attack raises, of logits `(B, K)`."""
         return LOSSES[self.loss](logits, labels)
 
-    def scaled(self, factor: Tensor) -> "Attack":
+    def scaled(self, factor: Tensor) -> Self:
         """The same attack on a ball `factor` times as large, for a warm-up of epsilon."""
         attack = copy.copy(self)
         attack.epsilon = self.epsilon * factor
-        if getattr(self, "step_size", None) is not None:
-            attack.step_size = self.step_size * factor
+        if vars(self).get("step_size") is not None:
+            vars(attack)["step_size"] = vars(self)["step_size"] * factor
         return attack
-
-    def get_config(self) -> dict:
-        return {"epsilon": self.epsilon}
-
-    @classmethod
-    def from_config(cls, config: dict) -> "Attack":
-        return cls(**config)
-
-
-def evaluation_logits(classifier: LogitsFn) -> LogitsFn:
-    """Float32 logits of a classifier in evaluation mode: batch-norm statistics do not move."""
-    if isinstance(classifier, keras.layers.Layer):
-        return lambda x: keras.ops.cast(classifier(x, training=False), "float32")
-    return lambda x: keras.ops.cast(classifier(x), "float32")
-
-
-def batch_statistics_logits(classifier: keras.Model) -> LogitsFn:
-    """Float32 logits of a classifier in training mode, which leave the classifier as it was.
-
-    Batch norm normalises by the batch, as in the update that follows, but its running statistics
-    do not move; dropout and other random layers draw what that update will draw.
-    """
-
-    def logits_of(images: Tensor) -> Tensor:
-        state = [(variable, variable.value) for variable in classifier.variables]
-        with keras.StatelessScope(state_mapping=state):
-            return keras.ops.cast(classifier(images, training=True), "float32")
-
-    return logits_of
-
-
-def still_correct(logits: Tensor, labels: Tensor) -> Tensor:
-    """Whether `(B,)` the logits `(B, K)` are finite and the largest is that of the true class."""
-    finite = keras.ops.all(keras.ops.isfinite(logits), axis=-1)
-    predicted = keras.ops.cast(keras.ops.argmax(logits, axis=-1), "int32")
-    return keras.ops.logical_and(finite, predicted == keras.ops.cast(labels, "int32"))
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy per sample `(B,)` of integer labels."""
-    one_hot = keras.ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    return keras.ops.categorical_crossentropy(one_hot, logits, from_logits=True)
-
-
-def margin_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Carlini & Wagner's margin loss `(B,)`: the runner-up's logit minus the true one."""
-    return -equations.margin(logits, labels)
-
-
-def dlr_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Difference of logits ratio `(B,)` of Croce & Hein: the margin loss on the logits' own scale.
-
-    `-(z_t - max_{i != t} z_i) / (z_(1) - z_(3))`, z_(i) the i-th largest logit. Unlike the
-    cross-entropy it does not change, nor its gradient's sign vanish, when all logits are scaled.
-
-    Raises:
-        ValueError: if there are fewer than 3 classes.
-    """
-    num_classes = logits.shape[-1]
-    if num_classes < 3:
-        raise ValueError(
-            'The loss "dlr" divides by the difference of the largest and the third logit, so the '
-            'classifier must have at least 3 classes; use "ce" or "cw". '
-            f"Received: num_classes={num_classes}"
-        )
-    largest = keras.ops.top_k(logits, 3)[0]
-    return margin_loss(logits, labels) / (largest[:, 0] - largest[:, 2] + _TINY)
-
-
-def targeted_dlr_loss(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    """Croce & Hein's targeted difference of logits ratio `(B,)`.
-
-    `-(z_t - z_target) / (z_(1) - (z_(3) + z_(4)) / 2)`. Of fewer than 4 classes, which have no
-    fourth logit, it is the numerator alone: the margin loss towards the target.
-
-    Args:
-        logits: `(B, K)`.
-        labels: true classes `(B,)`.
-        targets: classes `(B,)` that the images are to be taken for.
-    """
-    num_classes = logits.shape[-1]
-    # Without a gather: its gradient would be a scatter.
-    towards = keras.ops.one_hot(targets, num_classes, dtype=logits.dtype)
-    away = keras.ops.one_hot(labels, num_classes, dtype=logits.dtype)
-    difference = keras.ops.sum((towards - away) * logits, axis=-1)
-    if num_classes < 4:
-        return difference
-    largest = keras.ops.top_k(logits, 4)[0]
-    return difference / (largest[:, 0] - 0.5 * (largest[:, 2] + largest[:, 3]) + _TINY)
-
-
-LOSSES = {"ce": cross_entropy, "cw": margin_loss, "dlr": dlr_loss}

@@ -4,14 +4,18 @@ import keras
 from keras import ops
 
 from keras_efgsm import equations
-from keras_efgsm.attacks.attack import Attack, Perturbed
+from keras_efgsm.attacks.attack import Attack, Budget, Perturbed
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.backend import rival_margins_and_gradients
 from keras_efgsm.checks import check_choice, check_count, check_number
+from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 # Whose momentum there may be, and what `Attack.momentum_of` calls it.
 MEMORIES = {"sample": "sample", "universal": "dataset"}
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class EFGSM(Attack):
     """Enhanced FGSM: a start from the sample's own momentum, then one step to the boundary.
@@ -55,7 +59,7 @@ class EFGSM(Attack):
     ```
     """
 
-    name = "efgsm"
+    kind = "efgsm"
     uses_momentum = True
     tells_start_logits = True
     loss = "cw"
@@ -99,7 +103,7 @@ class EFGSM(Attack):
         """Whether each sample has a momentum or all of them one."""
         return MEMORIES[self.memory]
 
-    def momentum_rows(self, num_samples):
+    def momentum_rows(self, num_samples: int) -> int:
         return num_samples if self.memory == "sample" else 1
 
     @property
@@ -107,8 +111,26 @@ class EFGSM(Attack):
         """Bound on |Gamma|, the sum of the geometric series of the decay."""
         return 1.0 / (1.0 - self.decay)
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    @property
+    def budget(self) -> Budget:
+        return super().budget._replace(step_size=self.step_size)
+
+    @property
+    def starts_at_random(self) -> bool:
+        return self.sigma > 0.0
+
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         shape = tuple(x.shape[1:])
+        if momentum is None:
+            momentum = self.initial_momentum(x)
         towards = momentum
         if self.first_visit == "corner":
             # The normal noise is of the stream before.
@@ -149,17 +171,3 @@ class EFGSM(Attack):
             momentum=updated,
             start_logits=logits,
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "sigma": self.sigma,
-            "decay": self.decay,
-            "rivals": self.rivals,
-            "overshoot": self.overshoot,
-            "use_projection": self.use_projection,
-            "momentum_from": self.momentum_from,
-            "first_visit": self.first_visit,
-            "step_size": self.step_size,
-            "memory": self.memory,
-        }

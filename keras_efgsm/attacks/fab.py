@@ -4,10 +4,12 @@ import keras
 from keras import ops
 
 from keras_efgsm import equations
-from keras_efgsm.attacks.attack import Attack, Perturbed, Tensor
+from keras_efgsm.attacks.attack import Attack, Budget, Perturbed
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_count, check_number
 from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 # Newton's steps of a projection; see `project_to_hyperplane` for why this many always do.
 _MAX_NEWTON_STEPS = 32
@@ -15,6 +17,7 @@ _MAX_NEWTON_STEPS = 32
 _TOLERANCE = 1e-6
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class TargetedFAB(Attack):
     """Targeted fast adaptive boundary attack: looks for the nearest image of another class.
@@ -56,7 +59,8 @@ class TargetedFAB(Attack):
     ```
     """
 
-    name = "fab-t"
+    kind = "fab-t"
+    evaluation_options = ("steps", "targets")
     loss = "cw"
 
     def __init__(
@@ -81,24 +85,49 @@ class TargetedFAB(Attack):
         """One for each target class."""
         return self.targets
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    @property
+    def budget(self) -> Budget:
+        return super().budget._replace(steps=self.steps)
+
+    @property
+    def gains_by_restarts(self) -> bool:
+        """It starts at the clean image first, and at random points after that."""
+        return True
+
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         clean_logits = logits_fn(x)
         target = self.target_class(clean_logits, labels, noise)
 
-        def evaluate(images):
+        def evaluate(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             """Margin against the target, its gradient, and whether the images are turned."""
 
-            def target_margin(images):
+            def target_margin(images: Tensor) -> tuple[Tensor, Tensor]:
                 logits = logits_fn(images)
                 return equations.margins(logits, labels, target[:, None])[:, 0], logits
 
             values, logits, gradient = input_gradient(target_margin, images, gradient_scale)
             return values, gradient, equations.margin(logits, labels) < 0.0
 
-        def unfinished(step, distance, *_):
+        def unfinished(step: Tensor, distance: Tensor, *_: Tensor) -> Tensor:
             return ops.any(distance > self.epsilon)
 
-        def iterate(step, distance, best, point, evaluated_at, values, gradient):
+        def iterate(
+            step: Tensor,
+            distance: Tensor,
+            best: Tensor,
+            point: Tensor,
+            evaluated_at: Tensor,
+            values: Tensor,
+            gradient: Tensor,
+        ) -> tuple[Tensor, ...]:
             # The margin of the linear model at the point, which may have stepped back.
             here = values + inner(gradient, point - evaluated_at)
             moved = self.step_to_boundary(point, x, here, gradient)
@@ -140,7 +169,9 @@ class TargetedFAB(Attack):
         is_restart = ops.cast(noise.step, "int32") >= self.targets
         return ops.where(is_restart, ops.clip(x + shift, 0.0, 1.0), x)
 
-    def step_to_boundary(self, point: Tensor, x: Tensor, values: Tensor, gradient: Tensor):
+    def step_to_boundary(
+        self, point: Tensor, x: Tensor, values: Tensor, gradient: Tensor
+    ) -> Tensor:
         """One step of the attack: between the projections of the point and of the clean image.
 
         Args:
@@ -161,16 +192,6 @@ class TargetedFAB(Attack):
         alpha = ops.minimum(length / (length + length_x), self.alpha_max)
         moved = (1.0 - alpha) * (point + self.eta * move) + alpha * (x + self.eta * move_x)
         return ops.clip(moved, 0.0, 1.0)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "steps": self.steps,
-            "targets": self.targets,
-            "alpha_max": self.alpha_max,
-            "eta": self.eta,
-            "beta": self.beta,
-        }
 
 
 def inner(a: Tensor, b: Tensor) -> Tensor:
@@ -212,7 +233,7 @@ def project_to_hyperplane(x: Tensor, gradient: Tensor, values: Tensor) -> Tensor
     direction = -equations.per_sample(ops.sign(values), x) * ops.sign(gradient)
     room = ops.where(direction > 0.0, 1.0 - x, x)
 
-    def newton(length, step):
+    def newton(length: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
         length = length + step
         limit = equations.per_sample(length, x)
         missing = wanted - ops.sum(weights * ops.minimum(room, limit), axis=axes)

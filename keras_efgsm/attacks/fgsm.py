@@ -4,9 +4,13 @@ import keras
 
 from keras_efgsm.attacks.attack import Perturbed
 from keras_efgsm.attacks.gradient_sign import GradientSignAttack
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.checks import check_epsilon
+from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class FGSM(GradientSignAttack):
     """Fast gradient sign method, with or without a uniform random start.
@@ -31,7 +35,7 @@ class FGSM(GradientSignAttack):
     ```
     """
 
-    name = "fgsm"
+    kind = "fgsm"
     has_shortfall = True
     tells_start_logits = True
 
@@ -47,7 +51,15 @@ class FGSM(GradientSignAttack):
             step_size = check_epsilon(epsilon) * (1.25 if random_start else 1.0)
         super().__init__(epsilon=epsilon, step_size=step_size, random_start=random_start, loss=loss)
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         start = self.start(x, noise)
         step = self.ascend(logits_fn, start, x, labels, gradient_scale)
         axes = tuple(range(1, len(x.shape)))

@@ -5,9 +5,13 @@ import keras
 from keras_efgsm import equations
 from keras_efgsm.attacks.attack import Perturbed
 from keras_efgsm.attacks.gradient_sign import GradientSignAttack
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.checks import check_count, check_epsilon
+from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class FreeReplay(GradientSignAttack):
     """Free adversarial training ("AdvFree") of Shafahi et al., "Adversarial training for free!".
@@ -36,7 +40,7 @@ class FreeReplay(GradientSignAttack):
     ```
     """
 
-    name = "free"
+    kind = "free"
     uses_momentum = True
     momentum_of = "position"
     update = "free"
@@ -59,22 +63,22 @@ class FreeReplay(GradientSignAttack):
         self.replays = check_count(replays, "replays")
         self.largest_batch = check_count(largest_batch, "largest_batch")
 
-    def momentum_rows(self, num_samples):
+    def momentum_rows(self, num_samples: int) -> int:
         return self.largest_batch
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         images = x if momentum is None else self._images(x, momentum)
         for _ in range(self.replays):
             images = self.ascend(logits_fn, images, x, labels, gradient_scale).images
         return Perturbed(images=images, momentum=(images - x) / self.epsilon)
 
-    def _images(self, x, shift):
+    def _images(self, x: Tensor, shift: Tensor) -> Tensor:
         return equations.project(x + self.epsilon * shift, x, self.epsilon)
-
-    def get_config(self):
-        return {
-            "epsilon": self.epsilon,
-            "replays": self.replays,
-            "step_size": self.step_size,
-            "largest_batch": self.largest_batch,
-        }

@@ -5,10 +5,11 @@ from typing import NamedTuple
 import keras
 
 from keras_efgsm import equations
-from keras_efgsm.attacks.attack import Attack, LogitsFn, Tensor
+from keras_efgsm.attacks.attack import Attack, Budget
 from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_choice, check_number
 from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
 class Ascent(NamedTuple):
@@ -40,11 +41,21 @@ class GradientSignAttack(Attack):
         ValueError: if an option is out of range.
     """
 
+    losses = ("ce", "cw")
+
     def __init__(self, *, epsilon: float, step_size: float, random_start: bool, loss: str):
         super().__init__(epsilon=epsilon)
         self.step_size = check_number(step_size, "step_size", minimum=0.0, strict=True)
         self.random_start = bool(random_start)
         self.loss = check_choice(loss, "loss", ("ce", "cw"))
+
+    @property
+    def budget(self) -> Budget:
+        return super().budget._replace(step_size=self.step_size)
+
+    @property
+    def starts_at_random(self) -> bool:
+        return self.random_start
 
     def start(self, x: Tensor, noise: Noise) -> Tensor:
         """The clean images, or uniform random points of their balls."""
@@ -63,7 +74,7 @@ class GradientSignAttack(Attack):
     ) -> Ascent:
         """One step from `images` within the ball around `x` [7]."""
 
-        def loss_at(images):
+        def loss_at(images: Tensor) -> tuple[Tensor, Tensor]:
             logits = logits_fn(images)
             return self.loss_of(logits, labels), logits
 
@@ -74,11 +85,3 @@ class GradientSignAttack(Attack):
     def restrict(self, images: Tensor, x: Tensor) -> Tensor:
         """Puts images back into the ball around `x`."""
         return equations.project(images, x, self.epsilon)
-
-    def get_config(self) -> dict:
-        return {
-            **super().get_config(),
-            "step_size": self.step_size,
-            "random_start": self.random_start,
-            "loss": self.loss,
-        }

@@ -3,8 +3,12 @@
 import keras
 
 from keras_efgsm.attacks.attack import Attack, Perturbed
+from keras_efgsm.attacks.registry import register_attack
+from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class Identity(Attack):
     """Leaves the images as they are: ordinary training, or the re-constructor alone ("REC").
@@ -19,7 +23,15 @@ class Identity(Attack):
     ```
     """
 
-    name = "identity"
+    kind = "identity"
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         return Perturbed(images=x)

@@ -3,9 +3,13 @@
 import keras
 
 from keras_efgsm.attacks.fgsm import FGSM
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.checks import check_number
+from keras_efgsm.noise import Noise
+from keras_efgsm.typing import Tensor
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class NFGSM(FGSM):
     """FGSM from noise wider than the ball, and nothing projected back to it.
@@ -30,7 +34,7 @@ class NFGSM(FGSM):
     ```
     """
 
-    name = "n-fgsm"
+    kind = "n-fgsm"
     stays_in_ball = False
 
     def __init__(
@@ -44,14 +48,13 @@ class NFGSM(FGSM):
         super().__init__(epsilon=epsilon, step_size=step_size, loss=loss)
         self.noise_scale = check_number(noise_scale, "noise_scale", minimum=0.0)
 
-    def start(self, x, noise):
+    @property
+    def starts_at_random(self) -> bool:
+        return self.noise_scale > 0.0
+
+    def start(self, x: Tensor, noise: Noise) -> Tensor:
         shift = noise.uniform(tuple(x.shape[1:]), -1.0, 1.0)
         return self.restrict(x + self.noise_scale * self.epsilon * shift, x)
 
-    def restrict(self, images, x):
+    def restrict(self, images: Tensor, x: Tensor) -> Tensor:
         return keras.ops.clip(images, 0.0, 1.0)
-
-    def get_config(self):
-        config = super().get_config()
-        del config["random_start"]
-        return {**config, "noise_scale": self.noise_scale}

@@ -4,12 +4,17 @@ import keras
 from keras import ops
 
 from keras_efgsm import equations
-from keras_efgsm.attacks.attack import Perturbed, cross_entropy
+from keras_efgsm.attacks.attack import Perturbed
 from keras_efgsm.attacks.gradient_sign import GradientSignAttack
+from keras_efgsm.attacks.losses import cross_entropy
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_epsilon, check_number
+from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class NuclearAttack(GradientSignAttack):
     """FGSM from Bernoulli noise, in every other step on the nuclear norm as well.
@@ -36,7 +41,7 @@ class NuclearAttack(GradientSignAttack):
     ```
     """
 
-    name = "nuat"
+    kind = "nuat"
     couples_batch = True
 
     def __init__(
@@ -50,16 +55,24 @@ class NuclearAttack(GradientSignAttack):
         )
         self.nuclear_weight = check_number(nuclear_weight, "nuclear_weight", minimum=0.0)
 
-    def start(self, x, noise):
+    def start(self, x: Tensor, noise: Noise) -> Tensor:
         coin = ops.sign(noise.uniform(tuple(x.shape[1:]), -1.0, 1.0))
         return ops.clip(x + 0.5 * self.epsilon * coin, 0.0, 1.0)
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         natural = ops.stop_gradient(logits_fn(x))
         # Of all even steps; a whole number of an evaluation is one too.
         is_odd = ops.cast(ops.convert_to_tensor(noise.step) % 2, "float32")
 
-        def loss_at(images):
+        def loss_at(images: Tensor) -> tuple[Tensor, Tensor]:
             logits = logits_fn(images)
             values = ops.svd(logits - natural, full_matrices=False, compute_uv=False)
             # The sum over the batch is B times the mean, and so is the norm counted here.
@@ -72,10 +85,3 @@ class NuclearAttack(GradientSignAttack):
         return Perturbed(
             images=equations.project(start + self.step_size * ops.sign(gradient), x, self.epsilon)
         )
-
-    def get_config(self):
-        return {
-            "epsilon": self.epsilon,
-            "nuclear_weight": self.nuclear_weight,
-            "step_size": self.step_size,
-        }

@@ -1,13 +1,22 @@
 """Projected gradient descent."""
 
+from typing import Any, ClassVar, Self
+
 import keras
 from keras import ops
 
-from keras_efgsm.attacks.attack import Perturbed
+from keras_efgsm.attacks.attack import Budget, Perturbed
 from keras_efgsm.attacks.gradient_sign import GradientSignAttack
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.checks import check_count, check_epsilon
+from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
+
+# The step of Madry et al. on MNIST is 0.01 in a ball of 0.3.
+_STEPS_PER_RADIUS = 30
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class PGD(GradientSignAttack):
     """Projected gradient descent of Madry et al., on the cross-entropy or the margin.
@@ -31,7 +40,8 @@ class PGD(GradientSignAttack):
     ```
     """
 
-    name = "pgd"
+    kind = "pgd"
+    evaluation_options: ClassVar[tuple[str, ...] | None] = ("steps", "step_size")
 
     def __init__(
         self,
@@ -47,11 +57,25 @@ class PGD(GradientSignAttack):
             step_size = 2.5 * check_epsilon(epsilon) / self.steps
         super().__init__(epsilon=epsilon, step_size=step_size, random_start=random_start, loss=loss)
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
-        def step(_, images):
+    @property
+    def budget(self) -> Budget:
+        return super().budget._replace(steps=self.steps)
+
+    @classmethod
+    def for_evaluation(cls, epsilon: float, **options: Any) -> Self:
+        step = check_epsilon(epsilon) / _STEPS_PER_RADIUS
+        return cls(epsilon=epsilon, **{"step_size": step} | options)
+
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
+        def step(_: Tensor, images: Tensor) -> Tensor:
             return self.ascend(logits_fn, images, x, labels, gradient_scale).images
 
         return Perturbed(images=ops.fori_loop(0, self.steps, step, self.start(x, noise)))
-
-    def get_config(self):
-        return {**super().get_config(), "steps": self.steps}

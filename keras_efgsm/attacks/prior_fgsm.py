@@ -6,12 +6,16 @@ from keras import ops
 from keras_efgsm import equations
 from keras_efgsm.attacks.attack import Perturbed
 from keras_efgsm.attacks.gradient_sign import GradientSignAttack
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.checks import check_epsilon, check_number
+from keras_efgsm.noise import Noise
+from keras_efgsm.typing import ImageShape, LogitsFn, Tensor
 
 _LARGEST_GRADIENT = 32.0
 _TINY = 1e-12
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class PriorFGSM(GradientSignAttack):
     """FGSM from the sample's own perturbation of the epochs before.
@@ -43,7 +47,7 @@ class PriorFGSM(GradientSignAttack):
     ```
     """
 
-    name = "prior-fgsm"
+    kind = "prior-fgsm"
     uses_momentum = True
     couples_batch = True
     has_shortfall = True
@@ -73,10 +77,20 @@ class PriorFGSM(GradientSignAttack):
         """
         return _LARGEST_GRADIENT / (1.0 - self.decay)
 
-    def momentum_shape(self, image_shape):
+    def momentum_shape(self, image_shape: ImageShape) -> ImageShape:
         return (*image_shape[:-1], 2 * image_shape[-1])
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
+        if momentum is None:
+            momentum = self.initial_momentum(x)
         past, prior = ops.split(momentum, 2, axis=-1)
         unit = self.epsilon / self.momentum_limit
         axes = tuple(range(1, len(x.shape)))
@@ -99,8 +113,3 @@ class PriorFGSM(GradientSignAttack):
             start_logits=step.logits,
             momentum=ops.concatenate([past, eta / unit], axis=-1),
         )
-
-    def get_config(self):
-        config = super().get_config()
-        del config["random_start"]
-        return {**config, "decay": self.decay}

@@ -5,10 +5,15 @@ import numpy as np
 from keras import ops
 
 from keras_efgsm import equations
-from keras_efgsm.attacks.attack import Attack, Perturbed, still_correct
+from keras_efgsm.attacks.attack import Attack, Budget, Perturbed
+from keras_efgsm.attacks.losses import still_correct
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.checks import check_count
+from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class RandomSampling(Attack):
     """Draws independent points of the ball and keeps the first that is misclassified.
@@ -34,24 +39,41 @@ class RandomSampling(Attack):
     ```
     """
 
-    name = "random-sampling"
+    kind = "random-sampling"
+    evaluation_options = ()
     needs_gradient = False
     loss = "cw"
-    # A restart draws other points.
-    random_start = True
 
     def __init__(self, *, epsilon: float, samples: int = 1000, corners: bool = False):
         super().__init__(epsilon=epsilon)
         self.samples = check_count(samples, "samples")
         self.corners = bool(corners)
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    @property
+    def budget(self) -> Budget:
+        return Budget(steps=None, queries=self.samples)
+
+    @property
+    def starts_at_random(self) -> bool:
+        return True
+
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         low, high = ops.maximum(x - self.epsilon, 0.0), ops.minimum(x + self.epsilon, 1.0)
 
-        def goes_on(number, images, margin, held):
+        def goes_on(number: Tensor, images: Tensor, margin: Tensor, held: Tensor) -> Tensor:
             return ops.logical_and(number < self.samples, ops.any(held))
 
-        def draw(number, images, margin, held):
+        def draw(
+            number: Tensor, images: Tensor, margin: Tensor, held: Tensor
+        ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
             shift = noise.uniform(tuple(x.shape[1:]), -self.epsilon, self.epsilon, stream=number)
             if self.corners:
                 shift = ops.where(shift < 0.0, -self.epsilon, self.epsilon)
@@ -73,6 +95,3 @@ class RandomSampling(Attack):
         number = ops.convert_to_tensor(0, "int32")
         state = (number, x, per_image + np.inf, per_image < 1.0)
         return Perturbed(images=ops.while_loop(goes_on, draw, state)[1])
-
-    def get_config(self):
-        return {**super().get_config(), "samples": self.samples, "corners": self.corners}

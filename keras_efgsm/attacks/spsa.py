@@ -6,12 +6,15 @@ import keras
 from keras import ops
 
 from keras_efgsm import equations
-from keras_efgsm.attacks.attack import Attack, Perturbed
+from keras_efgsm.attacks.attack import Attack, Budget, Perturbed
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.backend import BACKEND
 from keras_efgsm.checks import check_count, check_number
 from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class SPSA(Attack):
     """Simultaneous perturbation stochastic approximation: gradients guessed from logits alone.
@@ -47,7 +50,8 @@ class SPSA(Attack):
     ```
     """
 
-    name = "spsa"
+    kind = "spsa"
+    evaluation_options = ("steps",)
     needs_gradient = False
     loss = "cw"
 
@@ -72,19 +76,35 @@ class SPSA(Attack):
         # Now, not after the attacks that are run before it.
         _cleverhans()
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    @property
+    def budget(self) -> Budget:
+        return Budget(steps=self.steps, queries=self.steps * self.samples)
+
+    @property
+    def starts_at_random(self) -> bool:
+        return True
+
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         cleverhans = _cleverhans()
 
-        def loss_of(images, label):
+        def loss_at(images: Tensor, label: Tensor) -> Tensor:
             # A step of `delta` can leave the pixel range, where no model has to answer.
             logits = logits_fn(ops.clip(images, 0.0, 1.0))
             return -cleverhans.margin_logit_loss(logits, label, nb_classes=logits.shape[-1])
 
-        def attack_one(index, images):
+        def attack_one(index: Tensor, images: Tensor) -> Tensor:
             image, label = ops.take(x, index, axis=0)[None], ops.take(labels, index)
             own_noise = Noise(noise.seed, noise.step, ops.take(noise.ids, index)[None])
             made = cleverhans.projected_optimization(
-                loss_of,
+                loss_at,
                 image,
                 label,
                 self.epsilon,
@@ -109,20 +129,11 @@ class SPSA(Attack):
         shift = noise.uniform(tuple(image.shape[1:]), -self.epsilon, self.epsilon)
         starts = iter([shift])
 
-        def project(perturbation, *arguments, **bounds):
+        def project(perturbation: Tensor, *arguments: Any, **bounds: Any) -> Tensor:
             perturbation = next(starts, perturbation)
             return cleverhans._project_perturbation(perturbation, *arguments, **bounds)
 
         return project
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "steps": self.steps,
-            "samples": self.samples,
-            "learning_rate": self.learning_rate,
-            "delta": self.delta,
-        }
 
 
 def _cleverhans() -> Any:
@@ -158,11 +169,11 @@ def _optimizer(cleverhans: Any, attack: SPSA, noise: Noise) -> Any:
         # Adam's defaults.
         beta_1, beta_2, epsilon = 0.9, 0.999, 1e-7
 
-        def minimize(self, loss_fn, x, optim_state):
+        def minimize(self, loss_fn: Any, x: Tensor, optim_state: dict[str, Any]) -> Any:
             self._step = optim_state["t"]
             return theirs.minimize(self, loss_fn, x, optim_state)
 
-        def _get_delta(self, x, delta):
+        def _get_delta(self, x: Tensor, delta: float) -> Tensor:
             shape = (self._num_samples, *x.shape[1:])
             # The start is stream 0.
             signs = noise.uniform(shape, -1.0, 1.0, stream=self._step + 1.0)[0]

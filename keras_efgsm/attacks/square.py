@@ -7,14 +7,17 @@ import numpy as np
 from keras import ops
 
 from keras_efgsm import equations
-from keras_efgsm.attacks.attack import Attack, Perturbed, Tensor
+from keras_efgsm.attacks.attack import Attack, Budget, Perturbed
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.checks import check_count, check_number
 from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 # After so many of ten thousand queries the share of changed pixels is halved once more.
 _HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class Square(Attack):
     """Square attack: random search with squares, through logits alone.
@@ -46,7 +49,8 @@ class Square(Attack):
     ```
     """
 
-    name = "square"
+    kind = "square"
+    evaluation_options = ("queries",)
     needs_gradient = False
     loss = "cw"
 
@@ -55,19 +59,35 @@ class Square(Attack):
         self.queries = check_count(queries, "queries")
         self.p_init = check_number(p_init, "p_init", minimum=0.0, maximum=1.0, strict=True)
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    @property
+    def budget(self) -> Budget:
+        return Budget(steps=None, queries=self.queries)
+
+    @property
+    def starts_at_random(self) -> bool:
+        return True
+
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         low, high = equations.ball_bounds(x, self.epsilon)
         sides = ops.convert_to_tensor(window_sides(self.queries, self.p_init, *x.shape[1:3]))
 
-        def margin_of(is_high):
+        def margin_of(is_high: Tensor) -> Tensor:
             margin = equations.margin(logits_fn(ops.where(is_high, high, low)), labels)
             # A black box may not say how many logits it returns; a loop has to know.
             return ops.reshape(margin, ops.shape(labels))
 
-        def unturned(query, is_high, margin):
+        def unturned(query: Tensor, is_high: Tensor, margin: Tensor) -> Tensor:
             return ops.any(margin >= 0.0)
 
-        def ask(query, is_high, margin):
+        def ask(query: Tensor, is_high: Tensor, margin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             changed = draw_squares(is_high, noise, query, ops.take(sides, query))
             asked = margin_of(changed)
             better = ops.logical_and(asked < margin, margin >= 0.0)
@@ -84,9 +104,6 @@ class Square(Attack):
             maximum_iterations=self.queries - 1,
         )
         return Perturbed(images=ops.where(is_high, high, low))
-
-    def get_config(self):
-        return {**super().get_config(), "queries": self.queries, "p_init": self.p_init}
 
 
 def window_sides(queries: int, p_init: float, height: int, width: int) -> np.ndarray:
@@ -124,7 +141,7 @@ def draw_squares(is_high: Tensor, noise: Noise, query: Tensor, side: Tensor) -> 
     _, height, width, channels = is_high.shape
     draws = noise.uniform((2 + channels,), stream=query)
 
-    def within(draw, size):
+    def within(draw: Tensor, size: int) -> Tensor:
         first = ops.floor(draw * ops.cast(size - side + 1, "float32"))
         index = ops.cast(ops.arange(size), "float32") - first[:, None]
         return ops.logical_and(index >= 0.0, index < ops.cast(side, "float32"))

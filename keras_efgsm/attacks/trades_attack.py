@@ -6,10 +6,14 @@ from keras import ops
 from keras_efgsm import equations
 from keras_efgsm.attacks.attack import Perturbed
 from keras_efgsm.attacks.pgd import PGD
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_number
+from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class TradesAttack(PGD):
     """PGD that drives the prediction away from that of the clean image, whatever the label.
@@ -35,7 +39,8 @@ class TradesAttack(PGD):
     ```
     """
 
-    name = "trades"
+    kind = "trades"
+    evaluation_options = None
 
     def __init__(
         self,
@@ -51,22 +56,23 @@ class TradesAttack(PGD):
             start_deviation, "start_deviation", minimum=0.0, strict=True
         )
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         natural = logits_fn(x)
 
-        def divergence(images):
+        def divergence(images: Tensor) -> tuple[Tensor, None]:
             return equations.kl_divergence(natural, logits_fn(images)), None
 
-        def step(_, images):
+        def step(_: Tensor, images: Tensor) -> Tensor:
             _, _, gradient = input_gradient(divergence, images, gradient_scale)
             return self.restrict(images + self.step_size * ops.sign(gradient), x)
 
         start = x + self.start_deviation * noise.normal(tuple(x.shape[1:]))
         return Perturbed(images=ops.fori_loop(0, self.steps, step, self.restrict(start, x)))
-
-    def get_config(self):
-        config = super().get_config()
-        return {
-            **{name: config[name] for name in ("epsilon", "steps", "step_size")},
-            "start_deviation": self.start_deviation,
-        }

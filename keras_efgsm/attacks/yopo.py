@@ -4,9 +4,13 @@ import keras
 
 from keras_efgsm.attacks.attack import Perturbed
 from keras_efgsm.attacks.gradient_sign import GradientSignAttack
+from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.checks import check_count, check_epsilon
+from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
+@register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class YOPO(GradientSignAttack):
     """You Only Propagate Once (YOPO-m-n) of Zhang et al., 2019.
@@ -36,7 +40,7 @@ class YOPO(GradientSignAttack):
     ```
     """
 
-    name = "yopo"
+    kind = "yopo"
     update = "yopo"
 
     def __init__(
@@ -53,16 +57,16 @@ class YOPO(GradientSignAttack):
             step_size = 2.5 * check_epsilon(epsilon) / (self.outer_steps * self.inner_steps)
         super().__init__(epsilon=epsilon, step_size=step_size, random_start=True, loss="ce")
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         images = self.start(x, noise)
         for _ in range(self.outer_steps * self.inner_steps):
             images = self.ascend(logits_fn, images, x, labels, gradient_scale).images
         return Perturbed(images=images)
-
-    def get_config(self):
-        return {
-            "epsilon": self.epsilon,
-            "outer_steps": self.outer_steps,
-            "inner_steps": self.inner_steps,
-            "step_size": self.step_size,
-        }

@@ -1,9 +1,6 @@
 """Attacks by name: single ones, and the sets that are published."""
 
-from collections.abc import Callable
-from typing import Any
-
-from keras_efgsm.attacks import PGD, Attack
+from keras_efgsm.attacks import Attack, named_attacks
 
 ATTACK_SETS = {
     "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
@@ -25,8 +22,6 @@ ATTACK_SETS = {
 """
 
 _QUICK = {"steps": 50, "targets": 1, "queries": 500}
-# The step of PGD is fixed; this one is that of Madry et al. on MNIST, 0.01 in a ball of 0.3.
-_PGD_STEPS_PER_RADIUS = 30
 
 
 def make_attacks(
@@ -43,7 +38,7 @@ def make_attacks(
     Args:
         names: the name of a set, see `ATTACK_SETS`, or names of attacks separated by commas:
             `pgd-ce`, `pgd-cw`, `apgd-ce`, `apgd-dlr`, `apgd-cw`, `apgd-t`, `fab-t`, `square`,
-            `random-sampling`, `spsa`.
+            `random-sampling`, `spsa`, and those that `register_attack` added.
         epsilon: L-infinity radius in pixels of [0, 1].
         steps: gradient steps of the attacks that take them. Defaults to 100, 50 in `"quick"`.
         step_size: of PGD, in pixels of [0, 1]. Defaults to `epsilon / 30`.
@@ -61,22 +56,22 @@ def make_attacks(
     ```
     """
     chosen = ATTACK_SETS.get(names) or [name.strip() for name in str(names).split(",")]
-    makers = _makers()
-    unknown = [name for name in chosen if name not in makers]
+    table = named_attacks(for_evaluation=True)
+    unknown = [name for name in chosen if name not in table]
     if unknown:
         hint = "; a set stands alone" if any(name in ATTACK_SETS for name in unknown) else ""
         raise ValueError(
             f"`attacks` must be one of the sets {', '.join(ATTACK_SETS)}, or attacks separated by "
-            f"commas out of {', '.join(makers)}{hint}. Received: attacks={names!r}"
+            f"commas out of {', '.join(table)}{hint}. Received: attacks={names!r}"
         )
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"`attacks` must name each attack once. Received: attacks={names!r}")
     given = {"steps": steps, "step_size": step_size, "targets": targets, "queries": queries}
     given = {name: value for name, value in given.items() if value is not None}
-    taken = {option for name in chosen for option in makers[name][1]}
+    taken = {option for name in chosen for option in table[name].evaluation_options}
     for option, value in given.items():
         if option not in taken:
-            able = [name for name, (_, options) in makers.items() if option in options]
+            able = [name for name, named in table.items() if option in named.evaluation_options]
             raise ValueError(
                 f"`{option}` is an option of {', '.join(able)}, none of which is among the "
                 f"attacks {', '.join(chosen)}. Received: {option}={value!r}"
@@ -84,43 +79,8 @@ def make_attacks(
     if names == "quick":
         given = _QUICK | given
     return [
-        make(epsilon, {name: given[name] for name in options if name in given})
-        for make, options in (makers[name] for name in chosen)
+        named.for_evaluation(
+            epsilon, **{name: given[name] for name in named.evaluation_options if name in given}
+        )
+        for named in (table[name] for name in chosen)
     ]
-
-
-def _makers() -> dict[str, tuple[Callable[[float, dict[str, Any]], Attack], tuple[str, ...]]]:
-    """For each attack's name what makes it, and the options that it takes."""
-    from keras_efgsm.attacks.apgd import APGD, TargetedAPGD
-    from keras_efgsm.attacks.fab import TargetedFAB
-    from keras_efgsm.attacks.random_sampling import RandomSampling
-    from keras_efgsm.attacks.spsa import SPSA
-    from keras_efgsm.attacks.square import Square
-
-    def plain(kind, **fixed):
-        return lambda epsilon, options: kind(epsilon=epsilon, **fixed, **options)
-
-    def pgd(loss):
-        def make(epsilon, options):
-            return PGD(
-                epsilon=epsilon,
-                loss=loss,
-                **{"step_size": epsilon / _PGD_STEPS_PER_RADIUS} | options,
-            )
-
-        return make
-
-    fixed_step, own_step = ("steps", "step_size"), ("steps",)
-    targeted = ("steps", "targets")
-    return {
-        "pgd-ce": (pgd("ce"), fixed_step),
-        "pgd-cw": (pgd("cw"), fixed_step),
-        "apgd-ce": (plain(APGD, loss="ce"), own_step),
-        "apgd-dlr": (plain(APGD, loss="dlr"), own_step),
-        "apgd-cw": (plain(APGD, loss="cw"), own_step),
-        "apgd-t": (plain(TargetedAPGD), targeted),
-        "fab-t": (plain(TargetedFAB), targeted),
-        "square": (plain(Square), ("queries",)),
-        "random-sampling": (plain(RandomSampling), ()),
-        "spsa": (plain(SPSA), own_step),
-    }

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 
 from keras_efgsm.attacks import PGD, Attack
-from keras_efgsm.attacks.attack import LogitsFn, margin_loss
+from keras_efgsm.attacks.losses import margin_loss
 from keras_efgsm.backend import BACKEND
-from keras_efgsm.evaluation.native_engine import BatchAttack, Tensor
+from keras_efgsm.evaluation.native_engine import BatchAttack
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
 def compile_cleverhans(

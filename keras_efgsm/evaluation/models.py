@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.evaluation.digests import digest_of_arrays, digest_of_files, digest_of_model
 from keras_efgsm.form import FORMS, Form, form_of
 from keras_efgsm.networks.precision import float32_twin

@@ -1,16 +1,14 @@
 """The library's own attacks, one compiled graph for each."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 
 from keras_efgsm.attacks import Attack
-from keras_efgsm.attacks.attack import LogitsFn
 from keras_efgsm.backend import compiled_once
 from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn, Tensor
 
-Tensor = Any
 BatchAttack = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """Adversarial images of a batch, from its images, labels, sample ids and the restart's number."""
 

@@ -13,14 +13,6 @@ import keras
 from keras_efgsm.attacks import Attack
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.data import ImageData
-from keras_efgsm.evaluation.attack_names import (
-    attack_name,
-    budget,
-    chosen_loss,
-    gains_by_restarts,
-    has_random_start,
-    reported_name,
-)
 from keras_efgsm.evaluation.cleverhans_engine import compile_cleverhans
 from keras_efgsm.evaluation.image_set import check_data
 from keras_efgsm.evaluation.models import EvaluatedModel, load_classifier
@@ -148,26 +140,26 @@ def evaluate_robustness(
     results = []
     with progress_bar(progress) as bar:
         for number, (attack, run) in enumerate(zip(attacks, compiled, strict=True)):
-            runs = restarts if gains_by_restarts(attack) else 1
+            runs = restarts if attack.gains_by_restarts else 1
             start = tally.robust[number - 1] if cascade and number else tally.correct
             if number == tally.attack:
                 if tally.step == 0 and tally.waiting is None:
                     tally.robust[number] = start
                 withstand(run, attack, judge, images, tally, start, batch_size, runs, bar)
-            spent = budget(attack)
+            spent = attack.budget
             robust = tally.robust[number]
             results.append(
                 AttackResult(
-                    name=reported_name(attack, twin),
+                    name=_reported_name(attack, twin),
                     engine=engine,
-                    loss=chosen_loss(attack),
+                    loss=attack.chosen_loss,
                     epsilon=attack.epsilon,
                     steps=spent.steps,
                     step_size=spent.step_size,
                     rounds=spent.rounds,
                     queries=spent.queries,
                     restarts=runs,
-                    random_start=has_random_start(attack),
+                    random_start=attack.starts_at_random,
                     seed=seed,
                     robust=robust,
                     num_attacked=int(start.sum()),
@@ -191,6 +183,13 @@ def evaluate_robustness(
     )
 
 
+def _reported_name(attack: Attack, twin: str | None) -> str:
+    """The attack, and whose gradients it went by if they were not those of the evaluated model."""
+    if twin is None or not attack.needs_gradient:
+        return attack.name
+    return f"{attack.name}, gradients of {twin} (straight-through)"
+
+
 def _reads(attack: Attack, model: EvaluatedModel) -> list[keras.Variable]:
     source = attack.source.variables if isinstance(attack, Transfer) else ()
     # Each once, also where the source is the model itself.
@@ -204,7 +203,7 @@ def _check_attacks(attacks: Attack | Sequence[Attack]) -> list[Attack]:
             "`attacks` must be one or more attacks such as `PGD(epsilon=0.3)`. "
             f"Received: attacks={attacks!r}"
         )
-    outside = [attack_name(attack) for attack in attacks if not attack.stays_in_ball]
+    outside = [attack.name for attack in attacks if not attack.stays_in_ball]
     if outside:
         raise ValueError(
             "`attacks` must keep their images in the ball and in [0, 1]; a robust accuracy under "
@@ -223,12 +222,12 @@ def _check_gradients(attacks: Sequence[Attack], model: EvaluatedModel) -> None:
     for attack in attacks:
         if isinstance(attack, Transfer):
             attack.check_fits(model)
-    needing = [attack_name(attack) for attack in attacks if attack.needs_gradient]
+    needing = [attack.name for attack in attacks if attack.needs_gradient]
     if needing and not model.differentiable:
         raise ValueError(
             f"{model.description} has no gradients, which {', '.join(needing)} needs. Use attacks "
             "that need none (`--attacks black-box`), or the gradients of its twin, the Keras model "
             "or SavedModel it was converted from: `--twin TWIN` (in Python `StraightThrough`) or "
             "`--transfer-from TWIN` (`Transfer`). "
-            f"Received: attacks={', '.join(map(attack_name, attacks))}"
+            f"Received: attacks={', '.join(attack.name for attack in attacks)}"
         )

@@ -4,8 +4,7 @@ import os
 
 import keras
 
-from keras_efgsm.attacks import Attack
-from keras_efgsm.evaluation.attack_names import attack_name, has_random_start
+from keras_efgsm.attacks import Attack, Budget
 from keras_efgsm.evaluation.models import EvaluatedModel, load_classifier
 
 
@@ -46,18 +45,28 @@ class Transfer(Attack):
         self.attack, self.source = attack, load_classifier(source)
         if attack.needs_gradient and not self.source.differentiable:
             raise ValueError(
-                f"{attack_name(attack)} needs gradients, so `source` must be a Keras model or a "
+                f"{attack.name} needs gradients, so `source` must be a Keras model or a "
                 f"SavedModel. Received: source={self.source.description!r}"
             )
-        self.name = f"transfer {attack_name(attack)} from {self.source.description}"
-        self.rounds = attack.rounds
+        self.loss = attack.loss
         self.uses_momentum = attack.uses_momentum
         self.stays_in_ball = attack.stays_in_ball
-        self.random_start = has_random_start(attack)
-        # What a report tells of an attack.
-        for option in ("loss", "steps", "step_size", "queries", "samples"):
-            if hasattr(attack, option):
-                setattr(self, option, getattr(attack, option))
+
+    @property
+    def name(self) -> str:
+        return f"transfer {self.attack.name} from {self.source.description}"
+
+    @property
+    def rounds(self) -> int:
+        return self.attack.rounds
+
+    @property
+    def budget(self) -> Budget:
+        return self.attack.budget
+
+    @property
+    def starts_at_random(self) -> bool:
+        return self.attack.starts_at_random
 
     def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
         del logits_fn
@@ -92,7 +101,7 @@ class Transfer(Attack):
 
     def get_config(self):
         return {
-            "attack": {"name": attack_name(self.attack), **self.attack.get_config()},
+            "attack": {"name": self.attack.name, **self.attack.get_config()},
             "source": self.source.description,
             "source_digest": self.source.identity(),
         }

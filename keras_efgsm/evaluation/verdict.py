@@ -9,7 +9,6 @@ from rich.progress import Progress
 
 from keras_efgsm.attacks import Attack
 from keras_efgsm.backend import compiled_once
-from keras_efgsm.evaluation.attack_names import attack_name
 from keras_efgsm.evaluation.image_set import (
     ImageSet,
     batches,
@@ -105,7 +104,7 @@ def withstand(
         RuntimeError: if the attack leaves the ball or [0, 1].
     """
     robust = tally.robust[tally.attack]
-    name, steps = attack_name(attack), attack.rounds * restarts
+    name, steps = attack.name, attack.rounds * restarts
     size = even_batch_size(max(1, int(start.sum())), batch_size)
     # Of the first attack the images behind a batch are not known yet.
     is_first = np.array_equal(start, tally.correct)
@@ -156,7 +155,7 @@ def withstand(
 
 def _refuse_outside(x_adv: np.ndarray, x: np.ndarray, attack: Attack) -> None:
     raise RuntimeError(
-        f"{attack_name(attack)} must stay within epsilon={attack.epsilon:g} and [0, 1]; a robust "
+        f"{attack.name} must stay within epsilon={attack.epsilon:g} and [0, 1]; a robust "
         "accuracy under it would mean nothing. Received: largest change="
         f"{np.abs(x_adv - x).max():g}, pixels from {x_adv.min():g} to {x_adv.max():g}"
     )

@@ -1,4 +1,8 @@
-"""What training minimises; all share `Objective.losses`."""
+"""What training minimises; all share `Objective.losses`.
+
+An objective is its own file, which says all about it, and its line here. `OBJECTIVES` has all of
+them by name.
+"""
 
 from keras_efgsm.objectives.cross_entropy import AdversarialCrossEntropy
 from keras_efgsm.objectives.gradient_regularisation import GradientRegularisation
@@ -7,9 +11,11 @@ from keras_efgsm.objectives.logit_consistency import LogitConsistency
 from keras_efgsm.objectives.logit_pairing import LogitPairing
 from keras_efgsm.objectives.nuclear_norm import NuclearNorm
 from keras_efgsm.objectives.objective import Examples, Objective, ObjectiveResult
+from keras_efgsm.objectives.registry import OBJECTIVES, find_objective, register_objective
 from keras_efgsm.objectives.trades import Trades
 
 __all__ = [
+    "OBJECTIVES",
     "AdversarialCrossEntropy",
     "Examples",
     "GradientRegularisation",
@@ -20,4 +26,6 @@ __all__ = [
     "Objective",
     "ObjectiveResult",
     "Trades",
+    "find_objective",
+    "register_objective",
 ]

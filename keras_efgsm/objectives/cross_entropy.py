@@ -3,13 +3,17 @@
 import keras
 
 from keras_efgsm.objectives.objective import (
+    Examples,
     Objective,
     ObjectiveResult,
     check_label_smoothing,
     smoothed_cross_entropy,
 )
+from keras_efgsm.objectives.registry import register_objective
+from keras_efgsm.typing import LogitsFn
 
 
+@register_objective
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class AdversarialCrossEntropy(Objective):
     """Cross-entropy of the adversarial images, with label smoothing: "AdvTrain" of the paper.
@@ -30,17 +34,17 @@ class AdversarialCrossEntropy(Objective):
     ```
     """
 
+    name = "cross-entropy"
     part_names = ("classification_loss",)
 
     def __init__(self, label_smoothing: float = 0.1):
         self.label_smoothing = check_label_smoothing(label_smoothing)
 
-    def losses(self, classifier, reconstructor, examples):
+    def losses(
+        self, classifier: LogitsFn, reconstructor: LogitsFn | None, examples: Examples
+    ) -> ObjectiveResult:
         logits = classifier(examples.x_adv)
         loss = smoothed_cross_entropy(
             examples.labels, logits, self.label_smoothing, examples.sample_weight
         )
         return ObjectiveResult(loss, {"classification_loss": loss}, logits)
-
-    def get_config(self):
-        return {"label_smoothing": self.label_smoothing}

@@ -6,14 +6,18 @@ from keras import ops
 from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_number
 from keras_efgsm.objectives.objective import (
+    Examples,
     Objective,
     ObjectiveResult,
     check_label_smoothing,
     smoothed_cross_entropy,
     weighted_mean,
 )
+from keras_efgsm.objectives.registry import register_objective
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
+@register_objective
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class GradientRegularisation(Objective):
     """`CE(C(x), y) + w * ||grad_x CE(C(x), y)||_2^2` of Ross & Doshi-Velez, 2018.
@@ -38,6 +42,7 @@ class GradientRegularisation(Objective):
     ```
     """
 
+    name = "gradient-regularisation"
     part_names = ("classification_loss", "gradient_loss")
     regularizer_weight = "gradient_weight"
 
@@ -47,8 +52,10 @@ class GradientRegularisation(Objective):
         )
         self.label_smoothing = check_label_smoothing(label_smoothing)
 
-    def losses(self, classifier, reconstructor, examples):
-        def cross_entropy_at(images):
+    def losses(
+        self, classifier: LogitsFn, reconstructor: LogitsFn | None, examples: Examples
+    ) -> ObjectiveResult:
+        def cross_entropy_at(images: Tensor) -> tuple[Tensor, Tensor]:
             logits = classifier(images)
             values = keras.losses.categorical_crossentropy(
                 examples.labels, logits, from_logits=True
@@ -63,6 +70,3 @@ class GradientRegularisation(Objective):
         penalty = weighted_mean(squared_norm, examples.sample_weight)
         parts = {"classification_loss": classification, "gradient_loss": penalty}
         return ObjectiveResult(classification + self.gradient_weight * penalty, parts, logits)
-
-    def get_config(self):
-        return {"gradient_weight": self.gradient_weight, "label_smoothing": self.label_smoothing}

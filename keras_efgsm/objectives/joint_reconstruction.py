@@ -1,5 +1,7 @@
 """The joint loss of the paper: reconstruction and classification."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,6 +9,7 @@ from keras_efgsm import equations
 from keras_efgsm.checks import check_number
 from keras_efgsm.objectives.logit_consistency import logit_consistency
 from keras_efgsm.objectives.objective import (
+    Examples,
     Objective,
     ObjectiveResult,
     check_label_smoothing,
@@ -14,8 +17,11 @@ from keras_efgsm.objectives.objective import (
     smoothed_cross_entropy,
     weighted_mean,
 )
+from keras_efgsm.objectives.registry import register_objective
+from keras_efgsm.typing import LogitsFn
 
 
+@register_objective
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class JointReconstruction(Objective):
     """Reconstruction of the clean image plus lambda times the classification loss.
@@ -41,13 +47,14 @@ class JointReconstruction(Objective):
     trainer = AdversarialTrainer(
         classifier,
         EFGSM(epsilon=0.3),
-        reconstructor=mnist_reconstructor(),
+        reconstructor=reconstructor,
         objective=JointReconstruction(classification_weight=0.1),
     )
     ```
     """
 
-    part_names = ("classification_loss", "reconstruction_loss")
+    name = "joint-reconstruction"
+    part_names: tuple[str, ...] = ("classification_loss", "reconstruction_loss")
     needs_reconstructor = True
 
     def __init__(
@@ -68,7 +75,9 @@ class JointReconstruction(Objective):
             self.needs_start_logits = True
             self.regularizer_weight = "consistency_weight"
 
-    def losses(self, classifier, reconstructor, examples):
+    def losses(
+        self, classifier: LogitsFn, reconstructor: Any, examples: Examples
+    ) -> ObjectiveResult:
         logits = classifier(examples.x_adv)
         weight = examples.sample_weight
         classification = smoothed_cross_entropy(
@@ -84,10 +93,3 @@ class JointReconstruction(Objective):
             classification += self.consistency_weight * parts["consistency_loss"]
         loss = equations.joint_loss(squared_error, classification, self.classification_weight)
         return ObjectiveResult(loss, parts, logits)
-
-    def get_config(self):
-        return {
-            "classification_weight": self.classification_weight,
-            "label_smoothing": self.label_smoothing,
-            "consistency_weight": self.consistency_weight,
-        }

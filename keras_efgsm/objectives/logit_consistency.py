@@ -1,7 +1,5 @@
 """Adversarial cross-entropy with logits that stay close to those of the attack's start."""
 
-from typing import Any
-
 import keras
 
 from keras_efgsm.checks import check_number
@@ -14,8 +12,11 @@ from keras_efgsm.objectives.objective import (
     smoothed_cross_entropy,
     weighted_mean,
 )
+from keras_efgsm.objectives.registry import register_objective
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
+@register_objective
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class LogitConsistency(Objective):
     """`CE(C(x_adv), smooth(y)) + w * mean_k (C(x_adv) - C(x_start))_k^2`.
@@ -42,6 +43,7 @@ class LogitConsistency(Objective):
     ```
     """
 
+    name = "logit-consistency"
     part_names = ("classification_loss", "consistency_loss")
     needs_start_logits = True
     regularizer_weight = "consistency_weight"
@@ -52,7 +54,9 @@ class LogitConsistency(Objective):
         )
         self.label_smoothing = check_label_smoothing(label_smoothing)
 
-    def losses(self, classifier, reconstructor, examples):
+    def losses(
+        self, classifier: LogitsFn, reconstructor: LogitsFn | None, examples: Examples
+    ) -> ObjectiveResult:
         logits = classifier(examples.x_adv)
         classification = smoothed_cross_entropy(
             examples.labels, logits, self.label_smoothing, examples.sample_weight
@@ -62,14 +66,8 @@ class LogitConsistency(Objective):
         loss = classification + self.consistency_weight * consistency
         return ObjectiveResult(loss, parts, logits)
 
-    def get_config(self):
-        return {
-            "consistency_weight": self.consistency_weight,
-            "label_smoothing": self.label_smoothing,
-        }
 
-
-def logit_consistency(logits: Any, examples: Examples) -> Any:
+def logit_consistency(logits: Tensor, examples: Examples) -> Tensor:
     """Mean over the batch of the squared difference of the logits to those at the start.
 
     Args:

@@ -4,6 +4,7 @@ import keras
 
 from keras_efgsm.checks import check_number
 from keras_efgsm.objectives.objective import (
+    Examples,
     Objective,
     ObjectiveResult,
     check_label_smoothing,
@@ -11,8 +12,11 @@ from keras_efgsm.objectives.objective import (
     smoothed_cross_entropy,
     weighted_mean,
 )
+from keras_efgsm.objectives.registry import register_objective
+from keras_efgsm.typing import LogitsFn
 
 
+@register_objective
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class LogitPairing(Objective):
     """Cross-entropy of clean and adversarial images, whose logits are drawn together.
@@ -36,6 +40,7 @@ class LogitPairing(Objective):
     ```
     """
 
+    name = "logit-pairing"
     part_names = ("classification_loss", "pairing_loss")
     regularizer_weight = "pairing_weight"
 
@@ -45,7 +50,9 @@ class LogitPairing(Objective):
         )
         self.label_smoothing = check_label_smoothing(label_smoothing)
 
-    def losses(self, classifier, reconstructor, examples):
+    def losses(
+        self, classifier: LogitsFn, reconstructor: LogitsFn | None, examples: Examples
+    ) -> ObjectiveResult:
         natural, logits = classifier(examples.x), classifier(examples.x_adv)
         classification = 0.5 * sum(
             smoothed_cross_entropy(examples.labels, z, self.label_smoothing, examples.sample_weight)
@@ -54,6 +61,3 @@ class LogitPairing(Objective):
         pairing = weighted_mean(mean_squared_difference(natural, logits), examples.sample_weight)
         parts = {"classification_loss": classification, "pairing_loss": pairing}
         return ObjectiveResult(classification + self.pairing_weight * pairing, parts, logits)
-
-    def get_config(self):
-        return {"pairing_weight": self.pairing_weight, "label_smoothing": self.label_smoothing}

@@ -1,19 +1,21 @@
 """Cross-entropy of clean images with a small nuclear norm of the change of the logits."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
 from keras_efgsm.checks import check_number
 from keras_efgsm.objectives.objective import (
+    Examples,
     Objective,
     ObjectiveResult,
     check_label_smoothing,
     smoothed_cross_entropy,
 )
+from keras_efgsm.objectives.registry import register_objective
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
+@register_objective
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class NuclearNorm(Objective):
     """`CE(C(x), smooth(y)) + w / B * ||C(x_adv) - C(x)||_*`, the nuclear norm over the batch.
@@ -40,6 +42,7 @@ class NuclearNorm(Objective):
     ```
     """
 
+    name = "nuclear-norm"
     part_names = ("classification_loss", "nuclear_loss")
     regularizer_weight = "nuclear_weight"
     couples_batch = True
@@ -48,7 +51,9 @@ class NuclearNorm(Objective):
         self.nuclear_weight = check_number(nuclear_weight, "nuclear_weight", minimum=0.0)
         self.label_smoothing = check_label_smoothing(label_smoothing)
 
-    def losses(self, classifier, reconstructor, examples):
+    def losses(
+        self, classifier: LogitsFn, reconstructor: LogitsFn | None, examples: Examples
+    ) -> ObjectiveResult:
         natural, logits = classifier(examples.x), classifier(examples.x_adv)
         weight = examples.sample_weight
         classification = smoothed_cross_entropy(
@@ -58,11 +63,8 @@ class NuclearNorm(Objective):
         parts = {"classification_loss": classification, "nuclear_loss": nuclear}
         return ObjectiveResult(classification + self.nuclear_weight * nuclear, parts, logits)
 
-    def get_config(self):
-        return {"nuclear_weight": self.nuclear_weight, "label_smoothing": self.label_smoothing}
 
-
-def nuclear_loss(difference: Any, sample_weight: Any = None) -> Any:
+def nuclear_loss(difference: Tensor, sample_weight: Tensor | None = None) -> Tensor:
     """Nuclear norm of the differences `(B, K)` of a batch over its size B.
 
     Args:

@@ -1,14 +1,14 @@
 """What a training objective is: the examples of a batch in, losses out."""
 
 import copy
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import keras
 from keras import ops
 
 from keras_efgsm.checks import check_number
-
-Tensor = Any
+from keras_efgsm.configured import Configured
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
 class Examples(NamedTuple):
@@ -44,23 +44,27 @@ class ObjectiveResult(NamedTuple):
     logits: Tensor
 
 
-class Objective:
+class Objective(Configured):
     """Base of training objectives; with an attack it makes a training method.
 
-    A subclass names its losses in `part_names`, implements `losses`, and says with
-    `needs_reconstructor` whether it minimises a reconstruction, with `needs_start_logits` whether
-    the attack has to tell the logits where it started, with `regularizer_weight` which of its
-    attributes weighs a term that may rise over the training.
+    A subclass sets `name`, by which `register_objective` makes it found, and keeps its options as
+    attributes of their names. It names its losses in `part_names`, implements `losses`, and says
+    with `needs_reconstructor` whether it minimises a reconstruction, with `needs_start_logits`
+    whether the attack has to tell the logits where it started, with `regularizer_weight` which of
+    its attributes weighs a term that may rise over the training.
     """
 
+    name: ClassVar[str] = "objective"
     part_names: tuple[str, ...] = ()
-    needs_reconstructor = False
-    needs_start_logits = False
+    needs_reconstructor: bool = False
+    needs_start_logits: bool = False
     regularizer_weight: str | None = None
     # Whether a term of it is one of the whole batch, no mean over images.
-    couples_batch = False
+    couples_batch: bool = False
 
-    def losses(self, classifier: Any, reconstructor: Any, examples: Examples) -> ObjectiveResult:
+    def losses(
+        self, classifier: LogitsFn, reconstructor: LogitsFn | None, examples: Examples
+    ) -> ObjectiveResult:
         """Losses of a batch; called once inside the gradient tape.
 
         Args:
@@ -70,7 +74,7 @@ class Objective:
         """
         raise NotImplementedError
 
-    def scaled(self, factor: Tensor) -> "Objective":
+    def scaled(self, factor: Tensor) -> Self:
         """The same objective with `factor` times the weight of its regulariser, for a warm-up."""
         if self.regularizer_weight is None:
             return self
@@ -79,18 +83,11 @@ class Objective:
         setattr(objective, self.regularizer_weight, weight * factor)
         return objective
 
-    def get_config(self) -> dict:
-        return {}
 
-    @classmethod
-    def from_config(cls, config: dict) -> "Objective":
-        return cls(**config)
-
-
-class MeanOfValues(keras.losses.Loss):
+class MeanOfValues(keras.losses.Loss):  # type: ignore[misc]  # Keras has no types
     """Keras's reduction of losses that are already computed, one for each sample."""
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return y_pred
 
 

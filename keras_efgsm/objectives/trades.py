@@ -5,14 +5,18 @@ import keras
 from keras_efgsm import equations
 from keras_efgsm.checks import check_number
 from keras_efgsm.objectives.objective import (
+    Examples,
     Objective,
     ObjectiveResult,
     check_label_smoothing,
     smoothed_cross_entropy,
     weighted_mean,
 )
+from keras_efgsm.objectives.registry import register_objective
+from keras_efgsm.typing import LogitsFn
 
 
+@register_objective
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class Trades(Objective):
     """`CE(C(x), y) + beta * KL(softmax(C(x)) || softmax(C(x_adv)))` of Zhang et al., 2019.
@@ -36,6 +40,7 @@ class Trades(Objective):
     ```
     """
 
+    name = "trades"
     part_names = ("classification_loss", "divergence_loss")
     regularizer_weight = "beta"
 
@@ -43,7 +48,9 @@ class Trades(Objective):
         self.beta = check_number(beta, "beta", minimum=0.0, strict=True)
         self.label_smoothing = check_label_smoothing(label_smoothing)
 
-    def losses(self, classifier, reconstructor, examples):
+    def losses(
+        self, classifier: LogitsFn, reconstructor: LogitsFn | None, examples: Examples
+    ) -> ObjectiveResult:
         natural, logits = classifier(examples.x), classifier(examples.x_adv)
         classification = smoothed_cross_entropy(
             examples.labels, natural, self.label_smoothing, examples.sample_weight
@@ -51,6 +58,3 @@ class Trades(Objective):
         divergence = weighted_mean(equations.kl_divergence(natural, logits), examples.sample_weight)
         parts = {"classification_loss": classification, "divergence_loss": divergence}
         return ObjectiveResult(classification + self.beta * divergence, parts, logits)
-
-    def get_config(self):
-        return {"beta": self.beta, "label_smoothing": self.label_smoothing}

@@ -11,7 +11,6 @@ from rich.console import Console
 from keras_efgsm.attacks import Attack
 from keras_efgsm.checks import check_count
 from keras_efgsm.evaluation import ATTACK_SETS, evaluate_robustness, make_attacks
-from keras_efgsm.evaluation.attack_names import attack_name, budget
 from keras_efgsm.recipes.building import load_training_data
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.runs.folder import RunFolder
@@ -255,5 +254,5 @@ def _evaluate_best(
 
 
 def _what_it_spends(attack: Attack) -> tuple[str, int | None, int, int | None]:
-    spent = budget(attack)
-    return attack_name(attack), spent.steps, spent.rounds, spent.queries
+    spent = attack.budget
+    return attack.name, spent.steps, spent.rounds, spent.queries

@@ -6,12 +6,6 @@ from pathlib import Path
 from keras_efgsm.attacks import Attack
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import AttackResult, EvaluatedModel, RobustnessReport
-from keras_efgsm.evaluation.attack_names import (
-    attack_name,
-    budget,
-    chosen_loss,
-    has_random_start,
-)
 from keras_efgsm.evaluation.image_set import check_data
 from keras_efgsm.evaluation.progress import progress_bar
 from keras_efgsm.evaluation.tally import Tally
@@ -59,19 +53,19 @@ def run_cascade(
             start = tally.robust[number - 1] if number else tally.correct
             tally.robust[number] = start
             withstand(run, attack, judge, images, tally, start, batch_size, 1, bar)
-            robust, spent = tally.robust[number], budget(attack)
+            robust, spent = tally.robust[number], attack.budget
             results.append(
                 AttackResult(
-                    name=attack_name(attack),
+                    name=attack.name,
                     engine="native",
-                    loss=chosen_loss(attack),
+                    loss=attack.chosen_loss,
                     epsilon=attack.epsilon,
                     steps=spent.steps,
                     step_size=spent.step_size,
                     rounds=spent.rounds,
                     queries=spent.queries,
                     restarts=1,
-                    random_start=has_random_start(attack),
+                    random_start=attack.starts_at_random,
                     seed=seed,
                     robust=robust,
                     num_attacked=int(start.sum()),

@@ -14,7 +14,6 @@ import keras
 
 from benchmarks.step_times import step_operations
 from keras_efgsm.attacks import Attack
-from keras_efgsm.evaluation.attack_names import budget
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS, multiply_adds
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import find_method
@@ -202,7 +201,7 @@ def attack_operations(attack: Attack, multiply_adds: int) -> tuple[str, float]:
         attack: any attack of an evaluation.
         multiply_adds: of the classifier's forward pass.
     """
-    spent = budget(attack)
+    spent = attack.budget
     if spent.queries:
         return "queries", 2.0 * multiply_adds * spent.queries
     # The images' gradient goes forward and back once.

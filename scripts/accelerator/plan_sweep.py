@@ -183,7 +183,7 @@ class SweepPlan:
             "epochs": self.epochs,
             "train_images": len(self.train_data),
             "held_out": len(self.held_out),
-            "attacks": [attack.get_config() | {"name": attack.name} for attack in self.attacks],
+            "attacks": [attack.get_config() | {"name": attack.kind} for attack in self.attacks],
             "hardware": hardware(),
             "versions": versions(),
             "variants": self.results,

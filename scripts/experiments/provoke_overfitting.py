@@ -123,7 +123,7 @@ def run(scenario: Scenario, seed: int) -> dict:
     return {
         "why": scenario.why,
         "expected_collapse": scenario.collapses,
-        "attack": {"name": scenario.attack.name, **scenario.attack.get_config()},
+        "attack": {"name": scenario.attack.kind, **scenario.attack.get_config()},
         "learning_rate": scenario.learning_rate,
         "dataset": train.name,
         "images": len(train),

@@ -6,7 +6,7 @@ from keras.ops import convert_to_tensor as tensor
 
 from keras_efgsm.attacks import PGD
 from keras_efgsm.attacks.apgd import APGD, TargetedAPGD, window_lengths
-from keras_efgsm.attacks.attack import (
+from keras_efgsm.attacks.losses import (
     dlr_loss,
     still_correct,
     targeted_dlr_loss,
@@ -318,7 +318,7 @@ def test_a_compiled_attack_makes_the_images_of_an_eager_one(net, attack):
     for step in (0, 1):
         np.testing.assert_allclose(run(tensor(step)), net.perturb(attack, step), atol=1e-9)
     # The network is once in the graph; a targeted attack ranks its classes beforehand.
-    assert len(traced) == (2 if attack.name == "apgd-t" else 1)
+    assert len(traced) == (2 if attack.kind == "apgd-t" else 1)
 
 
 def test_random_noise_has_epsilon_as_its_largest_component(net):
@@ -326,7 +326,7 @@ def test_random_noise_has_epsilon_as_its_largest_component(net):
     for attack in (APGD(epsilon=EPSILON, steps=1), TargetedAPGD(epsilon=EPSILON, steps=1)):
         net.visited.clear()
         net.perturb(attack, 3, net.recorded_logits)
-        shift = net.visited[attack.name == "apgd-t"] - 0.5
+        shift = net.visited[attack.kind == "apgd-t"] - 0.5
         np.testing.assert_allclose(np.abs(shift).max(axis=(1, 2, 3)), EPSILON, rtol=1e-9)
         assert np.abs(shift).min() < 0.2 * EPSILON
 

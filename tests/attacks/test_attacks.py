@@ -310,7 +310,7 @@ def test_every_attack_stays_in_the_ball_and_in_the_pixel_range(net, attack):
 def test_every_attack_but_identity_raises_the_loss(net, attack):
     before = net.cross_entropy(net.x.astype("float64"))[0].mean()
     after = net.cross_entropy(np.asarray(net.perturb(attack).images, "float64"))[0].mean()
-    assert (after == before) if attack.name == "identity" else (after > before)
+    assert (after == before) if attack.kind == "identity" else (after > before)
 
 
 @each_attack

@@ -305,7 +305,7 @@ def test_fab_is_about_as_strong_as_pgd_on_a_trained_network(trained):
     robust = {}
     for attack in (PGD(epsilon=0.1), TargetedFAB(epsilon=0.1, steps=40, targets=4)):
         run = compile_native(attack, logits_fn, 0)
-        robust[attack.name] = np.ones(len(x), bool)
+        robust[attack.kind] = np.ones(len(x), bool)
         for step in range(attack.rounds):
             images = run(
                 tensor(x),
@@ -314,7 +314,7 @@ def test_fab_is_about_as_strong_as_pgd_on_a_trained_network(trained):
                 tensor(step),
             )
             assert np.abs(images - x).max() <= 0.1 + 1e-6
-            robust[attack.name] &= np.argmax(logits_fn(images), axis=1) == y
+            robust[attack.kind] &= np.argmax(logits_fn(images), axis=1) == y
     assert 10 < robust["pgd"].sum() < 110
     # It looks for the nearest image, not for the worst in the ball; 2 of 120 is the tolerance.
     assert robust["fab-t"].sum() <= robust["pgd"].sum() + 2

@@ -101,7 +101,7 @@ def test_n_fgsm_has_the_defaults_of_its_paper():
 
 @pytest.mark.parametrize("attack", [*ALL.values(), YOPO(epsilon=EPSILON)], ids=[*ALL, "yopo"])
 def test_only_n_fgsm_says_that_it_leaves_the_ball(net, attack):
-    assert attack.stays_in_ball == (attack.name != "n-fgsm")
+    assert attack.stays_in_ball == (attack.kind != "n-fgsm")
     images = np.asarray(perturb(net, attack).images)
     assert images.dtype == np.float32
     assert images.min() >= 0.0 and images.max() <= 1.0
@@ -350,7 +350,7 @@ def test_every_attack_makes_the_same_images_whatever_the_batch(net, attack):
         some = perturb(net, attack, chosen)
         np.testing.assert_allclose(some.images, np.asarray(together.images)[chosen], atol=1e-5)
         # That of a prior is in units of the mean gradient of the batch.
-        if attack.uses_momentum and attack.name != "prior-fgsm":
+        if attack.uses_momentum and attack.kind != "prior-fgsm":
             np.testing.assert_allclose(
                 some.momentum, np.asarray(together.momentum)[chosen], atol=1e-4
             )
@@ -419,7 +419,7 @@ def test_the_gradient_scale_keeps_a_float16_network_from_underflowing(net, attac
             attack.initial_momentum(tensor(net.x)),
             scale,
         )
-        if attack.name == "prior-fgsm":
+        if attack.kind == "prior-fgsm":
             return np.sign(made.momentum)[..., :1]
         return np.sign(made.images - 0.5)
 

@@ -3,12 +3,6 @@ import pytest
 
 from keras_efgsm.attacks import EFGSM, FGSM, PGD
 from keras_efgsm.evaluation import ATTACK_SETS, make_attacks
-from keras_efgsm.evaluation.attack_names import (
-    attack_name,
-    budget,
-    gains_by_restarts,
-    has_random_start,
-)
 
 NAMES = [
     "pgd-ce",
@@ -27,7 +21,7 @@ NAMES = [
 def described(names, **options):
     """(name, steps, rounds, queries) of each attack."""
     return [
-        (attack_name(a), budget(a).steps, budget(a).rounds, budget(a).queries)
+        (a.name, a.budget.steps, a.budget.rounds, a.budget.queries)
         for a in make_attacks(names, 0.3, **options)
     ]
 
@@ -55,7 +49,7 @@ def test_the_black_box_set_needs_no_gradients():
 @pytest.mark.tensorflow("SPSA is cleverhans's")
 def test_every_attack_is_reached_by_the_name_that_a_report_gives_it():
     attacks = make_attacks(",".join(NAMES), 0.2)
-    assert [attack_name(attack) for attack in attacks] == NAMES
+    assert [attack.name for attack in attacks] == NAMES
     assert all(attack.epsilon == 0.2 and attack.stays_in_ball for attack in attacks)
 
 
@@ -106,13 +100,13 @@ def test_a_radius_outside_zero_to_one_is_refused(names, epsilon):
 def test_a_restart_is_made_where_it_is_another_attempt():
     (fab, square, apgd, random) = make_attacks("fab-t,square,apgd-t,random-sampling", 0.1)
     # FAB starts at the clean image, and at a random point when it starts again.
-    assert not has_random_start(fab) and gains_by_restarts(fab)
+    assert not fab.starts_at_random and fab.gains_by_restarts
     for attack in (square, apgd, random, PGD(epsilon=0.1), EFGSM(epsilon=0.1)):
-        assert has_random_start(attack) and gains_by_restarts(attack)
+        assert attack.starts_at_random and attack.gains_by_restarts
     for attack in (
         FGSM(epsilon=0.1),
         PGD(epsilon=0.1, random_start=False),
         EFGSM(epsilon=0.1, sigma=0.0),
         type(apgd)(epsilon=0.1, random_start=False),
     ):
-        assert not has_random_start(attack) and not gains_by_restarts(attack)
+        assert not attack.starts_at_random and not attack.gains_by_restarts

@@ -8,7 +8,6 @@ from keras import ops
 
 from keras_efgsm.attacks import PGD, Attack
 from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness, load_classifier, robustness
-from keras_efgsm.evaluation.attack_names import attack_name
 from keras_efgsm.evaluation.image_set import even_batch_size, shrunk_batch_size
 from keras_efgsm.evaluation.tally import Tally
 
@@ -56,7 +55,7 @@ def calls(monkeypatch):
         run = compile_native(attack, logits_fn, seed, reads)
 
         def counted(x, labels, ids, step):
-            made.append((attack_name(attack), int(step), np.asarray(ids).tolist()))
+            made.append((attack.name, int(step), np.asarray(ids).tolist()))
             x_adv = run(x, labels, ids, step)
             if made.interrupt_at == len(made):
                 raise Interrupted  # as late as can be: the batch is done, its outcome not known

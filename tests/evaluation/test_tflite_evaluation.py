@@ -328,7 +328,7 @@ def nothing_right(folder):
         (softmax_model, "must return logits"),
         (another_shape, "takes images of shape (28, 28, 1)"),
         (nothing_right, "there is nothing to attack"),
-        (["twin.keras", *SHORT, "--attacks", "pdg-ce"], "apgd-t, fab-t, square"),
+        (["twin.keras", *SHORT, "--attacks", "pdg-ce"], "apgd-t, fab-t, pgd-ce"),
         (["twin.keras", *SHORT, "--attacks", "adp", "--losses", "ce"], "not both"),
         (["twin.keras", *SHORT, "--losses", "l2"], "`loss` must be one of"),
         (["twin.keras", *SHORT, "--step-size", "0.1"], "`step_size` is an option of pgd-ce"),

@@ -14,6 +14,7 @@ from keras_efgsm.backend.jax.graphs import (
     compiled,
     compiled_once,
     enable_determinism,
+    is_symbolic,
 )
 from keras_efgsm.backend.jax.keras_step import (
     batch_to_build_on,
@@ -45,6 +46,7 @@ __all__ = [
     "enable_determinism",
     "epoch_logs",
     "input_gradient",
+    "is_symbolic",
     "own_train_function",
     "replica_count",
     "rival_margins_and_gradients",

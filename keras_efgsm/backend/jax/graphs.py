@@ -36,6 +36,15 @@ def compiled_once(function: Callable, reads: Sequence[keras.Variable] = ()) -> C
     return compiled(function, reads)
 
 
+def is_symbolic(value: Any) -> bool:
+    """Whether it is an array of a function that is being traced, without a value.
+
+    Args:
+        value: anything.
+    """
+    return isinstance(value, jax.core.Tracer)
+
+
 def call_on_host(function: Callable, x: Tensor, width: int) -> Tensor:
     """A function of NumPy arrays within a compiled one; no gradient goes through it.
 

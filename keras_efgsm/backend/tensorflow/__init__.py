@@ -15,6 +15,7 @@ from keras_efgsm.backend.tensorflow.graphs import (
     compiled,
     compiled_once,
     enable_determinism,
+    is_symbolic,
     traced_by_shape,
 )
 from keras_efgsm.backend.tensorflow.keras_step import (
@@ -46,6 +47,7 @@ __all__ = [
     "enable_determinism",
     "epoch_logs",
     "input_gradient",
+    "is_symbolic",
     "own_train_function",
     "replica_count",
     "rival_margins_and_gradients",

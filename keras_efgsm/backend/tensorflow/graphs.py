@@ -49,6 +49,15 @@ def traced_by_shape(function: Any) -> Callable:
     return run
 
 
+def is_symbolic(value: Any) -> bool:
+    """Whether it is a tensor of a graph that is being made, without a value.
+
+    Args:
+        value: anything.
+    """
+    return bool(tf.is_symbolic_tensor(value))
+
+
 def call_on_host(function: Callable, x: Tensor, width: int) -> Tensor:
     """A function of NumPy arrays within a graph; no gradient goes through it.
 

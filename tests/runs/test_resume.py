@@ -320,7 +320,7 @@ def test_a_stopped_run_stays_stopped_and_gets_its_good_weights_back(data, tmp_pa
 
 def test_another_option_is_refused_with_both_values(refused, run):
     other = dataclasses.replace(CONFIG, epsilon=0.25, epochs=3)
-    refused(ValueError, "differ: epsilon: 0.2 there, 0.25 now, epochs: 2 there, 3 now", other, run)
+    refused(ValueError, "differ: epochs: 2 there, 3 now, epsilon: 0.2 there, 0.25 now", other, run)
 
 
 def test_the_place_of_the_data_may_differ(run, data):

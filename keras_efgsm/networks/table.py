@@ -18,6 +18,8 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from keras_efgsm.checks import check_count
+from keras_efgsm.networks.image_shape import check_image_shape
 from keras_efgsm.networks.pixels import CIFAR10_PIXELS, NEUTRAL_PIXELS
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class NamedNetwork:
 
     def make(self, image_shape: tuple[int, int, int], num_classes: int, **given: Any) -> Any:
         """Calls the function."""
+        check_image_shape(image_shape, self.name)
+        check_count(num_classes, "num_classes", minimum=2)
         module, function = self.function.split(":")
         build = getattr(importlib.import_module(f"keras_efgsm.networks.{module}"), function)
         given["name"] = given["name"] or self.name

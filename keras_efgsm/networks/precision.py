@@ -169,6 +169,9 @@ def float32_twin(classifier: keras.Model) -> keras.Model:
         return classifier
 
     def again(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if not isinstance(layer, keras.layers.Layer):
+            # An operation of `keras.ops` computes in what it is given.
+            return type(layer).from_config(layer.get_config())
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
     # Layers that a custom layer makes for itself follow the global policy, not a config.

@@ -183,5 +183,6 @@ def test_an_application_is_saved_and_served(small, tmp_path):
     again = build_classifier(str(tmp_path / "small.keras"), SHAPE, 7)
     np.testing.assert_allclose(forward(again, images()), forward(small, images()), rtol=1e-5)
     small.export(tmp_path / "served", verbose=False)
-    served = tf.saved_model.load(tmp_path / "served").serve(tf.constant(images()))
+    loaded = tf.saved_model.load(tmp_path / "served")
+    served = loaded.serve(tf.constant(images()))
     np.testing.assert_allclose(served, forward(small, images()), rtol=1e-3, atol=1e-4)

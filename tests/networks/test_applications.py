@@ -14,7 +14,7 @@ from keras_efgsm.networks.specs import APPLICATIONS
 
 SHAPE = (32, 32, 3)
 SMALL = "keras.applications:MobileNetV3Small"
-# Where the preprocessing of each kind lies in Keras; None where it is inside the network.
+# Where the preprocessing of each kind lies in Keras; that of "bytes" changes nothing.
 FUNCTIONS = {
     "unit": keras.applications.mobilenet_v2.preprocess_input,
     "torch": keras.applications.densenet.preprocess_input,
@@ -29,6 +29,13 @@ def forward(model, inputs):
 
 def images(shape=SHAPE, count=2):
     return np.random.default_rng(0).random((count, *shape), dtype="float32")
+
+
+def assert_same(found, expected, tolerance=1e-3):
+    """Alike by the largest number: logits of random weights are small."""
+    scale = np.abs(expected).max()
+    assert scale > 0
+    np.testing.assert_allclose(found / scale, expected / scale, atol=tolerance)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +90,7 @@ def test_an_application_is_one_flat_model_that_ends_in_float32_logits(small):
     plain.set_weights(small.get_weights()[:-2])
     kernel, bias = small.get_weights()[-2:]
     expected = forward(plain, 255.0 * images()) @ kernel + bias
-    np.testing.assert_allclose(forward(small, images()), expected, rtol=1e-3, atol=1e-4)
+    assert_same(forward(small, images()), expected)
 
 
 def test_grey_images_become_three_equal_channels_inside():
@@ -92,9 +99,7 @@ def test_grey_images_become_three_equal_channels_inside():
     color = application(SMALL, SHAPE, 4)
     color.set_weights(grey.get_weights())
     x = images((32, 32, 1))
-    np.testing.assert_allclose(
-        forward(grey, x), forward(color, np.repeat(x, 3, axis=-1)), rtol=1e-4, atol=1e-5
-    )
+    assert_same(forward(grey, x), forward(color, np.repeat(x, 3, axis=-1)))
 
 
 @pytest.mark.parametrize(
@@ -158,11 +163,11 @@ def test_an_application_is_cut_behind_its_first_convolution_and_computes_fast(sm
     kernels = [layer for layer in first.layers if isinstance(layer, layers.Conv2D)]
     assert [kernel.name for kernel in kernels] == ["conv"]
     x = images()
-    np.testing.assert_allclose(forward(rest, forward(first, x)), forward(small, x), atol=1e-5)
+    assert_same(forward(rest, forward(first, x)), forward(small, x))
     fast = keras.models.clone_model(small)
     fast.set_weights(small.get_weights())
     use_fast_layers(fast)
-    np.testing.assert_allclose(forward(fast, x), forward(small, x), rtol=1e-3, atol=1e-4)
+    assert_same(forward(fast, x), forward(small, x))
 
 
 def test_a_channel_order_of_caffe_is_saved_and_served(tmp_path):
@@ -172,7 +177,7 @@ def test_a_channel_order_of_caffe_is_saved_and_served(tmp_path):
     model = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(x)))
     model.save(tmp_path / "caffe.keras")
     again = build_classifier(str(tmp_path / "caffe.keras"), SHAPE, 3)
-    np.testing.assert_allclose(forward(again, images()), forward(model, images()), rtol=1e-5)
+    assert_same(forward(again, images()), forward(model, images()))
 
 
 @pytest.mark.tensorflow("SavedModel")
@@ -181,8 +186,8 @@ def test_an_application_is_saved_and_served(small, tmp_path):
 
     small.save(tmp_path / "small.keras")
     again = build_classifier(str(tmp_path / "small.keras"), SHAPE, 7)
-    np.testing.assert_allclose(forward(again, images()), forward(small, images()), rtol=1e-5)
+    assert_same(forward(again, images()), forward(small, images()))
     small.export(tmp_path / "served", verbose=False)
     loaded = tf.saved_model.load(tmp_path / "served")
     served = loaded.serve(tf.constant(images()))
-    np.testing.assert_allclose(served, forward(small, images()), rtol=1e-3, atol=1e-4)
+    assert_same(served, forward(small, images()))

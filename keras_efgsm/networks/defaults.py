@@ -16,7 +16,7 @@ def default_network(image_shape: tuple[int, int, int], num_images: int, num_clas
     """A sensible classifier for a data set that nobody has tuned one for.
 
     Adversarial training passes each image through the network two to four times as often as
-    ordinary training, so the choice goes by cost: at most about 0.45 billion multiply-adds an image
+    ordinary training, so the choice goes by cost: at most about 0.6 billion multiply-adds an image
     up to 512 x 512 pixels, which a CPU trains; the networks of the literature, which keep full
     resolution (`wrn22-5`: 0.96 billion for 32 x 32 pixels, 47 billion for 224 x 224), are chosen by
     name. By the number of pixels, as the side of a square of as many:

@@ -177,7 +177,7 @@ def test_the_network_chosen_by_default_is_affordable_whatever_the_size(
     cost = multiply_adds(CLASSIFIERS[name](shape, classes))
     helper = RECONSTRUCTORS[default_reconstructor(shape, classes)](shape, classes)
     print(f"{name}: {cost / 1e6:.1f} M, re-constructor: {multiply_adds(helper) / 1e6:.1f} M")
-    assert cost < 470e6
+    assert cost < 650e6
     assert multiply_adds(helper) < max(0.25 * cost, 3e6)
     assert helper.output_shape == (None, *shape)
 
@@ -195,7 +195,7 @@ def test_a_larger_stride_costs_a_larger_image_what_a_small_one_costs():
     for factor in (2, 4):
         shape = (32 * factor, 32 * factor, 3)
         large = multiply_adds(strided_resnet(shape, stride=2 * factor))
-        assert large == pytest.approx(small, rel=0.1)
+        assert large == pytest.approx(small, rel=0.15)
 
 
 def test_a_function_is_registered_by_one_line(monkeypatch):

@@ -1,7 +1,6 @@
 """What is evaluated: a Keras model, a run folder, a `.keras` file, or any form of an export."""
 
 import os
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from keras import ops
 from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.evaluation.digests import digest_of_arrays, digest_of_files, digest_of_model
 from keras_efgsm.form import FORMS, Form, form_of
+from keras_efgsm.networks.own_models import read_keras_file
 from keras_efgsm.networks.precision import float32_twin
 from keras_efgsm.networks.requirements import are_probabilities, check_classifier, random_images
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
@@ -143,29 +143,6 @@ def _what_is_there(folder: Path) -> str:
     if (folder / CLASSIFIER_FILE).is_file():
         return f"; this folder has no {CONFIG_FILE}, give its {CLASSIFIER_FILE} instead"
     return ""
-
-
-def read_keras_file(path: Path) -> keras.Model:
-    """Loads a `.keras` file.
-
-    Args:
-        path: where it lies.
-
-    Raises:
-        ValueError: if it is damaged, or holds a custom object that was not imported.
-    """
-    received = f"Received: path={str(path)!r}"
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"The `.keras` file is damaged: it is no zip archive. {received}")
-    try:
-        return keras.models.load_model(path, compile=False)
-    # Keras lets through whatever the archive, h5py or a layer's constructor raises.
-    except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ValueError(
-            "The `.keras` file cannot be loaded: it is damaged, or holds a custom object that was "
-            f"not imported. {type(error).__name__}: {reason} {received}"
-        ) from error
 
 
 def _from_keras(model: keras.Model, description: str) -> EvaluatedModel:

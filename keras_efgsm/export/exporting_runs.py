@@ -151,7 +151,7 @@ def _read_run(folder: RunFolder) -> _Source:
 
 
 def _read_keras_file(path: Path) -> _Source:
-    from keras_efgsm.evaluation.models import read_keras_file
+    from keras_efgsm.networks.own_models import read_keras_file
 
     if not path.exists():
         raise FileNotFoundError(f"There is no model here. Received: path={str(path)!r}")

@@ -1,11 +1,19 @@
-"""Classifiers and re-constructors; any functional or sequential model of one's own works too.
+"""Classifiers and re-constructors of any image shape, by name, and what is asked of one's own.
+
+`CLASSIFIERS` and `RECONSTRUCTORS` are the tables; `build_classifier` also takes a `.keras` file, a
+function of one's own or an application of Keras. Any functional or sequential model works.
 
 The last layer of each classifier is float32 whatever the dtype policy: margins are differences of
 its logits, and in bfloat16 a small one would round to nothing.
+
+Importing this package, its tables and `check_classifier_spec` does not import Keras; making a
+network does.
 """
 
-from keras_efgsm.networks.blocks import CIFAR10_PIXELS, PixelStatistics
-from keras_efgsm.networks.cifar10 import (
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from keras_efgsm.networks.by_data_set import (
     cifar10_conv4,
     cifar10_preact_resnet18,
     cifar10_resnet,
@@ -13,76 +21,76 @@ from keras_efgsm.networks.cifar10 import (
     cifar10_small_reconstructor,
     cifar10_strided,
     cifar10_strided_wide,
+    cifar10_threshold_classifier,
     cifar10_wrn10_1,
     cifar10_wrn10_2,
     cifar10_wrn22_3_reconstructor,
     cifar10_wrn22_5,
     cifar10_wrn34_10,
-)
-from keras_efgsm.networks.cost import multiply_adds
-from keras_efgsm.networks.digits import digits_classifier, digits_reconstructor
-from keras_efgsm.networks.mnist import (
+    digits_classifier,
+    digits_reconstructor,
+    image_shape_of,
     mnist_classifier,
+    mnist_deep_threshold_classifier,
     mnist_dense_reconstructor,
     mnist_madry_classifier,
     mnist_paper_classifier,
     mnist_reconstructor,
     mnist_resnet,
+    mnist_threshold_classifier,
     mnist_trades_classifier,
 )
-from keras_efgsm.networks.residual import resnet, resnet18
-from keras_efgsm.networks.synchronization import synchronize_batch_norm
-from keras_efgsm.networks.threshold import (
-    cifar10_threshold_classifier,
-    deep_threshold_classifier,
-    mnist_deep_threshold_classifier,
-    mnist_threshold_classifier,
-    pixel_threshold,
-    threshold_classifier,
-)
-from keras_efgsm.networks.wide_resnet import (
-    preact_resnet18,
-    strided_resnet,
-    wide_resnet,
-    wide_resnet_reconstructor,
-)
+from keras_efgsm.networks.defaults import default_network, default_reconstructor
+from keras_efgsm.networks.dtype_policies import AUTOMATIC, DTYPE_POLICIES
+from keras_efgsm.networks.pixels import CIFAR10_PIXELS, NEUTRAL_PIXELS, PixelStatistics
+from keras_efgsm.networks.specs import check_classifier_spec
+from keras_efgsm.networks.table import CLASSIFIERS, RECONSTRUCTORS
 
-# By the names that presets and the command line use; each is called as
-# `CLASSIFIERS[name](num_classes, activation="relu")`.
-CLASSIFIERS = {
-    "digits": digits_classifier,
-    "mnist": mnist_classifier,
-    "mnist-paper": mnist_paper_classifier,
-    "mnist-threshold": mnist_threshold_classifier,
-    "mnist-threshold-deep": mnist_deep_threshold_classifier,
-    "mnist-madry": mnist_madry_classifier,
-    "mnist-trades": mnist_trades_classifier,
-    "mnist-resnet": mnist_resnet,
-    "cifar10-threshold": cifar10_threshold_classifier,
-    "cifar10-conv4": cifar10_conv4,
-    "cifar10-resnet": cifar10_resnet,
-    "cifar10-resnet18": cifar10_resnet18,
-    "cifar10-preact-resnet18": cifar10_preact_resnet18,
-    "cifar10-strided": cifar10_strided,
-    "cifar10-strided-wide": cifar10_strided_wide,
-    "cifar10-wrn10-1": cifar10_wrn10_1,
-    "cifar10-wrn10-2": cifar10_wrn10_2,
-    "cifar10-wrn22-5": cifar10_wrn22_5,
-    "cifar10-wrn34-10": cifar10_wrn34_10,
-}
-RECONSTRUCTORS = {
-    "digits": digits_reconstructor,
-    "mnist": mnist_reconstructor,
-    "mnist-dense": mnist_dense_reconstructor,
-    "cifar10-small": cifar10_small_reconstructor,
-    "cifar10-wrn22-3": cifar10_wrn22_3_reconstructor,
+if TYPE_CHECKING:
+    from keras_efgsm.networks.building import build_classifier
+    from keras_efgsm.networks.classifiers.preact_resnet18 import preact_resnet18
+    from keras_efgsm.networks.classifiers.resnet import resnet, resnet18
+    from keras_efgsm.networks.classifiers.strided_resnet import strided_resnet
+    from keras_efgsm.networks.classifiers.threshold import (
+        deep_threshold_classifier,
+        pixel_threshold,
+        threshold_classifier,
+    )
+    from keras_efgsm.networks.classifiers.wide_resnet import wide_resnet
+    from keras_efgsm.networks.cost import multiply_adds
+    from keras_efgsm.networks.freezing import freeze_until
+    from keras_efgsm.networks.reconstructors.subpixel import subpixel_reconstructor
+    from keras_efgsm.networks.reconstructors.wide_resnet import wide_resnet_reconstructor
+    from keras_efgsm.networks.synchronization import synchronize_batch_norm
+
+# Where the names lie that need Keras.
+_NEED_KERAS = {
+    "build_classifier": "building",
+    "deep_threshold_classifier": "classifiers.threshold",
+    "freeze_until": "freezing",
+    "multiply_adds": "cost",
+    "pixel_threshold": "classifiers.threshold",
+    "preact_resnet18": "classifiers.preact_resnet18",
+    "resnet": "classifiers.resnet",
+    "resnet18": "classifiers.resnet",
+    "strided_resnet": "classifiers.strided_resnet",
+    "subpixel_reconstructor": "reconstructors.subpixel",
+    "synchronize_batch_norm": "synchronization",
+    "threshold_classifier": "classifiers.threshold",
+    "wide_resnet": "classifiers.wide_resnet",
+    "wide_resnet_reconstructor": "reconstructors.wide_resnet",
 }
 
 __all__ = [
+    "AUTOMATIC",
     "CIFAR10_PIXELS",
     "CLASSIFIERS",
+    "DTYPE_POLICIES",
+    "NEUTRAL_PIXELS",
     "RECONSTRUCTORS",
     "PixelStatistics",
+    "build_classifier",
+    "check_classifier_spec",
     "cifar10_conv4",
     "cifar10_preact_resnet18",
     "cifar10_resnet",
@@ -97,8 +105,12 @@ __all__ = [
     "cifar10_wrn22_5",
     "cifar10_wrn34_10",
     "deep_threshold_classifier",
+    "default_network",
+    "default_reconstructor",
     "digits_classifier",
     "digits_reconstructor",
+    "freeze_until",
+    "image_shape_of",
     "mnist_classifier",
     "mnist_deep_threshold_classifier",
     "mnist_dense_reconstructor",
@@ -114,8 +126,21 @@ __all__ = [
     "resnet",
     "resnet18",
     "strided_resnet",
+    "subpixel_reconstructor",
     "synchronize_batch_norm",
     "threshold_classifier",
     "wide_resnet",
     "wide_resnet_reconstructor",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NEED_KERAS:
+        value = getattr(importlib.import_module(f"{__name__}.{_NEED_KERAS[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

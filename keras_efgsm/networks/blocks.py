@@ -1,27 +1,24 @@
 """What the networks share: pixels in, batch normalization, activations, residual blocks, logits."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras import layers
 
+from keras_efgsm.checks import check_count
+from keras_efgsm.networks.image_shape import check_image_shape
+from keras_efgsm.networks.pixels import PixelStatistics
 from keras_efgsm.networks.subpixel import depth_to_space
 
 Tensor = Any
 
 
-class PixelStatistics(NamedTuple):
-    """Mean and standard deviation of each channel over a data set, in pixels of [0, 1]."""
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-CIFAR10_PIXELS = PixelStatistics(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
-
-
 def image_input(
-    image_shape: tuple[int, int, int], pixels: PixelStatistics | None = None
+    image_shape: tuple[int, int, int],
+    pixels: PixelStatistics | None = None,
+    *,
+    network: str = "image_input",
+    minimum: int = 1,
 ) -> tuple[Tensor, Tensor]:
     """The input of a classifier, and the same normalized where statistics are given.
 
@@ -31,12 +28,19 @@ def image_input(
 
     Args:
         image_shape: `(H, W, C)`.
-        pixels: statistics of each channel; None to leave the pixels as they are. Defaults to
-            `None`.
+        pixels: statistics of each channel, or of other channels, whose mean each one then gets;
+            None to leave the pixels as they are. Defaults to `None`.
+        network: name of the network, for the error.
+        minimum: fewest pixels of the height and of the width. Defaults to 1.
+
+    Raises:
+        ValueError: if the shape is not one, or the images are too small.
     """
+    image_shape = check_image_shape(image_shape, network, minimum)
     inputs = keras.Input(image_shape, name="image")
     if pixels is None:
         return inputs, inputs
+    pixels = pixels.for_channels(image_shape[2])
     normalization = layers.Normalization(
         mean=list(pixels.mean),
         variance=[value**2 for value in pixels.std],
@@ -47,7 +51,18 @@ def image_input(
 
 
 def logits_model(inputs: Tensor, features: Tensor, num_classes: int, name: str) -> keras.Model:
-    """A classifier from its features `(B, F)`: one dense layer, float32 whatever the policy."""
+    """A classifier from its features `(B, F)`: one dense layer, float32 whatever the policy.
+
+    Args:
+        inputs: images `(B, H, W, C)`.
+        features: `(B, F)`.
+        num_classes: number of logits K, at least 2.
+        name: name of the model.
+
+    Raises:
+        ValueError: if there are fewer than two classes.
+    """
+    check_count(num_classes, "num_classes", minimum=2)
     logits = layers.Dense(num_classes, dtype="float32", name="logits")(features)
     return keras.Model(inputs, logits, name=name)
 
@@ -108,3 +123,38 @@ def pre_activation_block(
 def enlarge(x: Tensor, channels: int, strides: int) -> Tensor:
     """A transposed convolution without overlap or bias, as a 1x1 one to blocks of pixels."""
     return depth_to_space(convolution(x, strides**2 * channels, 1), strides)
+
+
+def probabilities_input(num_classes: int) -> Tensor:
+    """The input of a re-constructor: probabilities `(B, K)`.
+
+    Args:
+        num_classes: their number K, at least 2.
+
+    Raises:
+        ValueError: if there are fewer than two classes.
+    """
+    count = check_count(num_classes, "num_classes", minimum=2)
+    return keras.Input((count,), name="probabilities")
+
+
+def cropped(x: Tensor, image_shape: tuple[int, int, int]) -> Tensor:
+    """Cuts images to a height and a width; those that have them already stay as they are.
+
+    Args:
+        x: `(B, H', W', C)` of at least the size wanted.
+        image_shape: `(H, W, C)` wanted; what is too much is cut away below and on the right.
+    """
+    rows, columns = (x.shape[axis + 1] - image_shape[axis] for axis in (0, 1))
+    return layers.Cropping2D(((0, rows), (0, columns)))(x) if rows or columns else x
+
+
+def padded(x: Tensor, block: int = 2) -> Tensor:
+    """Enlarges images by zeros to a height and width that a block divides, where it does not.
+
+    Args:
+        x: `(B, H, W, C)`.
+        block: side of the block. Defaults to 2.
+    """
+    rows, columns = (-x.shape[axis] % block for axis in (1, 2))
+    return layers.ZeroPadding2D(((0, rows), (0, columns)))(x) if rows or columns else x

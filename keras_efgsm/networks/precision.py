@@ -11,11 +11,17 @@ import numpy as np
 
 from keras_efgsm.backend import accelerators, use_fast_layers
 from keras_efgsm.checks import check_choice
+from keras_efgsm.networks.dtype_policies import AUTOMATIC, DTYPE_POLICIES
 
-# Those that train: plain float16 or bfloat16 would round small updates of the weights away.
-DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
-# The faster of float32 and mixed_bfloat16 on this machine, see `choose_dtype_policy`.
-AUTOMATIC = "auto"
+__all__ = [
+    "AUTOMATIC",
+    "DTYPE_POLICIES",
+    "FixedPrecision",
+    "PrecisionChoice",
+    "choose_dtype_policy",
+    "dtype_policy_scope",
+    "float32_twin",
+]
 
 # Processors that multiply in bfloat16, by their flags under Linux.
 _BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")
@@ -52,6 +58,10 @@ def dtype_policy_scope(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
+class FixedPrecision(ValueError):
+    """A network computes in the precision that it was saved in, not in the one asked for."""
+
+
 class PrecisionChoice(NamedTuple):
     """The policy that a network trains fastest under on this machine.
 
@@ -70,7 +80,8 @@ def choose_dtype_policy(
     """Times training steps of a network in float32 and in mixed bfloat16, in a few seconds.
 
     Where neither the processor multiplies in bfloat16 (`amx_bf16` or `avx512_bf16` among its flags)
-    nor an accelerator is there, it is float32 without a measurement.
+    nor an accelerator is there, it is float32 without a measurement; so it is for a network that
+    was saved in float32.
 
     Args:
         make_network: makes the classifier under the policy that is global when it is called.
@@ -90,8 +101,11 @@ def choose_dtype_policy(
         )
     seconds = {}
     for policy in ("float32", "mixed_bfloat16"):
-        with dtype_policy_scope(policy):
-            network = make_network()
+        try:
+            with dtype_policy_scope(policy):
+                network = make_network()
+        except FixedPrecision:
+            return PrecisionChoice("float32", "the classifier keeps the precision it was made in")
         # As a trainer has it.
         use_fast_layers(network)
         seconds[policy] = _seconds_of_step(network, min(batch_size, _MEASURED_BATCH))
@@ -155,6 +169,9 @@ def float32_twin(classifier: keras.Model) -> keras.Model:
         return classifier
 
     def again(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if not isinstance(layer, keras.layers.Layer):
+            # An operation of `keras.ops` computes in what it is given.
+            return type(layer).from_config(layer.get_config())
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
     # Layers that a custom layer makes for itself follow the global policy, not a config.

@@ -101,6 +101,14 @@ def check_reconstructor(reconstructor: Any, classifier: keras.Model, num_classes
         )
 
 
+# Statistics and scales alone; a kernel mixes what it reads.
+_NORMALISATIONS = (
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.Normalization,
+)
+
+
 class SplitClassifier(NamedTuple):
     """A classifier in two parts that share its weights.
 
@@ -116,20 +124,28 @@ class SplitClassifier(NamedTuple):
 def split_after_first_layer(classifier: keras.Model) -> SplitClassifier:
     """Cuts a classifier in two after its first layer with a kernel (not a normalisation).
 
+    A model within the classifier is opened up: where it comes first, it is cut inside. A layer
+    that is frozen is a layer all the same.
+
+    Args:
+        classifier: functional or sequential model.
+
     Raises:
         ValueError: if there is none, or the rest also needs what lies before it.
     """
     received = f"Received: classifier={classifier.name!r}"
-    norms = (keras.layers.BatchNormalization, keras.layers.LayerNormalization)
     candidates = [
         layer
         for layer in classifier.layers
-        if layer.trainable_weights and not isinstance(layer, norms)
+        if layer.weights and not isinstance(layer, _NORMALISATIONS)
     ]
     if not candidates:
         raise ValueError(f"`classifier` must have a layer with weights. {received}")
-    cut = _output_within(classifier, candidates[0])
+    first = candidates[0]
     try:
+        if isinstance(first, keras.Model) and first.layers:
+            return _split_within(classifier, first)
+        cut = _output_within(classifier, first)
         return SplitClassifier(
             keras.Model(classifier.inputs[0], cut), keras.Model(cut, classifier.outputs[0])
         )
@@ -138,6 +154,25 @@ def split_after_first_layer(classifier: keras.Model) -> SplitClassifier:
             "`classifier` must be a chain up to its first layer with weights, so that it can be "
             f"cut in two there ({str(error)[:200]}). {received}"
         ) from error
+
+
+def _split_within(classifier: keras.Model, inner: keras.Model) -> SplitClassifier:
+    """Cuts a classifier inside the model that comes first in it."""
+    output = _output_within(classifier, inner)
+    operation, call, _ = output._keras_history
+    arguments = operation._inbound_nodes[call].input_tensors
+    if len(arguments) != 1:
+        raise ValueError(f"the model {inner.name!r} within it takes several inputs")
+    parts = split_after_first_layer(inner)
+    before = arguments[0]
+    cut = keras.Input(parts.rest.input_shape[1:], dtype=parts.rest.inputs[0].dtype)
+    # A model may end with the one within it.
+    after = None if output is classifier.outputs[0] else keras.Model(output, classifier.outputs[0])
+    features = parts.rest(cut)
+    return SplitClassifier(
+        keras.Model(classifier.inputs[0], parts.first(before)),
+        keras.Model(cut, features if after is None else after(features)),
+    )
 
 
 def _output_within(classifier: keras.Model, layer: keras.layers.Layer) -> Any:

@@ -8,7 +8,6 @@ attack needs, is much cheaper. Built-in layers only, so that models load anywher
 
 from typing import Any
 
-import keras
 from keras import layers
 
 Tensor = Any
@@ -39,32 +38,3 @@ def depth_to_space(x: Tensor, block: int = 2) -> Tensor:
     x = layers.Reshape((height, width, block, block * channels))(x)
     x = layers.Permute((1, 3, 2, 4))(x)
     return layers.Reshape((block * height, block * width, channels))(x)
-
-
-def subpixel_reconstructor(
-    image_shape: tuple[int, int, int],
-    num_classes: int,
-    channels: tuple[int, int, int],
-    name: str,
-) -> keras.Model:
-    """A small re-constructor: two dense layers, a transposed convolution, two of pixel blocks.
-
-    Args:
-        image_shape: `(H, W, C)`, height and width multiples of 4.
-        num_classes: length K of the probability vector.
-        channels: of the dense grid of `(H/4, W/4)`, of the transposed convolution on it, and of
-            the grid of `(H/2, W/2)`.
-        name: name of the model.
-
-    Returns:
-        A model from probabilities `(B, K)` to images `(B, H, W, C)` in [0, 1].
-    """
-    grid = (image_shape[0] // 4, image_shape[1] // 4, channels[0])
-    inputs = keras.Input((num_classes,), name="probabilities")
-    x = layers.Dense(256, activation="relu")(inputs)
-    x = layers.Dense(grid[0] * grid[1] * grid[2], activation="relu")(x)
-    x = layers.Reshape(grid)(x)
-    x = layers.Conv2DTranspose(channels[1], 3, padding="same", activation="relu")(x)
-    x = depth_to_space(layers.Conv2D(4 * channels[2], 1, activation="relu")(x))
-    x = depth_to_space(layers.Conv2D(4 * image_shape[2], 1, activation="sigmoid")(x))
-    return keras.Model(inputs, x, name=name)

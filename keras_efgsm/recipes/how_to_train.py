@@ -13,7 +13,7 @@ _STORAGES = one_of("keras_efgsm.sample_memory.momentum:STORAGES")
 
 
 def _policy(value: Any, name: str) -> Any:
-    from keras_efgsm.networks.precision import AUTOMATIC, DTYPE_POLICIES
+    from keras_efgsm.networks import AUTOMATIC, DTYPE_POLICIES
 
     return one_of(*DTYPE_POLICIES, AUTOMATIC)(value, name)
 

@@ -1,52 +1,31 @@
 """Networks by what a configuration says of them."""
 
-import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from keras_efgsm import networks
-from keras_efgsm.checks import check_choice
+from keras_efgsm.networks import RECONSTRUCTORS, check_classifier_spec, default_network
 
+if TYPE_CHECKING:
+    import keras
 
-def check_classifier_spec(spec: Any) -> None:
-    """Checks what names a classifier, without building it.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    known = getattr(networks, "check_classifier_spec", None)
-    if known is not None:
-        known(spec)
-    else:
-        check_choice(spec, "classifier", tuple(networks.CLASSIFIERS))
+__all__ = ["build_classifier", "build_reconstructor", "check_classifier_spec", "default_network"]
 
 
-def build_classifier(spec: str, data: Any, activation: str, freeze_until: str | None) -> Any:
+def build_classifier(
+    spec: str, data: Any, activation: str, freeze_until: str | None
+) -> "keras.Model":
     """The classifier of a configuration, for the images of a data set."""
-    built = getattr(networks, "build_classifier", None)
-    if built is not None:
-        return built(
-            spec,
-            tuple(data.image_shape),
-            data.num_classes,
-            activation=activation,
-            freeze_until=freeze_until,
-        )
-    return networks.CLASSIFIERS[spec](data.num_classes, activation=activation)
+    # Imports Keras, which checking a configuration does not need.
+    from keras_efgsm import networks
+
+    return networks.build_classifier(
+        spec,
+        tuple(data.image_shape),
+        data.num_classes,
+        activation=activation,
+        freeze_until=freeze_until,
+    )
 
 
-def build_reconstructor(spec: str, data: Any) -> Any:
+def build_reconstructor(spec: str, data: Any) -> "keras.Model":
     """The re-constructor of a configuration, for the images of a data set."""
-    build = networks.RECONSTRUCTORS[spec]
-    if "image_shape" in inspect.signature(build).parameters:
-        return build(tuple(data.image_shape), data.num_classes)
-    return build(data.num_classes)
-
-
-def default_network(image_shape: tuple[int, int, int], num_images: int, num_classes: int) -> str:
-    """The name of the classifier for images of a shape that no recipe was made for."""
-    known = getattr(networks, "default_network", None)
-    if known is not None:
-        return known(image_shape, num_images, num_classes)
-    if max(image_shape[:2]) <= 12:
-        return "digits"
-    return "mnist" if image_shape[-1] == 1 else "cifar10-strided"
+    return RECONSTRUCTORS[spec](tuple(data.image_shape), data.num_classes)

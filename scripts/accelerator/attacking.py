@@ -18,7 +18,7 @@ from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import EvaluatedModel, RobustnessReport
 from keras_efgsm.evaluation.native_engine import compile_native
 from keras_efgsm.evaluation.verdict import compile_judge
-from keras_efgsm.networks import CLASSIFIERS, multiply_adds
+from keras_efgsm.networks import CLASSIFIERS, image_shape_of, multiply_adds
 from keras_efgsm.networks.precision import dtype_policy_scope
 from keras_efgsm.recipes.config import TrainingConfig
 
@@ -47,7 +47,7 @@ class Attacker:
     def __init__(self, config: TrainingConfig, num_classes: int, batch_size: int, rates: Rates):
         with dtype_policy_scope("float32"):
             self.classifier = CLASSIFIERS[config.classifier](
-                num_classes, activation=config.activation
+                image_shape_of(config.dataset), num_classes, activation=config.activation
             )
         self.batch_size, self.rates = batch_size, rates
         self.multiply_adds = multiply_adds(self.classifier)

@@ -14,7 +14,7 @@ import keras
 
 from benchmarks.step_times import step_operations
 from keras_efgsm.attacks import Attack
-from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS, multiply_adds
+from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS, image_shape_of, multiply_adds
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import find_method
 
@@ -125,20 +125,23 @@ def networks_of(config: TrainingConfig, num_classes: int = 10) -> Networks:
         num_classes: number of logits. Defaults to 10.
     """
     has_reconstructor = find_method(config.method).has_reconstructor
+    shape = image_shape_of(config.dataset)
     return Networks(
-        _classifier(config.classifier, num_classes, config.activation),
-        _reconstructor(config.reconstructor, num_classes) if has_reconstructor else None,
+        _classifier(config.classifier, shape, num_classes, config.activation),
+        _reconstructor(config.reconstructor, shape, num_classes) if has_reconstructor else None,
     )
 
 
 @functools.cache
-def _classifier(name: str, num_classes: int, activation: str) -> keras.Model:
-    return CLASSIFIERS[name](num_classes, activation=activation)
+def _classifier(
+    name: str, image_shape: tuple[int, int, int], num_classes: int, activation: str
+) -> keras.Model:
+    return CLASSIFIERS[name](image_shape, num_classes, activation=activation)
 
 
 @functools.cache
-def _reconstructor(name: str, num_classes: int) -> keras.Model:
-    return RECONSTRUCTORS[name](num_classes)
+def _reconstructor(name: str, image_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    return RECONSTRUCTORS[name](image_shape, num_classes)
 
 
 def epoch_operations(config: TrainingConfig, networks: Networks, images: int) -> float:

@@ -32,7 +32,7 @@ from accelerator.sweep_table import sweep_table
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.data import load_data
 from keras_efgsm.evaluation import load_classifier
-from keras_efgsm.networks import CLASSIFIERS
+from keras_efgsm.networks import CLASSIFIERS, image_shape_of
 from keras_efgsm.networks.precision import dtype_policy_scope
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.runs.drawing import draw_curves
@@ -52,7 +52,9 @@ def rebuild(config: TrainingConfig, stored: list[np.ndarray], num_classes: int) 
         num_classes: number of logits.
     """
     with dtype_policy_scope(config.dtype_policy):
-        classifier = CLASSIFIERS[config.classifier](num_classes, activation=config.activation)
+        classifier = CLASSIFIERS[config.classifier](
+            image_shape_of(config.dataset), num_classes, activation=config.activation
+        )
     classifier.set_weights(weights.restored(stored))
     return classifier
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from keras_efgsm import EFGSM, AdversarialTrainer
 from keras_efgsm.data import load_data
-from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
+from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS, image_shape_of
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS
 
@@ -18,12 +18,14 @@ BATCH = 128
 
 def make_classifier(preset: TrainingConfig) -> keras.Model:
     """The classifier of the preset."""
-    return CLASSIFIERS[preset.classifier](10, activation=preset.activation)
+    return CLASSIFIERS[preset.classifier](
+        image_shape_of(preset.dataset), 10, activation=preset.activation
+    )
 
 
 def make_reconstructor(preset: TrainingConfig) -> keras.Model:
     """The re-constructor of the preset."""
-    return RECONSTRUCTORS[preset.reconstructor](10)
+    return RECONSTRUCTORS[preset.reconstructor](image_shape_of(preset.dataset), 10)
 
 
 def read_images(count: int) -> tuple[np.ndarray, np.ndarray, bool]:

@@ -16,7 +16,7 @@ from keras import ops
 
 from keras_efgsm.backend import BACKEND, compiled
 from keras_efgsm.data import ImageData, training_dataset
-from keras_efgsm.networks import CLASSIFIERS, multiply_adds
+from keras_efgsm.networks import image_shape_of, multiply_adds
 from keras_efgsm.recipes.building import build_trainer
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS
@@ -70,8 +70,8 @@ def median_seconds(run: Callable[[], Any], rounds: int) -> float:
 
 
 def random_data(config: TrainingConfig, count: int) -> ImageData:
-    """Random images of the size that the preset's classifier takes."""
-    shape = CLASSIFIERS[config.classifier](10).input_shape[1:]
+    """Random images of the shape of the preset's data set."""
+    shape = image_shape_of(config.dataset)
     rng = np.random.default_rng(0)
     return ImageData(
         rng.integers(0, 256, (count, *shape), dtype="uint8"),

@@ -46,7 +46,8 @@ def with_steepness(classifier: keras.Model, steepness: float) -> keras.Model:
     found = [layer for layer in config["layers"] if layer["config"].get("name") == "contrast"]
     if len(found) != 1:
         raise ValueError(
-            "The classifier must have one pixel threshold, see `keras_efgsm.networks.threshold`. "
+            "The classifier must have one pixel threshold, see "
+            "`keras_efgsm.networks.pixel_threshold`. "
             f"Received: model={classifier.name!r} with {len(found)}"
         )
     found[0]["config"] |= {"scale": steepness, "offset": -steepness / 2}

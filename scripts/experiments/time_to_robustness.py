@@ -152,7 +152,9 @@ def measure_method(
     fit(trainer, data, config, total, [averaging, snapshots])
     points = []
     for taken in snapshots.taken:
-        classifier = CLASSIFIERS[config.classifier](data.num_classes, activation=config.activation)
+        classifier = CLASSIFIERS[config.classifier](
+            data.image_shape, data.num_classes, activation=config.activation
+        )
         classifier.set_weights(taken["weights"])
         attacks = make_attacks("adp", config.epsilon, steps=options.steps)
         report = evaluate_robustness(classifier, test, attacks, cascade=True, seed=0)

@@ -423,8 +423,8 @@ def test_a_damaged_log_is_written_anew_and_nan_is_null(tmp_path, damage):
 def tiny(monkeypatch):
     """Trains a tiny network on 70 digits by `train`."""
 
-    def network(num_classes, activation="relu"):
-        layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(num_classes)]
+    def network(image_shape, num_classes, activation="relu"):
+        layers = [keras.Input(image_shape), keras.layers.Flatten(), keras.layers.Dense(num_classes)]
         return keras.Sequential(layers)
 
     monkeypatch.setitem(CLASSIFIERS, "tiny", network)

@@ -336,9 +336,12 @@ def test_where_the_data_lie_stays_out_of_the_command():
         (["--batch-size", "-5"], "`batch_size` must be"),
         (["--rivals", "some"], "`rivals` must be"),
         (["--momentum-dtype", "int4"], "`momentum_dtype` must be"),
-        (["--classifier", "resnet"], "`classifier` must be one of"),
+        (["--classifier", "resnet"], "`classifier` must be the name of a network"),
         (["--seed", "-1"], "`seed` must be"),
-        (["--classifier", "mnist"], "images must have shape (28, 28, 1)"),
+        (
+            ["--classifier", "mnist-trades"],
+            "at least 16 x 16 pixels; enlarge them by `--image-size",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -147,7 +147,9 @@ class OtherWorker(Agreement):
 def pair(tmp_path) -> tuple[CheckpointPair, AdversarialTrainer]:
     from keras_efgsm.networks import CLASSIFIERS
 
-    trainer = AdversarialTrainer(CLASSIFIERS["digits"](10), EFGSM(epsilon=0.2), num_samples=4)
+    trainer = AdversarialTrainer(
+        CLASSIFIERS["digits"]((8, 8, 1), 10), EFGSM(epsilon=0.2), num_samples=4
+    )
     trainer.compile("adam")
     trainer.optimizer.build(trainer.trainable_variables)
     trainer.make_momentum(verbose=False)

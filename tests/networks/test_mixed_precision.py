@@ -45,11 +45,14 @@ def test_a_run_builds_its_networks_in_its_policy_and_leaves_the_global_one(name)
 
 
 def test_the_logits_of_every_classifier_are_float32_whatever_the_policy():
+    seen = set()
     for name, make in CLASSIFIERS.items():
-        if name == "cifar10-resnet":  # built as mnist-resnet, in 7 times the layers
+        # One of each function is enough, and of wide residual networks more than that.
+        if make.function in seen:
             continue
+        seen.add(make.function)
         with dtype_policy_scope("mixed_bfloat16"):
-            classifier = make(10)
+            classifier = make((16, 16, 1), 10)
         assert classifier.outputs[0].dtype == "float32", name
         assert classifier.layers[-2].compute_dtype == "bfloat16", name
 

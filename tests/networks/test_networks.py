@@ -58,7 +58,13 @@ SHAPES = {
     cifar10_small_reconstructor: (32, 32, 3),
     cifar10_wrn22_3_reconstructor: (32, 32, 3),
 }
-RECONSTRUCTOR_BUILDS = tuple(RECONSTRUCTORS.values())
+RECONSTRUCTOR_BUILDS = (
+    digits_reconstructor,
+    mnist_reconstructor,
+    mnist_dense_reconstructor,
+    cifar10_small_reconstructor,
+    cifar10_wrn22_3_reconstructor,
+)
 by_name = {"ids": lambda value: getattr(value, "__name__", str(value))}
 
 
@@ -166,9 +172,12 @@ def test_classifiers_and_reconstructors_of_a_name_fit_together():
         "cifar10-small": "cifar10-conv4",
         "cifar10-wrn22-3": "cifar10-wrn10-1",
     }
-    for name, build in RECONSTRUCTORS.items():
-        check_reconstructor(build(), CLASSIFIERS[classifiers.get(name, name)](), 10)
-    check_reconstructor(mnist_reconstructor(), CLASSIFIERS["mnist-paper"](), 10)
+    for build in RECONSTRUCTOR_BUILDS:
+        shape = SHAPES[build]
+        name = next(n for n, entry in RECONSTRUCTORS.items() if entry.name == build.__name__)
+        classifier = CLASSIFIERS[classifiers.get(name, name)](shape, 10)
+        check_reconstructor(RECONSTRUCTORS[name](shape, 10), classifier, 10)
+    check_reconstructor(mnist_reconstructor(), mnist_paper_classifier(), 10)
 
 
 @pytest.mark.parametrize("depth", [8, 20, 56])

@@ -827,8 +827,8 @@ SCRIPT = """
     from keras_efgsm.data import ImageData, load_digits
     from keras_efgsm.networks import CLASSIFIERS
 
-    def tiny(num_classes, activation="relu"):
-        layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(num_classes)]
+    def tiny(image_shape, num_classes, activation="relu"):
+        layers = [keras.Input(image_shape), keras.layers.Flatten(), keras.layers.Dense(num_classes)]
         return keras.Sequential(layers)
 
     CLASSIFIERS["tiny"] = tiny

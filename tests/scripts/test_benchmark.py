@@ -27,6 +27,7 @@ from keras_efgsm.networks import (
     strided_resnet,
     wide_resnet,
 )
+from keras_efgsm.networks.by_data_set import IMAGE_SHAPES
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.optimizers import L2SGD
 from keras_efgsm.recipes.presets import PRESETS
@@ -34,9 +35,15 @@ from keras_efgsm.recipes.presets import PRESETS
 SHAPE = (8, 8, 3)
 
 
-def tiny(num_classes=10, activation="relu"):
+def tiny(image_shape=SHAPE, num_classes=10, activation="relu"):
     return strided_resnet(
-        SHAPE, num_classes, (4, 8), 1, activation=activation, pixels=CIFAR10_PIXELS, name="tiny"
+        image_shape,
+        num_classes,
+        (4, 8),
+        1,
+        activation=activation,
+        pixels=CIFAR10_PIXELS,
+        name="tiny",
     )
 
 
@@ -44,6 +51,7 @@ def tiny(num_classes=10, activation="relu"):
 def tiny_words(monkeypatch):
     """A command line about a tiny network."""
     monkeypatch.setitem(CLASSIFIERS, "tiny", tiny)
+    monkeypatch.setitem(IMAGE_SHAPES, "cifar10", SHAPE)
     words = "--preset cifar10-cpu --classifier tiny --images 40 --batch-size 16 --rounds 2"
     return words.split()
 

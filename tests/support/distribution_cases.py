@@ -88,7 +88,7 @@ def replicas(*names: str) -> None:
             trainer = AdversarialTrainer(
                 network,
                 attack,
-                RECONSTRUCTORS["digits"](10) if needs_reconstructor else None,
+                RECONSTRUCTORS["digits"]((8, 8, 1), 10) if needs_reconstructor else None,
                 num_samples=images,
                 **options,
             )
@@ -109,7 +109,7 @@ def replicas(*names: str) -> None:
         return trainer, {**history, **{f"test {k}": [v] for k, v in evaluated.items()}}
 
     def digits_classifier():
-        return CLASSIFIERS["digits"](10)
+        return CLASSIFIERS["digits"]((8, 8, 1), 10)
 
     cases = {
         "combined": ((EFGSM(epsilon=0.2), IMAGES, digits_classifier), {"regularizer": 0.01}),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from keras_efgsm.atomic_file import atomic_file
 from keras_efgsm.networks import multiply_adds
-from keras_efgsm.networks.subpixel import subpixel_reconstructor
+from keras_efgsm.networks.reconstructors.subpixel import subpixel_reconstructor
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.records import read_json
 from keras_efgsm.sample_memory.room import format_bytes

@@ -70,7 +70,9 @@ def time_own_networks(
         return {
             name: {
                 "classifier": config.classifier,
-                "parameters": CLASSIFIERS[config.classifier](data.num_classes).count_params(),
+                "parameters": CLASSIFIERS[config.classifier](
+                    data.image_shape, data.num_classes
+                ).count_params(),
                 "seconds_per_epoch": seconds_per_epoch(config),
             }
             for name, config in configs.items()

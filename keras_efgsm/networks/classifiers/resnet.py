@@ -7,7 +7,6 @@ import keras
 from keras import layers
 
 from keras_efgsm.networks.blocks import (
-    PixelStatistics,
     Tensor,
     activate,
     batch_norm,
@@ -15,6 +14,7 @@ from keras_efgsm.networks.blocks import (
     image_input,
     logits_model,
 )
+from keras_efgsm.networks.pixels import PixelStatistics
 
 # What the sources of the committed transfer results were trained with: Keras' own defaults.
 _KERAS_DEFAULTS = {"momentum": 0.99, "epsilon": 1e-3}
@@ -39,8 +39,8 @@ def resnet(
         num_classes: number of logits K. Defaults to 10.
         depth: 6 n + 2 layers for n blocks a group. Defaults to 56.
         activation: any Keras activation. Defaults to `"relu"`.
-        pixels: mean and standard deviation of each channel, by which the network normalizes its
-            input; None for none. Defaults to `None`.
+        pixels: statistics by which the network normalises its input; None for none. Defaults to
+            `None`.
         name: name of the model.
 
     Raises:
@@ -58,7 +58,7 @@ def resnet(
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"`depth` must be 6 n + 2 with n >= 1. Received: depth={depth}")
     blocks, channels = (depth - 2) // 6, (16, 32, 64)
-    inputs, x = image_input(image_shape, pixels)
+    inputs, x = image_input(image_shape, pixels, network=name)
     x = _features(x, channels, blocks, activation, _KERAS_DEFAULTS)
     return logits_model(inputs, x, num_classes, name)
 
@@ -80,8 +80,8 @@ def resnet18(
         image_shape: `(H, W, C)`.
         num_classes: number of logits K. Defaults to 10.
         activation: any Keras activation. Defaults to `"relu"`.
-        pixels: mean and standard deviation of each channel, by which the network normalizes its
-            input; None for none. Defaults to `None`.
+        pixels: statistics by which the network normalises its input; None for none. Defaults to
+            `None`.
         name: name of the model.
 
     Returns:
@@ -93,7 +93,7 @@ def resnet18(
     logits = resnet18((32, 32, 3))(images)
     ```
     """
-    inputs, x = image_input(image_shape, pixels)
+    inputs, x = image_input(image_shape, pixels, network=name)
     x = _features(x, (64, 128, 256, 512), 2, activation, {})
     return logits_model(inputs, x, num_classes, name)
 

@@ -1,0 +1,118 @@
+"""The networks of the paper's data sets as functions of the number of classes.
+
+Thin aliases: `mnist_classifier()` is `CLASSIFIERS["mnist"]((28, 28, 1), 10)`.
+"""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from keras_efgsm.checks import check_choice
+from keras_efgsm.networks.table import (
+    CLASSIFIERS,
+    RECONSTRUCTORS,
+    NamedClassifier,
+    NamedReconstructor,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+IMAGE_SHAPES = {"digits": (8, 8, 1), "mnist": (28, 28, 1), "cifar10": (32, 32, 3)}
+
+
+def image_shape_of(name: str) -> tuple[int, int, int]:
+    """The image shape of one of the paper's data sets, or of a network that is named after it.
+
+    Args:
+        name: begins with `"digits"`, `"mnist"` or `"cifar10"`.
+
+    Raises:
+        ValueError: if it does not.
+
+    Example:
+
+    ```python
+    image_shape_of("cifar10-wrn22-5")  # (32, 32, 3)
+    ```
+    """
+    data_set = re.split("[-_]", name)[0]
+    return IMAGE_SHAPES[check_choice(data_set, "name", tuple(IMAGE_SHAPES))]
+
+
+_WHAT_IT_IS = """`{table}[{name!r}]` for {height} x {width} images of {channels} channels.
+
+    Args:
+        num_classes: number of classes K. Defaults to 10.
+        {options}name: name of the model.
+"""
+
+
+def _classifier(key: str) -> Callable[..., "keras.Model"]:
+    entry, shape = CLASSIFIERS[key], image_shape_of(key)
+    assert isinstance(entry, NamedClassifier)
+
+    def build(
+        num_classes: int = 10, activation: str = "relu", name: str | None = None
+    ) -> "keras.Model":
+        return entry(shape, num_classes, activation, name)
+
+    return _named(build, key, entry.name, "CLASSIFIERS", shape)
+
+
+def _reconstructor(key: str) -> Callable[..., "keras.Model"]:
+    entry, shape = RECONSTRUCTORS[key], image_shape_of(key)
+    assert isinstance(entry, NamedReconstructor)
+
+    def build(num_classes: int = 10, name: str | None = None) -> "keras.Model":
+        return entry(shape, num_classes, name)
+
+    return _named(build, key, entry.name, "RECONSTRUCTORS", shape)
+
+
+def _named(
+    build: Callable[..., "keras.Model"],
+    key: str,
+    name: str,
+    table: str,
+    shape: tuple[int, int, int],
+) -> Callable[..., "keras.Model"]:
+    height, width, channels = shape
+    options = "activation: of the layers. Defaults to `relu`.\n        "
+    build.__name__ = build.__qualname__ = name
+    build.__doc__ = _WHAT_IT_IS.format(
+        table=table,
+        name=key,
+        height=height,
+        width=width,
+        channels=channels,
+        options=options if table == "CLASSIFIERS" else "",
+    )
+    return build
+
+
+digits_classifier = _classifier("digits")
+mnist_classifier = _classifier("mnist")
+mnist_paper_classifier = _classifier("mnist-paper")
+mnist_threshold_classifier = _classifier("mnist-threshold")
+mnist_deep_threshold_classifier = _classifier("mnist-threshold-deep")
+mnist_madry_classifier = _classifier("mnist-madry")
+mnist_trades_classifier = _classifier("mnist-trades")
+mnist_resnet = _classifier("mnist-resnet")
+cifar10_threshold_classifier = _classifier("cifar10-threshold")
+cifar10_conv4 = _classifier("cifar10-conv4")
+cifar10_resnet = _classifier("cifar10-resnet")
+cifar10_resnet18 = _classifier("cifar10-resnet18")
+cifar10_preact_resnet18 = _classifier("cifar10-preact-resnet18")
+cifar10_strided = _classifier("cifar10-strided")
+cifar10_strided_wide = _classifier("cifar10-strided-wide")
+cifar10_wrn10_1 = _classifier("cifar10-wrn10-1")
+cifar10_wrn10_2 = _classifier("cifar10-wrn10-2")
+cifar10_wrn22_5 = _classifier("cifar10-wrn22-5")
+cifar10_wrn34_10 = _classifier("cifar10-wrn34-10")
+
+digits_reconstructor = _reconstructor("digits")
+mnist_reconstructor = _reconstructor("mnist")
+mnist_dense_reconstructor = _reconstructor("mnist-dense")
+cifar10_small_reconstructor = _reconstructor("cifar10-small")
+cifar10_wrn22_3_reconstructor = _reconstructor("cifar10-wrn22-3")

@@ -1,0 +1,1 @@
+"""Classifiers of images of any shape, one architecture or family a file; `table.py` names them."""

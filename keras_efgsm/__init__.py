@@ -1,19 +1,61 @@
 """Robust training of Keras image classifiers with enhanced FGSM and a re-constructor.
 
 ```python
-trainer = AdversarialTrainer(classifier, EFGSM(epsilon=0.3), reconstructor)
+trainer = AdversarialTrainer(classifier, epsilon=8 / 255)
 trainer.compile(optimizer="adam")
 trainer.fit(x_train, y_train, batch_size=128, epochs=20, callbacks=[OverfittingStop()])
-report = evaluate_robustness(trainer.classifier, (x_test, y_test), PGD(epsilon=0.3))
+report = evaluate_robustness(trainer.classifier, (x_test, y_test), PGD(epsilon=8 / 255))
 export_classifier(trainer.classifier, "exported_models/mine", class_names=names)
 ```
+
+What most programs use is here; the rest is one step below, in `keras_efgsm.attacks`, `.objectives`,
+`.networks`, `.callbacks`, `.data`, `.recipes`, `.evaluation`, `.export`, `.records` and `.serving`,
+which need no import of their own.
 """
 
+import importlib
+import importlib.util
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_efgsm.version import __version__
+
+__all__ = [
+    "EFGSM",
+    "PGD",
+    "AdversarialTrainer",
+    "OverfittingStop",
+    "TrainingConfig",
+    "__version__",
+    "attacks",
+    "callbacks",
+    "data",
+    "diagnose",
+    "evaluate_robustness",
+    "evaluation",
+    "export",
+    "export_classifier",
+    "export_run",
+    "load_classifier",
+    "load_data",
+    "networks",
+    "objectives",
+    "recipes",
+    "records",
+    "serving",
+    "train",
+    "tune",
+    "write_report",
+]
+
+# What needs a package of its own, a certain backend or a second more is imported when it is used.
+_LATER = {
+    "export_classifier": "keras_efgsm.export",
+    "export_run": "keras_efgsm.export",
+    "tune": "keras_efgsm.tuning",
+    "write_report": "keras_efgsm.report",
+}
 
 
 def _is_command_line() -> bool:
@@ -23,18 +65,62 @@ def _is_command_line() -> bool:
     return module or Path(sys.argv[0]).stem == "keras-efgsm"
 
 
-if TYPE_CHECKING or not _is_command_line():
-    # At once, as it makes the layers, attacks and optimizers known to `keras.models.load_model`.
-    from keras_efgsm.public_names import *  # noqa: F403
-    from keras_efgsm.public_names import __all__ as _names
-
-    __all__ = [*_names, "__version__"]
-
-
 def __getattr__(name: str) -> Any:
-    if name == "export_classifier":
-        # Of another backend than TensorFlow's: says how to export what was trained on it.
-        from keras_efgsm.export import export_classifier
+    if name in _LATER:
+        value = getattr(importlib.import_module(_LATER[name]), name)
+    elif name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    elif importlib.util.find_spec(f"{__name__}.{name}") is not None:
+        return importlib.import_module(f"{__name__}.{name}")
+    else:
+        # In the program first asked for by a network or an attack of the user's own.
+        names = importlib.import_module("keras_efgsm.public_names")
+        if name not in names.__all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(names, name)
+    globals()[name] = value
+    return value
 
-        return export_classifier
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if TYPE_CHECKING:
+    from keras_efgsm import (
+        attacks,
+        callbacks,
+        data,
+        evaluation,
+        export,
+        networks,
+        objectives,
+        recipes,
+        records,
+        serving,
+    )
+    from keras_efgsm.export import export_classifier, export_run
+    from keras_efgsm.public_names import *  # noqa: F403
+    from keras_efgsm.public_names import (
+        EFGSM,
+        PGD,
+        AdversarialTrainer,
+        OverfittingStop,
+        TrainingConfig,
+        diagnose,
+        evaluate_robustness,
+        load_classifier,
+        load_data,
+        train,
+    )
+    from keras_efgsm.report import write_report
+    from keras_efgsm.tuning import tune
+elif not _is_command_line():
+    # At once, as it makes the layers, attacks and optimizers known to `keras.models.load_model`.
+    importlib.import_module("keras_efgsm.public_names")
+    # An import of everything must not fail for what is not to be had here.
+    if importlib.import_module("keras_efgsm.backend").BACKEND != "tensorflow":
+        __all__.remove("export_classifier")
+        __all__.remove("export_run")
+    if importlib.util.find_spec("keras_tuner") is None:
+        __all__.remove("tune")

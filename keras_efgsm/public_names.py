@@ -1,4 +1,8 @@
-"""The names of `keras_efgsm`, whose import makes all that can be saved known to Keras."""
+"""What is imported from the top; its import makes all that can be saved known to Keras.
+
+`keras_efgsm.__all__` offers the names that most programs use. The others have their place one step
+below, and stay here for the programs that import them from the top.
+"""
 
 from keras_efgsm.attacks import (
     APGD,
@@ -19,7 +23,6 @@ from keras_efgsm.attacks import (
     TargetedFAB,
     TradesAttack,
 )
-from keras_efgsm.backend import BACKEND
 from keras_efgsm.callbacks import (
     AdversarialTensorBoard,
     MarginWarning,
@@ -40,6 +43,7 @@ from keras_efgsm.evaluation import (
 )
 from keras_efgsm.export import forms as _forms  # noqa: F401  # fills the table of forms
 from keras_efgsm.networks import (
+    CLASSIFIERS,
     digits_classifier,
     digits_reconstructor,
     mnist_classifier,
@@ -58,19 +62,21 @@ from keras_efgsm.objectives import (
 )
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS, Method
+from keras_efgsm.recipes.optimizers import L2SGD
 from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.recipes.schedules import OneCycle
 from keras_efgsm.runs.training import train
+from keras_efgsm.sample_memory.augmentation import Augmentation
 from keras_efgsm.sample_memory.momentum import SampleMomentum
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
-
-if BACKEND == "tensorflow":
-    from keras_efgsm.export import export_classifier
 
 __all__ = [
     "APGD",
     "ATTACK_SETS",
+    "CLASSIFIERS",
     "EFGSM",
     "FGSM",
+    "L2SGD",
     "METHODS",
     "NFGSM",
     "PGD",
@@ -81,6 +87,7 @@ __all__ = [
     "AdversarialTensorBoard",
     "AdversarialTrainer",
     "Attack",
+    "Augmentation",
     "FreeReplay",
     "GradientRegularisation",
     "Identity",
@@ -94,6 +101,7 @@ __all__ = [
     "NuclearAttack",
     "NuclearNorm",
     "Objective",
+    "OneCycle",
     "OverfittingStop",
     "PriorFGSM",
     "RandomSampling",
@@ -112,7 +120,6 @@ __all__ = [
     "digits_classifier",
     "digits_reconstructor",
     "evaluate_robustness",
-    "export_classifier",
     "load_classifier",
     "load_data",
     "make_attacks",
@@ -122,7 +129,3 @@ __all__ = [
     "train",
     "with_sample_ids",
 ]
-
-if BACKEND != "tensorflow":
-    # An import of everything must not fail for it.
-    __all__.remove("export_classifier")

@@ -1,6 +1,7 @@
 """The command line `keras-efgsm`: the functions of the Python API, one command each."""
 
 import argparse
+import contextlib
 import difflib
 import importlib
 import inspect
@@ -8,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from keras_efgsm.cli.quiet import import_everything, silence
+from keras_efgsm.cli.quiet import import_everything, silence, without_log_lines
 from keras_efgsm.version import __version__
 
 # A command is a module here with `add_command`, and its name in this list.
@@ -41,9 +42,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.words = words
     if not options.verbose:
         silence()
+    light = getattr(options, "light", False)  # a command that needs no network
+    # A program that calls this function keeps its stderr.
+    is_quiet = arguments is None and not options.verbose and not light
+    with without_log_lines() if is_quiet else contextlib.nullcontext():
+        return _run(options, light)
+
+
+def _run(options: argparse.Namespace, light: bool) -> int:
     try:
-        if not getattr(options, "light", False):  # a command that needs no network
-            import_everything(options.verbose)
+        if not light:
+            import_everything()
         options.run(options)
     except (ValueError, OSError, MemoryError, ImportError) as error:
         print(f"keras-efgsm {options.command}: {error}", file=sys.stderr)

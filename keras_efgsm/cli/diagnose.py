@@ -60,3 +60,5 @@ def run(options: argparse.Namespace) -> None:
     if picture is not None and diagnosis.surfaces:
         draw_diagnosis(diagnosis, picture)
         console.print(f"picture: {picture}", soft_wrap=True)
+    if is_run:
+        console.print(f"next: keras-efgsm report {path}", soft_wrap=True)

@@ -106,6 +106,8 @@ def run(options: argparse.Namespace) -> None:
     if target is not None:
         report.write_json(target)
         console.print(f"figures: {target}", soft_wrap=True)
+    if subject.config is not None:
+        console.print(f"next: keras-efgsm diagnose {options.path}", soft_wrap=True)
 
 
 def _names(options: argparse.Namespace) -> str:

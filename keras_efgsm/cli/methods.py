@@ -1,4 +1,4 @@
-"""`keras-efgsm methods`: what can be trained, and a short training of each."""
+"""`keras-efgsm methods`: what can be trained and attacked with, and a short training of each."""
 
 import argparse
 
@@ -14,9 +14,10 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     """Adds `methods` to the parser."""
     parser = commands.add_parser(
         "methods",
-        help="list the training methods, and train each for a moment",
-        description="List the training methods. With --smoke, train each on the first images of "
-        "a preset's data set for a few epochs.",
+        help="list methods, attacks and objectives, and train each method for a moment",
+        description="List the training methods, and the attacks and objectives that others can be "
+        "put together from. With --smoke, train each method on the first images of a preset's data "
+        "set for a few epochs.",
     )
     parser.add_argument("--smoke", action="store_true", help="train each for a moment")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="digits")
@@ -28,7 +29,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Prints the methods, or what came out of training each."""
+    """Prints methods and parts, or what came out of training each method."""
     check_count(options.epochs, "epochs")
     check_count(options.num_images, "num_images")
     names = options.only.split(",") if options.only else list(METHODS)
@@ -50,7 +51,28 @@ def run(options: argparse.Namespace) -> None:
     if options.smoke:
         console.print(_try_each(options, names, console))
     else:
-        console.print("next: keras-efgsm train PRESET --method NAME")
+        if not options.only:
+            console.print(_parts(), "")
+        console.print("next: keras-efgsm train DATA --method NAME")
+        console.print("      keras-efgsm train DATA --attack NAME --objective NAME")
+
+
+def _parts() -> Table:
+    """Every attack and objective by its name, those that were registered from outside as well."""
+    from keras_efgsm.attacks import named_attacks
+    from keras_efgsm.evaluation import ATTACK_SETS
+    from keras_efgsm.recipes.parts import ATTACKS, OBJECTIVES
+
+    table = Table(title="parts", box=None, pad_edge=False)
+    table.add_column("option", no_wrap=True)
+    table.add_column("names")
+    for option, names in (
+        ("train --attack", ATTACKS),
+        ("train --objective", OBJECTIVES),
+        ("evaluate --attacks", [*ATTACK_SETS, *named_attacks(for_evaluation=True)]),
+    ):
+        table.add_row(option, ", ".join(names))
+    return table
 
 
 def _try_each(options: argparse.Namespace, names: list[str], console: Console) -> Table:

@@ -38,7 +38,10 @@ def run(options: argparse.Namespace) -> None:
     out = Path(options.out) if options.out else _first_free(Path("runs/quickstart"))
     config = dataclasses.replace(PRESETS["digits"], seed=options.seed)
     console = Console()
-    console.print(f"training two classifiers of 8 x 8 digits in {out}: about two minutes")
+    console.print(
+        "training a robust and an ordinary classifier of 8 x 8 digits: about two minutes",
+        highlight=False,
+    )
     result = train(config, out / "robust", verbose=0)
     keras.utils.set_random_seed(config.seed)
     data = load_data("digits", "train")
@@ -58,11 +61,11 @@ def run(options: argparse.Namespace) -> None:
     }
     reports["robust (eFGSM)"].write_json(result.folder.evaluation)
     reports["ordinary"].write_json(out / "ordinary.json")
-    console.print(_table(reports, len(test), config.epsilon))
     console.print(
-        f"Each pixel may change by at most {config.epsilon:g} of its range; a figure is what the "
-        "attacks up to there leave right.\n"
+        f"\naccuracy on {len(test)} test images when each pixel may change by at most "
+        f"{config.epsilon:g} of its range,\nafter each attack and those before it:"
     )
+    console.print(_table(reports), "")
     console.print(f"run folder: {result.folder.path}", soft_wrap=True)
     if BACKEND == "tensorflow":
         from keras_efgsm.export import export_run
@@ -77,15 +80,10 @@ def run(options: argparse.Namespace) -> None:
     console.print("            keras-efgsm train FOLDER --epsilon 8/255   (your own images)")
 
 
-def _table(reports: dict[str, Any], count: int, epsilon: float) -> Table:
-    table = Table(
-        title=f"accuracy on {count} test images, clean and under attack, epsilon {epsilon:g}",
-        box=None,
-        pad_edge=False,
-        title_justify="left",
-    )
+def _table(reports: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False)
     table.add_column("classifier")
-    for heading in ("clean", *(attack.name for attack in reports["ordinary"].attacks)):
+    for heading in ("no attack", *(attack.name for attack in reports["ordinary"].attacks)):
         table.add_column(heading, justify="right")
     for name, report in reports.items():
         left = [report.natural_accuracy, *(attack.robust_accuracy for attack in report.attacks)]

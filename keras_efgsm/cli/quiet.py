@@ -2,19 +2,12 @@
 
 import contextlib
 import os
-import re
+import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
-# Of information and warnings, and the notice that they come early.
-_LOG_LINE = re.compile(
-    rb"^([IW]\d{4} |\d{4}-\d\d-\d\d .*: [IW] |WARNING: All log messages before absl)"
-)
-# An error where there is a GPU, and no news where there is none.
-_NO_GPU = re.compile(rb"^E\d{4} .*failed call to cuInit")
-_GPU_DRIVER = Path("/dev/nvidiactl")
+from keras_efgsm.cli import log_lines
+
 # Read by TensorFlow, gRPC and XLA when they are loaded.
 _ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -40,39 +33,39 @@ def silence() -> None:
         warnings.simplefilter("ignore")
 
 
-def import_everything(verbose: bool = False) -> None:
-    """Imports the package with Keras and its backend, so that what was saved can be loaded.
+def import_everything() -> None:
+    """Imports Keras with its backend."""
+    from keras_efgsm.backend import BACKEND
 
-    Args:
-        verbose: whether what they log is shown. Defaults to `False`.
-    """
-    with contextlib.nullcontext() if verbose else _without_log_lines():
-        from keras_efgsm.backend import BACKEND
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
 
-        if BACKEND == "tensorflow":
-            import tensorflow as tf
-
-            # Looks for GPUs, which is said as well; nothing is set up by it.
-            tf.config.list_physical_devices()
+        # Looks for GPUs, which is said as well; nothing is set up by it.
+        tf.config.list_physical_devices()
 
 
 @contextlib.contextmanager
-def _without_log_lines() -> Iterator[None]:
-    """Leaves out the lines of a log that C++ writes to stderr before its level can be set."""
+def without_log_lines() -> Iterator[None]:
+    """Leaves out what C++ writes to stderr and no user need read, see `log_lines`.
+
+    What Python writes to `sys.stderr` goes there straight. It is meant for the program, whose whole
+    process it concerns.
+    """
     sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as written:
-        os.dup2(written.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-            written.seek(0)
-            for line in written:
-                is_noise = _LOG_LINE.match(line) or (
-                    _NO_GPU.match(line) and not _GPU_DRIVER.exists()
-                )
-                if not is_noise:
-                    os.write(2, line)
+    kept, shown = os.dup(2), sys.stderr
+    command = [sys.executable, "-I", "-S", log_lines.__file__]
+    reader = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert reader.stdin is not None
+    os.dup2(reader.stdin.fileno(), 2)
+    reader.stdin.close()
+    sys.stderr = os.fdopen(os.dup(kept), "w", buffering=1, errors="backslashreplace")
+    try:
+        yield
+    finally:
+        sys.stderr.close()
+        sys.stderr = shown
+        os.dup2(kept, 2)
+        os.close(kept)
+        # A process of ours that still runs holds the other end.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            reader.wait(1.0)

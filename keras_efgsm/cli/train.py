@@ -101,6 +101,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Trains, and prints what came out."""
+    from keras_efgsm.cli.epoch_bar import EpochBar
     from keras_efgsm.distribution.limits import check_backend
     from keras_efgsm.distribution.strategies import make_strategy
     from keras_efgsm.runs.training import train
@@ -118,23 +119,30 @@ def run(options: argparse.Namespace) -> None:
         _launch(options, out)
         return
     strategy = make_strategy(options.replicas)
-    result = train(
-        config,
-        out,
-        resume=options.resume,
-        tensorboard=f"{out}/tensorboard" if options.tensorboard == "" else options.tensorboard,
-        checkpoint_minutes=options.checkpoint_minutes,
-        deterministic=options.deterministic,
-        strategy=strategy,
-        shards=options.shards,
-        verbose=2 if options.quiet else "auto",
-    )
+    with EpochBar() as bar:
+        result = train(
+            config,
+            out,
+            resume=options.resume,
+            callbacks=[] if options.quiet else [bar],
+            tensorboard=f"{out}/tensorboard" if options.tensorboard == "" else options.tensorboard,
+            checkpoint_minutes=options.checkpoint_minutes,
+            deterministic=options.deterministic,
+            strategy=strategy,
+            shards=options.shards,
+            verbose=2,
+        )
     metrics = result.metrics
     if result.folder.path != Path(out):
         # Another worker has the run folder.
         return
+    what = f"{config.method} on {config.dataset}, epsilon {config.epsilon:g}, seed {config.seed}"
     table = Table(
-        title=f"{config.method} on {config.dataset}, epsilon {config.epsilon:g}, seed {config.seed}"
+        title=what,
+        title_justify="left",
+        show_header=False,
+        box=None,
+        pad_edge=False,
     )
     table.add_column("")
     table.add_column("", justify="right")

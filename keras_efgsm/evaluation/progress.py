@@ -19,6 +19,8 @@ def progress_bar(wanted: bool) -> Progress:
         # A batch may take a minute, and the usual window of 30 s would see none.
         TimeRemainingColumn(),
         console=console,
+        # What comes after it says the same.
+        transient=True,
         disable=not (wanted and console.is_terminal),
         speed_estimate_period=600.0,
     )

@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import json
-import os
 import random
 import shlex
 import subprocess
@@ -15,7 +14,6 @@ import keras_efgsm
 from keras_efgsm.attacks import FGSM
 from keras_efgsm.cli import COMMANDS, make_parser
 from keras_efgsm.cli.config_options import add_config_options, read_config, read_request
-from keras_efgsm.cli.quiet import _without_log_lines
 from keras_efgsm.cli.values import number
 from keras_efgsm.objectives import AdversarialCrossEntropy
 from keras_efgsm.recipes import ATTACKS, METHODS, OBJECTIVES, PRESETS, TrainingConfig
@@ -316,22 +314,6 @@ def test_only_the_program_itself_puts_the_import_of_keras_off(monkeypatch, words
     monkeypatch.setattr(sys, "orig_argv", words)
     monkeypatch.setattr(sys, "argv", [name])
     assert keras_efgsm._is_command_line() is is_program
-
-
-def test_of_what_is_logged_during_an_import_errors_remain(capfd):
-    with _without_log_lines():
-        for line in (
-            "WARNING: All log messages before absl::InitializeLog() is called are written\n",
-            "I0000 00:00:1795.776813 6885 port.cc:153] oneDNN custom operations are on.\n",
-            "W0000 00:00:1795.776813 6885 some.cc:1] a warning\n",
-            "E0000 00:00:1795.776813 6885 other.cc:1] an error\n",
-            "a line of something else\n",
-        ):
-            os.write(2, line.encode())
-    assert capfd.readouterr().err.splitlines() == [
-        "E0000 00:00:1795.776813 6885 other.cc:1] an error",
-        "a line of something else",
-    ]
 
 
 def test_a_typing_error_is_answered_by_the_nearest_option(capsys):

@@ -21,7 +21,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--smoke", action="store_true", help="train each for a moment")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="digits")
-    parser.add_argument("--only", help="names of methods, comma-separated; default: all")
+    parser.add_argument("--only", help="these methods, comma-separated, with their options")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--num-images", type=int, default=512)
     parser.add_argument("--seed", type=int, default=0)
@@ -39,12 +39,14 @@ def run(options: argparse.Namespace) -> None:
     table.add_column("method", no_wrap=True)
     table.add_column("what it is")
     table.add_column("passes", justify="right")
-    table.add_column("options")
+    if options.only:
+        table.add_column("options")
     for name in names:
         method = METHODS[name]
         passes = f"{method.passes(method.options):.2f}"
         flags = " ".join(f"--{option.replace('_', '-')}" for option in method.options)
-        table.add_row(name, f"{method.title} ({method.paper})", passes, flags)
+        what = method.title if method.paper == "-" else f"{method.title} ({method.paper})"
+        table.add_row(name, what, passes, *([flags] if options.only else []))
     console = Console()
     console.print(table)
     console.print("passes: forward and backward for each image, ordinary training being 1")
@@ -53,8 +55,9 @@ def run(options: argparse.Namespace) -> None:
     else:
         if not options.only:
             console.print(_parts(), "")
-        console.print("next: keras-efgsm train DATA --method NAME")
-        console.print("      keras-efgsm train DATA --attack NAME --objective NAME")
+        console.print("options: keras-efgsm methods --only NAME")
+        console.print("next:    keras-efgsm train DATA --method NAME")
+        console.print("         keras-efgsm train DATA --attack NAME --objective NAME")
 
 
 def _parts() -> Table:

@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> None:
     reports["robust (eFGSM)"].write_json(result.folder.evaluation)
     reports["ordinary"].write_json(out / "ordinary.json")
     console.print(
-        f"\naccuracy on {len(test)} test images when each pixel may change by at most "
-        f"{config.epsilon:g} of its range,\nafter each attack and those before it:"
+        f"\naccuracy on {len(test)} test images, each pixel changed by at most "
+        f"{config.epsilon:g} of its range:"
     )
     console.print(_table(reports), "")
     console.print(f"run folder: {result.folder.path}", soft_wrap=True)

@@ -177,6 +177,7 @@ def _look(probing: Probing, progress: bool) -> list[Finding]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=console,
+        transient=True,
         disable=not (progress and console.is_terminal),
     )
     findings = []

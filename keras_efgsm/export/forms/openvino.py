@@ -9,6 +9,7 @@ its way through `openvino.convert_model` reports each conversion to its maker.
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,13 +129,16 @@ class OpenVINORunner(Runner):
                 f"{received}, batch={batch.get_length()}"
             )
         height, width, channels = (size.get_length() for size in sizes)
+        self._lock = threading.Lock()
         self.image_shape = (height, width, channels)
         self.num_classes = int(self.logits(_zeros(self.image_shape)).shape[1])
 
     def logits(self, images: "np.ndarray") -> "np.ndarray":
-        (answer,) = self._model([images]).values()
-        # The tensor is one buffer, overwritten by the next call.
-        logits: np.ndarray = answer.copy()
+        # A graph calls it from several threads, and the model has one request, which is busy then.
+        with self._lock:
+            (answer,) = self._model([images]).values()
+            # The tensor is one buffer, overwritten by the next call.
+            logits: np.ndarray = answer.copy()
         return logits
 
 

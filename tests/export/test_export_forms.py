@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -84,6 +85,16 @@ def test_agreement_tells_another_classifier(exported, images):
         check_agreement(form, own)
         with pytest.raises(ExportError, match=f"{form!r}.*Received: "):
             check_agreement(form, theirs)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMS if form != "saved-model"])
+def test_a_file_answers_several_threads_at_once(exported, images, form):
+    runner = FORMS[form].load(exported[2].files[form])
+    alone = runner.logits(images)
+    # As the operations of a graph do, which run side by side.
+    with ThreadPoolExecutor(4) as threads:
+        for answer in threads.map(runner.logits, [images] * 64):
+            np.testing.assert_array_equal(answer, alone)
 
 
 @pytest.mark.parametrize(

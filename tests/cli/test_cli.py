@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import keras_efgsm.runs.training
+from keras_efgsm.attacks import named_attacks
 from keras_efgsm.cli import evaluate, main
 from keras_efgsm.cli import train as train_command
 from keras_efgsm.cli.train import command_line, read_config
 from keras_efgsm.data import load_digits
-from keras_efgsm.recipes import automatic
+from keras_efgsm.recipes import ATTACKS, OBJECTIVES, automatic
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.runs.folder import RunFolder
@@ -396,10 +397,15 @@ def test_an_unknown_command_or_a_missing_word_ends_with_status_two(words, capsys
     assert "usage: keras-efgsm" in capsys.readouterr().err
 
 
-def test_methods_lists_every_method_and_trains_those_asked_for(capsys):
+def test_methods_lists_every_method_attack_and_objective_and_trains_those_asked_for(capsys):
     assert main(["methods"]) == 0
     listed = capsys.readouterr().out
-    assert all(name in listed for name in METHODS)
+    words = listed.replace(",", " ").split()
+    assert {*METHODS, *ATTACKS, *OBJECTIVES, *named_attacks(for_evaluation=True)} <= set(words)
+    assert "--sigma" not in listed
+    assert main(["methods", "--only", "efgsm"]) == 0
+    listed = capsys.readouterr().out
+    assert "--sigma" in listed and "yopo" not in listed
     words = ["--smoke", "--only", "rec,yopo", "--epochs", "1", "--num-images", "64"]
     assert main(["methods", *words]) == 0
     output = capsys.readouterr().out

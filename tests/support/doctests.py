@@ -19,7 +19,16 @@ import keras_efgsm
 
 ROOT = Path(keras_efgsm.__file__).parents[1]
 # Whose public names an example may use without importing them.
-_NAMESPACES = ("", ".attacks", ".callbacks", ".data", ".evaluation", ".networks", ".objectives")
+_NAMESPACES = (
+    "",
+    ".public_names",
+    ".attacks",
+    ".callbacks",
+    ".data",
+    ".evaluation",
+    ".networks",
+    ".objectives",
+)
 _FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -77,7 +77,7 @@ def measure_latencies(
     Example:
 
     ```python
-    runners = {"lite": TFLiteClassifier("exported_models/mnist/mnist-1.tflite").logits}
+    runners = {"lite": runner(Path("exported_models/mnist/mnist-1.tflite"))}
     measure_latencies(runners, (28, 28, 1))["lite"].median_ms
     ```
     """

@@ -51,6 +51,9 @@ def without_log_lines() -> Iterator[None]:
     What Python writes to `sys.stderr` goes there straight. It is meant for the program, whose whole
     process it concerns.
     """
+    if sys.stderr is None:  # closed by whoever started the program
+        yield
+        return
     sys.stderr.flush()
     kept, shown = os.dup(2), sys.stderr
     command = [sys.executable, "-I", "-S", log_lines.__file__]

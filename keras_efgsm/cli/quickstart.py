@@ -72,7 +72,8 @@ def run(options: argparse.Namespace) -> None:
 
         with contextlib.redirect_stdout(io.StringIO()):
             exported = export_run(result.folder, out / "exported_models" / "digits")
-        console.print(f"exported:   {exported.model_card.with_suffix('')}", soft_wrap=True)
+        where, forms = exported.model_card.parent, len(exported.files)
+        console.print(f"exported:   {where}, in {forms} forms", soft_wrap=True)
         console.print(f"model card: {exported.model_card}", soft_wrap=True)
     else:
         console.print("an export takes KERAS_BACKEND=tensorflow", soft_wrap=True)

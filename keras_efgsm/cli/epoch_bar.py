@@ -35,6 +35,7 @@ class EpochBar(keras.callbacks.Callback):
         self._console = console or Console(stderr=True)
         self._bar: Progress | None = None
         self._task: Any = None
+        self._epoch = 0
         self._updated = 0.0
 
     def __enter__(self) -> Self:
@@ -45,7 +46,11 @@ class EpochBar(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._end()
-        if not self._console.is_terminal:
+        self._epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        # Not before: when an epoch begins others still print, Keras after all callbacks.
+        if self._bar is not None or not self._console.is_terminal:
             return
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -58,8 +63,9 @@ class EpochBar(keras.callbacks.Callback):
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        of_all = f"{epoch + 1}/{self.params['epochs']}"
-        self._task = self._bar.add_task("", total=self.params["steps"], epoch=of_all, said="")
+        of_all = f"{self._epoch + 1}/{self.params['epochs']}"
+        steps = self.params["steps"]
+        self._task = self._bar.add_task("", completed=batch, total=steps, epoch=of_all, said="")
         self._bar.start()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:

@@ -5,7 +5,7 @@ trainer = AdversarialTrainer(classifier, EFGSM(epsilon=0.3), reconstructor)
 trainer.compile(optimizer="adam")
 trainer.fit(x_train, y_train, batch_size=128, epochs=20, callbacks=[OverfittingStop()])
 report = evaluate_robustness(trainer.classifier, (x_test, y_test), PGD(epsilon=0.3))
-export_classifier(trainer.classifier, "exported_models/mine", class_names=names)
+export_classifier(trainer.classifier, "exported_models/mine", class_names=class_names)
 ```
 """
 

@@ -313,6 +313,17 @@ def register_form(form: Form) -> Form:
 
     Raises:
         ValueError: if it is no form, or its name or one of its endings is taken.
+
+    Example:
+
+    ```python
+    class Weights(Form):
+        name, ending, what = "weights", ".npz", "weights of a linear classifier"
+
+
+    register_form(Weights())
+    FORMS["weights"].file_name("cats", 1)  # "cats-1.npz"
+    ```
     """
     if not isinstance(form, Form):
         raise ValueError(f"`form` must be a `Form`. Received: form={form!r}")

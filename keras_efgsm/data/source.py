@@ -27,6 +27,12 @@ class LoadOptions:
 
     Raises:
         ValueError: if one of them is out of range.
+
+    Example:
+
+    ```python
+    LoadOptions(image_size=32, channels=1).image_size  # (32, 32)
+    ```
     """
 
     data_dir: str | os.PathLike[str] | None = None

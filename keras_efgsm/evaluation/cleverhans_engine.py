@@ -40,8 +40,8 @@ def compile_cleverhans(
     Example:
 
     ```python
-    run = compile_cleverhans(PGD(epsilon=0.3, loss="cw"), logits_fn, seed=0)
-    x_adv = run(x, labels, ops.arange(len(x)), ops.convert_to_tensor(0))
+    run = compile_cleverhans(PGD(epsilon=0.3, loss="cw"), classifier, seed=0)
+    x_adv = run(x, y, ops.arange(len(x)), ops.convert_to_tensor(0))
     ```
     """
     if type(attack) is not PGD:

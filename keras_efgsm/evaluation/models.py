@@ -46,6 +46,7 @@ class EvaluatedModel:
     Example:
 
     ```python
+    weights = keras.random.normal((64, 10))
     model = EvaluatedModel(
         lambda x: ops.reshape(x, (-1, 64)) @ weights, (8, 8, 1), 10, "a linear classifier"
     )

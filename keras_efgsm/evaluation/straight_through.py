@@ -113,7 +113,9 @@ def with_twin(
 
     ```python
     attacks = make_attacks("standard", epsilon=0.3)
-    model, attacks = with_twin("models/mnist-1-int8.tflite", "models/1", attacks)
+    model, attacks = with_twin(
+        "exported_models/mnist/mnist-1.tflite", "exported_models/mnist/1", attacks
+    )
     evaluate_robustness(model, (x_test, y_test), attacks, cascade=True)
     ```
     """

@@ -21,6 +21,12 @@ def check_figures(figures: Mapping[str, Any] | None) -> None:
     Raises:
         ValueError: if the schema is neither 1 nor 2, an accuracy is no fraction in
             [0, 1], or the worst case is above an attack on the same images.
+
+    Example:
+
+    ```python
+    check_figures(json.loads(Path("runs/mnist/evaluation.json").read_text()))
+    ```
     """
     if figures is None:
         return

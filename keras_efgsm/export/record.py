@@ -84,7 +84,7 @@ class ExportRecord:
     Example:
 
     ```python
-    ExportRecord.read("exported_models/mnist/mnist-4.json").contract.class_names
+    ExportRecord.read("exported_models/mnist/mnist-1.json").contract.class_names
     ```
     """
 
@@ -185,6 +185,12 @@ def size_in_bytes(path: Path) -> int:
 
     Args:
         path: either.
+
+    Example:
+
+    ```python
+    size_in_bytes(Path("exported_models/mnist/1"))
+    ```
     """
     return sum(file.stat().st_size for file in _all_files(path))
 

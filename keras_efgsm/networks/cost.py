@@ -14,7 +14,7 @@ def multiply_adds(model: keras.Model) -> int:
     Example:
 
     ```python
-    multiply_adds(cifar10_wrn22_5())  # 0.96 billion
+    multiply_adds(mnist_classifier())  # 628320
     ```
     """
     total = 0

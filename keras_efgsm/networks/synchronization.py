@@ -23,9 +23,7 @@ def synchronize_batch_norm(model: keras.Model, synchronized: bool = True) -> int
     Example:
 
     ```python
-    with strategy.scope():
-        classifier = cifar10_wrn22_5()
-        synchronize_batch_norm(classifier)
+    synchronize_batch_norm(cifar10_wrn10_1())  # 3
     ```
     """
     if synchronized and keras.backend.backend() != "tensorflow":

@@ -27,7 +27,7 @@ class Request:
     Example:
 
     ```python
-    config = configuration(Request("mnist", changes={"epochs": 3}))
+    Request("mnist", changes={"epochs": 3}).recipe_name  # "mnist"
     ```
     """
 

@@ -40,7 +40,7 @@ class TallyRecord(Record):
     Example:
 
     ```python
-    TallyRecord.read("evaluation.partial.npz").robust.mean(axis=1)
+    TallyRecord.read("runs/mnist/evaluation.partial.npz").robust.mean(axis=1)
     ```
     """
 

@@ -81,6 +81,12 @@ def render_page(runs: Sequence[ReportedRun]) -> str:
 
     Args:
         runs: what it is on; what a run does not have is left out.
+
+    Example:
+
+    ```python
+    render_page([read_run("runs/mnist")])[:15]  # "<!doctype html>"
+    ```
     """
     files = importlib.resources.files("keras_efgsm.report")
     # Whatever a file says is escaped; only the drawings and the style sheet are markup.

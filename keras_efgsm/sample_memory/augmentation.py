@@ -118,9 +118,10 @@ class View:
     Example:
 
     ```python
-    view = Augmentation(padding=4, flip=True).draw(Noise(0, 3, ids), (32, 32, 3))
-    seen = view.of_momentum(gamma)
-    gamma = view.put_back(gamma, 0.95 * seen + direction)
+    noise = Noise(seed=0, step=3, ids=ops.arange(8))
+    view = Augmentation(padding=4, flip=True).draw(noise, (28, 28, 1))
+    gamma = ops.zeros((8, 28, 28, 1))
+    gamma = view.put_back(gamma, 0.95 * view.of_momentum(gamma) + 1.0)
     ```
     """
 

@@ -72,8 +72,8 @@ class SampleMemory:
     ```python
     samples = SampleMemory(EFGSM(epsilon=0.3), (28, 28, 1), num_samples=60_000)
     samples.make()
-    recalled = samples.recall(batch)
-    samples.keep(batch, recalled, 0.95 * recalled.seen + direction)
+    recalled = samples.recall(batch)  # a `TrainingBatch`
+    samples.keep(batch, recalled, 0.95 * recalled.seen + 1.0)
     ```
     """
 

@@ -51,6 +51,7 @@ class SampleMomentum:
 
     ```python
     momentum = SampleMomentum(60_000, (28, 28, 1))
+    ids = ops.arange(8)
     rows = momentum.gather(ids)  # float32 (B, 28, 28, 1)
     momentum.write(ids, rows)
     ```

@@ -29,8 +29,8 @@ def stage_ahead(
     Example:
 
     ```python
-    trainer.make_momentum(len(data))
-    dataset = stage_ahead(dataset, trainer.momentum)
+    momentum = SampleMomentum(60_000, (28, 28, 1), storage="disk")
+    dataset = stage_ahead(dataset, momentum)
     ```
     """
     if momentum.storage != "disk":

@@ -64,6 +64,12 @@ def make_client(
     Raises:
         ValueError: if the protocol is not one of the two, or both a version and a label are
             given.
+
+    Example:
+
+    ```python
+    client = make_client("mnist", "rest", timeout=2.0)
+    ```
     """
     if protocol not in PROTOCOLS:
         raise ValueError(

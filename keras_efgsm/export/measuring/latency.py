@@ -49,6 +49,12 @@ def runner(path: Path, *, eager: bool = False) -> Runner:
     Args:
         path: as of `load_classifier`.
         eager: whether to call a Keras model as it is. Defaults to `False`.
+
+    Example:
+
+    ```python
+    runner(Path("exported_models/mnist/mnist-1.onnx"))(np.zeros((5, 28, 28, 1), "float32"))
+    ```
     """
     form = form_of(path)
     if form is not None:

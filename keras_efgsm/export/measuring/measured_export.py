@@ -78,7 +78,7 @@ def measure(
     Example:
 
     ```python
-    found = measure("exported_models/mnist/3", run="runs/mnist", num_images=500)
+    found = measure("exported_models/mnist/1", run="runs/mnist", num_images=500)
     found.forms["tflite-int8"].robust
     ```
     """

@@ -73,7 +73,7 @@ def measure_export(
 
     ```python
     attacks = make_attacks("standard", epsilon=0.3)
-    found = measure_export("exported_models/mnist/3", load_data("mnist", "test"), attacks)
+    found = measure_export("exported_models/mnist/1", (x_test, y_test), attacks)
     rich.print(found.table())
     ```
     """

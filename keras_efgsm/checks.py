@@ -17,7 +17,7 @@ def check_epsilon(epsilon: float, name: str = "epsilon") -> float:
         name: how the caller calls it in the error.
 
     Raises:
-        ValueError: if it is no finite number in (0, 1]; above 1 the message
+        ValueError: if it is not a finite number in (0, 1]; above 1 the message
             says that a radius given on the 0..255 scale has to be divided.
 
     Example:
@@ -53,7 +53,7 @@ def check_number(
         strict: whether `minimum` itself is refused. Defaults to `False`.
 
     Raises:
-        ValueError: if `value` is no number, not finite or out of bounds.
+        ValueError: if `value` is not a number, not finite or out of bounds.
 
     Example:
 

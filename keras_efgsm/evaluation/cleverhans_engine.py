@@ -34,7 +34,7 @@ def compile_cleverhans(
 
     Raises:
         ImportError: if cleverhans is not installed.
-        ValueError: if the attack is no `PGD`, its step is larger than the ball, or Keras runs on
+        ValueError: if the attack is not a `PGD`, its step is larger than the ball, or Keras runs on
             another backend than TensorFlow.
 
     Example:

@@ -1,4 +1,4 @@
-"""What is evaluated: a Keras model, a run folder, a `.keras` file, or any form of an export."""
+"""The classifier to evaluate: a Keras model, a run folder, a `.keras` file or an export."""
 
 import os
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What a SavedModel on disk holds: the classifier and nothing else, one input a signature."""
+"""Checks that a SavedModel on disk holds the classifier and nothing else."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ _INIT_SIGNATURE = "__saved_model_init_op"
 
 @dataclass(frozen=True)
 class SavedModelContents:
-    """What a SavedModel on disk holds, read without loading it.
+    """The contents of a SavedModel on disk, read without loading it.
 
     Args:
         inputs: for each signature the names of its inputs, sorted.

@@ -19,7 +19,7 @@ def check_figures(figures: Mapping[str, Any] | None) -> None:
         figures: its JSON, or `None`.
 
     Raises:
-        ValueError: if the schema is neither 1 nor 2, an accuracy is no fraction in
+        ValueError: if the schema is neither 1 nor 2, an accuracy is not a fraction in
             [0, 1], or the worst case is above an attack on the same images.
 
     Example:

@@ -1,4 +1,4 @@
-"""The model card: what an exported classifier is, what it was measured at, how to run it."""
+"""The model card of an exported classifier: description, measurements and how to run it."""
 
 import importlib.metadata
 import json

@@ -39,7 +39,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class FileRecord:
-    """One form of an export, and what the card says of it.
+    """One form of an export, with its text on the card.
 
     Args:
         form: its name in `FORMS`.
@@ -64,7 +64,7 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class ExportRecord:
-    """Everything that is known of an exported version when it is made.
+    """The facts of an exported version at the time of its export.
 
     Args:
         name: the model's name.

@@ -1,4 +1,4 @@
-"""What a network costs: the arithmetic of its layers."""
+"""The cost of a network, counted in multiply-adds."""
 
 import keras
 import numpy as np

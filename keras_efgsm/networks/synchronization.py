@@ -1,4 +1,4 @@
-"""Batch normalization over the images of all replicas instead of each one's own."""
+"""Batch normalization over the images of all replicas."""
 
 import keras
 

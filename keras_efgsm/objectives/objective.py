@@ -1,4 +1,4 @@
-"""What a training objective is: the examples of a batch in, losses out."""
+"""The base of every objective, from the examples of a batch to losses."""
 
 import copy
 from typing import ClassVar, NamedTuple, Self

@@ -41,7 +41,7 @@ class Chosen(NamedTuple):
 
 
 def configuration(request: Request) -> TrainingConfig:
-    """What a request comes to.
+    """Returns the configuration that a request describes.
 
     Args:
         request: data, recipe and what was given.

@@ -1,4 +1,4 @@
-"""Networks by what a configuration says of them."""
+"""Builds the networks that a configuration names."""
 
 from typing import TYPE_CHECKING, Any
 

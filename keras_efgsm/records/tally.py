@@ -1,4 +1,4 @@
-"""What an interrupted evaluation knows so far, as an `.npz` file."""
+"""The state of an interrupted evaluation, as an `.npz` file."""
 
 import io
 import json

@@ -51,7 +51,7 @@ _SHOWN_IMAGES = 256
 
 
 class TrainingResult(NamedTuple):
-    """What a run gives.
+    """The result of a run.
 
     Attributes:
         trainer: the trained model; `trainer.classifier` is what leaves.

@@ -148,7 +148,7 @@ class View:
         return ops.where(self._cut_out()[..., None], _CUTOUT_GREY, seen)
 
     def of_momentum(self, momentum: Tensor) -> Tensor:
-        """The momentum `(B, H, W, C)` of the pixels of the views; zero where they are no pixels."""
+        """The momentum `(B, H, W, C)` of the pixels of the views; zero outside the images."""
         seen = self._through_window(momentum)
         if self._centre is None:
             return seen

@@ -1,4 +1,4 @@
-"""What a trainer keeps for each training sample: its momentum and, if it is told to, its image."""
+"""The momentum of each training sample and, if asked for, its image."""
 
 import os
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Tensor = Any
 
 
 class Remembers(Protocol):
-    """What the memory asks of an attack; `Attack` says what each of these is."""
+    """The part of an `Attack` that the memory uses."""
 
     @property
     def uses_momentum(self) -> bool: ...

@@ -1,4 +1,4 @@
-"""How much memory there is, and how to say it."""
+"""The memory that is available on this machine."""
 
 import os
 from pathlib import Path

@@ -25,7 +25,7 @@ class Client(Protocol):
         ...
 
     def metadata(self) -> Any:
-        """Returns what the server says of the model's signatures."""
+        """Returns the server's description of the model's signatures."""
         ...
 
     def input_shape(self, signature: str = ..., name: str = ...) -> tuple[int, ...]:

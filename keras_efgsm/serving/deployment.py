@@ -1,4 +1,4 @@
-"""What TensorFlow Serving needs to serve an export: its config files and the container command."""
+"""The config files and the container command with which TensorFlow Serving serves an export."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

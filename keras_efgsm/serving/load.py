@@ -1,4 +1,4 @@
-"""Load on a server: concurrent clients that ask again and again, and how long each answer took."""
+"""Puts load on a server by concurrent clients and measures the time of each answer."""
 
 import threading
 import time

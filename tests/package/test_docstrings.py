@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_efgsm import equations
+from keras_efgsm import equations, recipes
 from keras_efgsm.attacks import ATTACKS, EFGSM
 from keras_efgsm.backend import BACKEND
 from keras_efgsm.data import training_dataset
@@ -22,7 +22,7 @@ from keras_efgsm.recipes import PRESETS
 from keras_efgsm.sample_memory import TrainingBatch
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 from support.doctests import ROOT, can_be_imported, dotted_names, find_examples
-from support.example_folder import CLASS_NAMES, SHAPE, enlarged_digits, make_folder
+from support.example_folder import CLASS_NAMES, SHAPE, TEST_IMAGES, enlarged_digits, make_folder
 
 # One process makes the folder that all examples share.
 pytestmark = pytest.mark.xdist_group("docstrings")
@@ -47,21 +47,16 @@ EXCUSED = {
     "keras_efgsm/tuning/search_failed.py:SearchFailed": _MINUTES,
 }
 RUN = [example for example in EXAMPLES if f"{example.path}:{example.owner}" not in EXCUSED]
+# Whose public functions must have an example.
+PLACES = (
+    *("attacks", "callbacks", "data", "diagnosis", "equations", "evaluation", "export", "networks"),
+    *("objectives", "recipes", "records", "report", "sample_memory", "serving", "trainer"),
+    *("tuning", "updates"),
+)
 # What needs TensorFlow, by its path or by what it names.
 TENSORFLOW_ONLY = (
-    "README.md",
-    "keras_efgsm/__init__",
-    "/data/",
-    "/diagnosis/",
-    "/distribution/",
-    "/export/",
-    "/form.py",
-    "/report/",
-    "/serving/",
-    "/tuning/",
-    "SPSA",
-    "cleverhans",
-    "exported_models",
+    *("README.md", "SPSA", "cleverhans", "exported_models", "export_classifier", "form.py"),
+    *("/data/", "/diagnosis/", "/distribution/", "/export/", "/report/", "/serving/", "/tuning/"),
 )
 
 
@@ -71,23 +66,39 @@ def folder(new_classifier, tmp_path_factory):
     made = tmp_path_factory.mktemp("examples")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made)
-        make_folder(made, new_classifier(shape=SHAPE, hidden=4))
+        make_folder(made, new_classifier(shape=SHAPE, hidden=16))
     return made
+
+
+class ShortTrainer(AdversarialTrainer):
+    """A trainer that trains two epochs at most."""
+
+    def fit(self, *args, epochs=1, initial_epoch=0, **options):
+        epochs = min(epochs, initial_epoch + 2)
+        return super().fit(*args, epochs=epochs, initial_epoch=initial_epoch, **options)
 
 
 @pytest.fixture(scope="module")
 def shared_trainer(new_classifier):
     """A trainer whose step is traced once, for examples that call `fit(x, y)`."""
-    trainer = AdversarialTrainer(new_classifier(shape=SHAPE, hidden=4), EFGSM(epsilon=0.2))
+    trainer = ShortTrainer(new_classifier(shape=SHAPE, hidden=16), EFGSM(epsilon=0.2))
     trainer.compile("sgd")
     return trainer
 
 
 @pytest.fixture
-def objects(shared_trainer, new_classifier, new_reconstructor):
+def objects(folder, shared_trainer, new_classifier, new_reconstructor):
     """What an example finds, each made by a function when the example names it."""
-    data = enlarged_digits("test", 8)
+    test = enlarged_digits("test", TEST_IMAGES)
+    data = test.take(8)
     x, y = data.pixels(), data.labels
+
+    def trained():
+        classifier = new_classifier(shape=SHAPE, hidden=16)
+        file = folder / "runs" / "mnist" / "classifier.keras"
+        classifier.set_weights(keras.models.load_model(file).get_weights())
+        return classifier
+
     given = {
         "keras": keras,
         "np": np,
@@ -98,12 +109,12 @@ def objects(shared_trainer, new_classifier, new_reconstructor):
         "trainer": shared_trainer,
         "attack": EFGSM(epsilon=0.2),
     }
-    images = dict.fromkeys(("x_train", "x_val", "x_test"), x)
-    labels = dict.fromkeys(("y_train", "y_val", "y_test"), y)
+    images = dict.fromkeys(("x_train", "x_val"), x) | {"x_test": test.pixels()}
+    labels = dict.fromkeys(("y_train", "y_val"), y) | {"y_test": test.labels}
     makers = {
         "x": lambda: ops.convert_to_tensor(x),
         "y": lambda: ops.convert_to_tensor(y, "int32"),
-        "classifier": lambda: new_classifier(shape=SHAPE, hidden=4),
+        "classifier": trained,
         "reconstructor": lambda: new_reconstructor(shape=SHAPE),
         "dataset": lambda: training_dataset(data, 8, seed=0),
         "batch": lambda: TrainingBatch(x, np.arange(8), y, y, np.eye(10)[y], None),
@@ -113,9 +124,8 @@ def objects(shared_trainer, new_classifier, new_reconstructor):
             for name, config in PRESETS.items()
         },
     }
-    return {
-        name: lambda value=value: value for name, value in (given | images | labels).items()
-    } | makers
+    as_it_is = given | images | labels
+    return {name: lambda value=value: value for name, value in as_it_is.items()} | makers
 
 
 def interrupt():
@@ -130,16 +140,15 @@ def run_example(objects, folder, tmp_path, monkeypatch):
     # A class that an example registers is gone afterwards.
     monkeypatch.setattr("keras_efgsm.attacks.registry.ATTACKS", dict(ATTACKS))
     monkeypatch.setattr("keras_efgsm.objectives.registry.OBJECTIVES", dict(OBJECTIVES))
+    monkeypatch.setattr("keras_efgsm.recipes.parts.ATTACKS", dict(recipes.ATTACKS))
 
     def run(example):
         if any(entry.name in example.code for entry in folder.iterdir()):
             shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-        names = {
-            name: make for name, make in objects.items() if re.search(rf"\b{name}\b", example.code)
-        }
+        words = set(re.findall(r"\w+", example.code))
         forms = dict(FORMS)
         try:
-            example.run({name: make() for name, make in names.items()})
+            example.run({name: make() for name, make in objects.items() if name in words})
         finally:
             FORMS.clear()
             FORMS.update(forms)
@@ -159,28 +168,8 @@ def test_what_is_excused_is_there():
     assert len(EXAMPLES) - len(RUN) == len(EXCUSED)
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        "attacks",
-        "callbacks",
-        "data",
-        "diagnosis",
-        "evaluation",
-        "equations",
-        "export",
-        "networks",
-        "objectives",
-        "recipes",
-        "records",
-        "report",
-        "sample_memory",
-        "serving",
-        "trainer",
-        "tuning",
-        "updates",
-    ],
-)
+@pytest.mark.tensorflow("an export and a report need it")
+@pytest.mark.parametrize("place", PLACES)
 def test_what_is_public_has_an_example(place):
     """Every function, and every class that is made by a user."""
     module = importlib.import_module(f"keras_efgsm.{place}")
@@ -199,6 +188,7 @@ def test_a_wrong_value_behind_an_example_is_found(run_example):
         run_example(wrong)
 
 
+@pytest.mark.tensorflow("its modules are named as well")
 def test_every_name_that_is_offered_can_be_imported():
     """Dotted names of the package, wherever a docstring or the documentation names one."""
     missing = [f"{place}: {name}" for place, name in dotted_names() if not can_be_imported(name)]

@@ -16,8 +16,9 @@ from keras_efgsm.runs.training import train
 from support.doctests import ROOT
 
 SHAPE = (28, 28, 1)
+# A diagnosis takes 20 that are classified correctly.
+TEST_IMAGES = 40
 CLASS_NAMES = tuple(str(digit) for digit in range(10))
-IMAGES = 64
 _DIAGNOSIS = {
     "schema": 1,
     "verdict": "no sign of masking",
@@ -57,8 +58,8 @@ def make_folder(folder: Path, classifier: keras.Model) -> None:
         folder: an empty folder, the current one.
         classifier: of images `SHAPE` in ten classes, not trained.
     """
-    test = enlarged_digits("test", 8)
-    save_npz("mnist.npz", enlarged_digits("train", IMAGES), test)
+    test = enlarged_digits("test", TEST_IMAGES)
+    save_npz("mnist.npz", enlarged_digits("train", 600), test)
     classifier.save("classifier.keras")
     config = TrainingConfig(
         dataset="mnist.npz",
@@ -66,8 +67,9 @@ def make_folder(folder: Path, classifier: keras.Model) -> None:
         reconstructor=None,
         epsilon=0.3,
         method="efgsm",
-        epochs=1,
+        epochs=3,
         batch_size=32,
+        learning_rate=0.01,
         probe_images=0,
     )
     train(config, "runs/mnist", verbose=0)
@@ -79,7 +81,7 @@ def make_folder(folder: Path, classifier: keras.Model) -> None:
         identity={},
         attack=0,
         step=0,
-        batch_size=8,
+        batch_size=40,
         attack_seconds=(1.0,),
         seconds=1.0,
         round_has_begun=False,

@@ -61,7 +61,7 @@ def find_export(folder: str | os.PathLike[str]) -> Export:
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        ValueError: if it is no SavedModel under an integer, or files of several models of this
+        ValueError: if it is not a SavedModel under an integer, or files of several models of this
             version lie beside it.
 
     Example:

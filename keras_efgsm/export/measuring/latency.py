@@ -40,7 +40,7 @@ class Latency:
 
 
 def runner(path: Path, *, eager: bool = False) -> Runner:
-    """What answers images as an application would call this form.
+    """Returns a function that answers images as an application would call this form.
 
     Files go through their own runtime on all cores that the process may use, a SavedModel through
     its signature. A Keras model is compiled by `tf.function`, once for each batch size, as

@@ -317,12 +317,11 @@ def register_form(form: Form) -> Form:
     Example:
 
     ```python
-    class Weights(Form):
-        name, ending, what = "weights", ".npz", "weights of a linear classifier"
+    import copy
 
-
-    register_form(Weights())
-    FORMS["weights"].file_name("cats", 1)  # "cats-1.npz"
+    form = copy.copy(FORMS["onnx"])
+    form.name, form.ending = "onnx-again", ".again"
+    register_form(form).file_name("cats", 1)  # "cats-1.again"
     ```
     """
     if not isinstance(form, Form):

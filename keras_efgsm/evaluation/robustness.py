@@ -89,6 +89,8 @@ def evaluate_robustness(
     Example:
 
     ```python
+    import rich
+
     report = evaluate_robustness(
         "runs/mnist",
         (x_test, y_test),

@@ -25,6 +25,9 @@ def check_figures(figures: Mapping[str, Any] | None) -> None:
     Example:
 
     ```python
+    import json
+    from pathlib import Path
+
     check_figures(json.loads(Path("runs/mnist/evaluation.json").read_text()))
     ```
     """

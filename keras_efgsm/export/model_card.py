@@ -153,7 +153,7 @@ def replace_section(card: str, heading: str, body: str) -> str:
     Example:
 
     ```python
-    card = Path("mnist-1.md").read_text()
+    card = Path("exported_models/mnist/mnist-1.md").read_text()
     card = replace_section(card, "Measured on each file", "| file | accuracy |")
     ```
     """

@@ -44,6 +44,8 @@ def measure_agreement(
     Example:
 
     ```python
+    from keras_efgsm.export import write_tflite
+
     write_tflite(classifier, "cats.tflite", quantization="dynamic")
     measure_agreement("tflite-dynamic", "cats.tflite", classifier).same_class
     ```

@@ -53,7 +53,7 @@ def write_report(
     Example:
 
     ```python
-    write_report(["runs/mnist", "runs/mnist-fgsm"], "report.html")
+    write_report("runs/mnist", "report.html", num_images=100)
     ```
     """
     out = Path(out)
@@ -85,7 +85,7 @@ def render_page(runs: Sequence[ReportedRun]) -> str:
     Example:
 
     ```python
-    render_page([read_run("runs/mnist")])[:15]  # "<!doctype html>"
+    render_page([read_run("runs/mnist")])[:15]  # "<!DOCTYPE html>"
     ```
     """
     files = importlib.resources.files("keras_efgsm.report")

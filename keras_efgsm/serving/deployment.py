@@ -95,7 +95,7 @@ def config_texts(
     Example:
 
     ```python
-    sorted(config_texts("mnist", [1, 2], labels={"stable": 1}))
+    sorted(config_texts("mnist", [1, 2], versions="all", labels={"stable": 1}))
     ```
     """
     served = {"latest": [max(found)], "all": list(found)}.get(versions)

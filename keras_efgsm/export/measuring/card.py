@@ -30,6 +30,8 @@ def write_measured_card(export: Export, found: Measurements) -> None:
     Example:
 
     ```python
+    from keras_efgsm.export.measuring import Measurements, find_export
+
     export = find_export("exported_models/mnist/1")
     write_measured_card(export, Measurements.read("exported_models/mnist/mnist-1.measured.json"))
     ```

@@ -83,6 +83,8 @@ def measure_latencies(
     Example:
 
     ```python
+    from keras_efgsm.export.litert_runner import TFLiteClassifier
+
     runners = {"lite": TFLiteClassifier("exported_models/mnist/mnist-1.tflite").logits}
     measure_latencies(runners, (28, 28, 1))["lite"].median_ms
     ```

@@ -23,7 +23,7 @@ def synchronize_batch_norm(model: keras.Model, synchronized: bool = True) -> int
     Example:
 
     ```python
-    synchronize_batch_norm(cifar10_wrn10_1())  # 3
+    synchronize_batch_norm(cifar10_wrn10_1())  # 7
     ```
     """
     if synchronized and keras.backend.backend() != "tensorflow":

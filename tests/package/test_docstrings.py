@@ -16,12 +16,13 @@ from keras_efgsm import equations, networks, recipes
 from keras_efgsm.attacks import ATTACKS, EFGSM
 from keras_efgsm.backend import BACKEND
 from keras_efgsm.data import training_dataset
+from keras_efgsm.diagnosis import diagnose
 from keras_efgsm.form import FORMS
 from keras_efgsm.objectives import OBJECTIVES
 from keras_efgsm.sample_memory import TrainingBatch
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 from support.doctests import ROOT, DocstringExample, can_be_imported, dotted_names, find_examples
-from support.example_folder import CLASS_NAMES, SHAPE, TEST_IMAGES, enlarged_digits, make_folder
+from support.example_folder import CLASS_NAMES, SHAPE, make_folder
 
 # One process makes the folder that all examples share.
 pytestmark = pytest.mark.xdist_group("docstrings")
@@ -61,12 +62,11 @@ TENSORFLOW_ONLY = (
 
 @pytest.fixture(scope="module")
 def folder(new_classifier, tmp_path_factory):
-    """The folder in which examples run, as each finds it."""
+    """The folder in which examples run, as each finds it, and images that its run gets right."""
     made = tmp_path_factory.mktemp("examples")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made)
-        make_folder(made, new_classifier(shape=SHAPE, hidden=16))
-    return made
+        return made, make_folder(new_classifier(shape=SHAPE, hidden=16))
 
 
 class ShortTrainer(AdversarialTrainer):
@@ -87,16 +87,28 @@ def shared_trainer(new_classifier):
     return trainer
 
 
+@pytest.fixture(scope="module")
+def diagnose_once():
+    """`diagnose`, which takes seconds, with the first result for all that ask."""
+    kept = []
+
+    def run(*arguments, **options):
+        kept.append(kept[0] if kept else diagnose(*arguments, **options))
+        return kept[0]
+
+    return run
+
+
 @pytest.fixture
-def objects(folder, shared_trainer, new_classifier, new_reconstructor):
+def objects(folder, shared_trainer, diagnose_once, new_classifier, new_reconstructor):
     """What an example finds, each made by a function when the example names it."""
-    test = enlarged_digits("test", TEST_IMAGES)
+    made, test = folder
     data = test.take(8)
     x, y = data.pixels(), data.labels
 
     def trained():
         classifier = new_classifier(shape=SHAPE, hidden=16)
-        file = folder / "runs" / "mnist" / "classifier.keras"
+        file = made / "runs" / "mnist" / "classifier.keras"
         classifier.set_weights(keras.models.load_model(file).get_weights())
         return classifier
 
@@ -109,6 +121,7 @@ def objects(folder, shared_trainer, new_classifier, new_reconstructor):
         "class_names": CLASS_NAMES,
         "PRESETS": recipes.PRESETS,
         "trainer": shared_trainer,
+        "diagnose": diagnose_once,
         "attack": EFGSM(epsilon=0.2),
     }
     images = dict.fromkeys(("x_train", "x_val"), x) | {"x_test": test.pixels()}
@@ -141,8 +154,8 @@ def run_example(objects, folder, tmp_path, monkeypatch):
     monkeypatch.setattr("keras_efgsm.recipes.parts.ATTACKS", dict(recipes.ATTACKS))
 
     def run(example):
-        if any(entry.name in example.code for entry in folder.iterdir()):
-            shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+        if any(entry.name in example.code for entry in folder[0].iterdir()):
+            shutil.copytree(folder[0], tmp_path, dirs_exist_ok=True)
         words = set(re.findall(r"\w+", example.code))
         forms = dict(FORMS)
         try:

@@ -51,12 +51,14 @@ def enlarged_digits(split: str, count: int) -> ImageData:
     return ImageData(images, data.labels[:count], CLASS_NAMES)
 
 
-def make_folder(folder: Path, classifier: keras.Model) -> None:
-    """Writes what examples read.
+def make_folder(classifier: keras.Model) -> ImageData:
+    """Writes what examples read into the current folder, which is empty.
 
     Args:
-        folder: an empty folder, the current one.
         classifier: of images `SHAPE` in ten classes, not trained.
+
+    Returns:
+        Test images that the trained classifier gets right.
     """
     test = enlarged_digits("test", TEST_IMAGES)
     save_npz("mnist.npz", enlarged_digits("train", 600), test)
@@ -72,7 +74,7 @@ def make_folder(folder: Path, classifier: keras.Model) -> None:
         learning_rate=0.01,
         probe_images=0,
     )
-    train(config, "runs/mnist", verbose=0)
+    trained = train(config, "runs/mnist", verbose=0).trainer.classifier
     attacks = make_attacks("square", 0.3, queries=5)
     report = evaluate_robustness("runs/mnist", test, attacks, progress=False)
     report.write_json("runs/mnist/evaluation.json")
@@ -101,3 +103,7 @@ def make_folder(folder: Path, classifier: keras.Model) -> None:
         export_run("runs/mnist", "exported_models/mnist", forms=["saved-model", "tflite", "onnx"])
         measured = "exported_models/mnist/mnist-1.measured.json"
         shutil.copy(ROOT / measured, measured)
+    every = enlarged_digits("test", 360)
+    logits = keras.ops.convert_to_numpy(trained(every.pixels(), training=False))
+    right = np.flatnonzero(logits.argmax(-1) == every.labels)[:TEST_IMAGES]
+    return ImageData(every.images[right], every.labels[right], CLASS_NAMES)

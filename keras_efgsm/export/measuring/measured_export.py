@@ -79,7 +79,7 @@ def measure(
 
     ```python
     found = measure(
-        "exported_models/mnist/1", run="runs/mnist", attacks="square", queries=100, calls=20
+        "exported_models/mnist/1", run="runs/mnist", attacks="square", queries=100, again=True
     )
     found.forms["tflite"].robust
     ```

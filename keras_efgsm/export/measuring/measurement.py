@@ -76,7 +76,7 @@ def measure_export(
 
     attacks = make_attacks("square", epsilon=0.3, queries=100)
     found = measure_export(
-        "exported_models/mnist/1", (x_test, y_test), attacks, num_images=len(x_test)
+        "exported_models/mnist/1", (x_test, y_test), attacks, num_images=8, calls=20, again=True
     )
     rich.print(found.table())
     ```

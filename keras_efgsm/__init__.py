@@ -5,7 +5,7 @@ trainer = AdversarialTrainer(classifier, epsilon=8 / 255)
 trainer.compile(optimizer="adam")
 trainer.fit(x_train, y_train, batch_size=128, epochs=20, callbacks=[OverfittingStop()])
 report = evaluate_robustness(trainer.classifier, (x_test, y_test), PGD(epsilon=8 / 255))
-export_classifier(trainer.classifier, "exported_models/mine", class_names=names)
+export_classifier(trainer.classifier, "exported_models/mine", class_names=class_names)
 ```
 
 What most programs use is here; the rest is one step below, in `keras_efgsm.attacks`, `.objectives`,

@@ -17,8 +17,14 @@ def check_epsilon(epsilon: float, name: str = "epsilon") -> float:
         name: how the caller calls it in the error.
 
     Raises:
-        ValueError: if it is no finite number in (0, 1]; above 1 the message
+        ValueError: if it is not a finite number in (0, 1]; above 1 the message
             says that a radius given on the 0..255 scale has to be divided.
+
+    Example:
+
+    ```python
+    check_epsilon(8 / 255)  # 0.03137
+    ```
     """
     value = check_number(epsilon, name, minimum=0.0, strict=True)
     if value > 1.0:
@@ -47,7 +53,13 @@ def check_number(
         strict: whether `minimum` itself is refused. Defaults to `False`.
 
     Raises:
-        ValueError: if `value` is no number, not finite or out of bounds.
+        ValueError: if `value` is not a number, not finite or out of bounds.
+
+    Example:
+
+    ```python
+    check_number(0.5, "decay", minimum=0.0)  # 0.5
+    ```
     """
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     low = -math.inf if minimum is None else minimum
@@ -77,6 +89,12 @@ def check_count(value: Any, name: str, *, minimum: int = 1) -> int:
 
     Raises:
         ValueError: otherwise.
+
+    Example:
+
+    ```python
+    check_count(10, "steps")  # 10
+    ```
     """
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < minimum:
@@ -91,6 +109,12 @@ def check_choice(value: Any, name: str, choices: tuple) -> Any:
 
     Raises:
         ValueError: otherwise, naming the choices.
+
+    Example:
+
+    ```python
+    check_choice("ce", "loss", ("ce", "cw"))  # "ce"
+    ```
     """
     if value not in choices:
         listed = ", ".join(repr(c) for c in choices)
@@ -108,6 +132,12 @@ def check_images(images: Any, name: str = "images") -> None:
     Raises:
         ValueError: if the rank, the dtype, the range or a value is wrong; an
             integer or 0..255 array is told how to become pixels in [0, 1].
+
+    Example:
+
+    ```python
+    check_images(np.zeros((8, 28, 28, 1), "float32"))
+    ```
     """
     array = np.asarray(images)
     if array.ndim != 4 or array.shape[0] == 0:
@@ -146,6 +176,12 @@ def check_labels(labels: Any, num_classes: int, count: int, name: str = "labels"
 
     Raises:
         ValueError: if the shape, the dtype or the range is wrong.
+
+    Example:
+
+    ```python
+    check_labels(np.array([3, 1]), num_classes=10, count=2)
+    ```
     """
     array = np.asarray(labels)
     if array.ndim == 2 and array.shape[1] == num_classes and num_classes > 1:
@@ -184,6 +220,12 @@ def check_sample_ids(ids: Any, num_samples: int, name: str = "id") -> None:
 
     Raises:
         ValueError: if an id is out of range or given to more than one sample.
+
+    Example:
+
+    ```python
+    check_sample_ids(np.array([3, 1]), num_samples=10)
+    ```
     """
     array = np.asarray(ids)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):

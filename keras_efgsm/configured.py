@@ -1,4 +1,4 @@
-"""What is made from options, can name them again, and is restored from them."""
+"""Objects that are made from options, list them again and are restored from them."""
 
 import inspect
 from typing import Any, Self

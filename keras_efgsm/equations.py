@@ -15,7 +15,14 @@ _TINY = 1e-12
 
 
 def per_sample(values: Tensor, like: Tensor) -> Tensor:
-    """Reshapes `(B,)` to `(B, 1, 1, ...)` so that it broadcasts against `like`."""
+    """Reshapes `(B,)` to `(B, 1, 1, ...)` so that it broadcasts against `like`.
+
+    Example:
+
+    ```python
+    per_sample(ops.zeros(8), ops.zeros((8, 28, 28, 1))).shape  # (8, 1, 1, 1)
+    ```
+    """
     return ops.reshape(values, (-1,) + (1,) * (len(like.shape) - 1))
 
 
@@ -25,6 +32,13 @@ def ball_bounds(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
     Args:
         x: clean images `(B, H, W, C)` in [0, 1].
         epsilon: radius in pixels of [0, 1].
+
+    Example:
+
+    ```python
+    darkest, brightest = ball_bounds(ops.array([0.1, 0.5]), epsilon=0.3)
+    darkest, brightest  # [[0.0, 0.2], [0.4, 0.8]]
+    ```
     """
     return ops.maximum(x - epsilon, 0.0), ops.minimum(x + epsilon, 1.0)
 
@@ -36,6 +50,12 @@ def project(x_adv: Tensor, x: Tensor, epsilon: float) -> Tensor:
         x_adv: candidate images `(B, H, W, C)`.
         x: clean images of the same shape, in [0, 1].
         epsilon: radius in pixels of [0, 1].
+
+    Example:
+
+    ```python
+    project(ops.array([0.9, 0.2]), ops.array([0.8, 0.9]), epsilon=0.3)  # [0.9, 0.6]
+    ```
     """
     return ops.clip(x_adv, *ball_bounds(x, epsilon))
 
@@ -77,12 +97,25 @@ def random_corner(momentum: Tensor, coin: Tensor) -> Tensor:
     Args:
         momentum: Gamma of these samples `(B, H, W, C)`.
         coin: random numbers of either sign, `(B, H, W, C)`.
+
+    Example:
+
+    ```python
+    random_corner(ops.array([0.0, 1.5]), coin=ops.array([-0.2, -0.7]))  # [-1.0, 1.5]
+    ```
     """
     return ops.where(momentum == 0.0, ops.sign(coin), momentum)
 
 
 def rival_logits(logits: Tensor, labels: Tensor) -> Tensor:
-    """The logits `(B, K)` with the true class pushed below all others."""
+    """The logits `(B, K)` with the true class pushed below all others.
+
+    Example:
+
+    ```python
+    rival_logits(ops.array([[3.0, 1.0, 2.0]]), ops.array([0]))  # [[-2.0, 1.0, 2.0]]
+    ```
+    """
     num_classes = logits.shape[-1]
     span = ops.max(logits, axis=-1, keepdims=True) - ops.min(logits, axis=-1, keepdims=True)
     true_class = ops.one_hot(labels, num_classes, dtype=logits.dtype)
@@ -91,7 +124,14 @@ def rival_logits(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def nearest_rivals(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    """Indices `(B, count)` of the largest rival logits, the runner-up first."""
+    """Indices `(B, count)` of the largest rival logits, the runner-up first.
+
+    Example:
+
+    ```python
+    nearest_rivals(ops.array([[3.0, 1.0, 2.0]]), ops.array([0]), 2)  # [[2, 1]]
+    ```
+    """
     among = rival_logits(logits, labels)
     if count == 1:
         return ops.argmax(among, axis=-1)[:, None]  # Cheaper than to sort them.
@@ -108,13 +148,27 @@ def margins(logits: Tensor, labels: Tensor, rivals: Tensor) -> Tensor:
 
     Returns:
         `(B, M)`; positive where the true class wins against that rival.
+
+    Example:
+
+    ```python
+    logits, labels = ops.array([[3.0, 1.0, 2.5]]), ops.array([0])
+    margins(logits, labels, rivals=ops.array([[2, 1]]))  # [[0.5, 2.0]]
+    ```
     """
     true_logit = ops.take_along_axis(logits, ops.cast(labels, "int32")[:, None], axis=-1)
     return true_logit - ops.take_along_axis(logits, rivals, axis=-1)
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """Logit margin `(B,)` against the runner-up, `z_t - max_{i != t} z_i`."""
+    """Logit margin `(B,)` against the runner-up, `z_t - max_{i != t} z_i`.
+
+    Example:
+
+    ```python
+    margin(ops.array([[3.0, 1.0, 2.5]]), ops.array([0]))  # [0.5]
+    ```
+    """
     true_class = ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
     return ops.sum(true_class * logits, axis=-1) - ops.max(rival_logits(logits, labels), axis=-1)
 
@@ -129,6 +183,13 @@ def margin_slopes(logits: Tensor, labels: Tensor, rivals: Tensor) -> list[Tensor
         logits: `(B, K)`.
         labels: true classes `(B,)`.
         rivals: rival classes `(B, M)`.
+
+    Example:
+
+    ```python
+    logits, labels = ops.array([[3.0, 1.0, 2.5]]), ops.array([0])
+    margin_slopes(logits, labels, rivals=ops.array([[2]]))  # [[[1.0, 0.0, -1.0]]]
+    ```
     """
     num_classes = logits.shape[-1]
     true_class, *others = (
@@ -139,7 +200,14 @@ def margin_slopes(logits: Tensor, labels: Tensor, rivals: Tensor) -> list[Tensor
 
 
 def gradient_norm(gradient: Tensor) -> Tensor:
-    """L1 norm over all axes but the first, the dual norm of L-infinity [9]."""
+    """L1 norm over all axes but the first, the dual norm of L-infinity [9].
+
+    Example:
+
+    ```python
+    gradient_norm(ops.array([[0.5, -1.5], [0.0, 2.0]]))  # [2.0, 2.0]
+    ```
+    """
     return ops.sum(ops.abs(gradient), axis=tuple(range(1, len(gradient.shape))))
 
 
@@ -151,6 +219,12 @@ def linearised_distance(margin_value: Tensor, gradient: Tensor) -> Tensor:
     Args:
         margin_value: `(B,)`.
         gradient: gradient of it with respect to the image, `(B, H, W, C)`.
+
+    Example:
+
+    ```python
+    linearised_distance(ops.array([0.5]), ops.array([[2.0, -3.0]]))  # [0.1]
+    ```
     """
     return ops.abs(margin_value) / (gradient_norm(gradient) + _TINY)
 
@@ -169,6 +243,15 @@ def linearised_margin(
 
     Returns:
         `(distance, margin, gradient)` of shapes `(B,)`, `(B,)` and `(B, H, W, C)`.
+
+    Example:
+
+    ```python
+    margin_values = [ops.array([0.5]), ops.array([2.0])]
+    gradients = [ops.array([[2.0, -3.0]]), ops.array([[20.0, -20.0]])]
+    distance, nearest, gradient = linearised_margin(margin_values, gradients)
+    distance  # [0.05]
+    ```
     """
     distance = linearised_distance(margin_values[0], gradients[0])
     nearest_margin, gradient = margin_values[0], gradients[0]
@@ -204,6 +287,13 @@ def boundary_step(
         epsilon: radius in pixels of [0, 1].
         overshoot: factor on the distance. Defaults to 1.
         use_projection: whether to project `x_adv - x` to the ball. Defaults to `True`.
+
+    Example:
+
+    ```python
+    x, gradient = ops.array([[0.5, 0.9]]), ops.array([[2.0, -3.0]])
+    boundary_step(x, x, gradient, distance=ops.array([0.2]), epsilon=0.3)  # [[0.3, 1.0]]
+    ```
     """
     x_adv = x_start - per_sample(overshoot * distance, x) * ops.sign(gradient)
     return project(x_adv, x, epsilon) if use_projection else ops.clip(x_adv, 0.0, 1.0)
@@ -220,6 +310,13 @@ def signed_step(
         gradient: gradient of the margin at the start, same shape.
         step_size: in pixels of [0, 1].
         epsilon: radius in pixels of [0, 1].
+
+    Example:
+
+    ```python
+    x, gradient = ops.array([[0.5, 0.9]]), ops.array([[2.0, -3.0]])
+    signed_step(x, x, gradient, step_size=0.2, epsilon=0.3)  # [[0.3, 1.0]]
+    ```
     """
     return project(x_start - step_size * ops.sign(gradient), x, epsilon)
 
@@ -235,6 +332,12 @@ def update_momentum(momentum: Tensor, direction: Tensor, decay: float) -> Tensor
         momentum: Gamma of these samples `(B, H, W, C)`; `|Gamma| < 1 / (1 - decay)` always.
         direction: `x_adv - x`, or minus the gradient of the margin at the start; same shape.
         decay: weight of the past in [0, 1), 0.95 in the paper.
+
+    Example:
+
+    ```python
+    update_momentum(ops.array([1.0, -1.0]), ops.array([0.2, 0.4]), decay=0.95)  # [1.95, 0.05]
+    ```
     """
     return decay * momentum + ops.sign(direction)
 
@@ -258,6 +361,13 @@ def worst_linear_margin(
 
     Returns:
         `(B,)`.
+
+    Example:
+
+    ```python
+    x, gradient = ops.array([[0.5, 0.9]]), ops.array([[2.0, -3.0]])
+    worst_linear_margin(ops.array([1.0]), gradient, x, x, epsilon=0.2)  # [0.3]
+    ```
     """
     darkest, brightest = ball_bounds(x, epsilon)
     corner = ops.where(gradient > 0.0, darkest, brightest)
@@ -266,12 +376,26 @@ def worst_linear_margin(
 
 
 def smooth_labels(one_hot: Tensor, smoothing: float) -> Tensor:
-    """Label smoothing: `(1 - s) * y + s / K` for labels `(B, K)`."""
+    """Label smoothing: `(1 - s) * y + s / K` for labels `(B, K)`.
+
+    Example:
+
+    ```python
+    smooth_labels(ops.array([[1.0, 0.0]]), smoothing=0.2)  # [[0.9, 0.1]]
+    ```
+    """
     return (1.0 - smoothing) * one_hot + smoothing / one_hot.shape[-1]
 
 
 def kl_divergence(logits_p: Tensor, logits_q: Tensor) -> Tensor:
-    """`KL(softmax(p) || softmax(q))` `(B,)` of logits `(B, K)`: the divergence of TRADES."""
+    """`KL(softmax(p) || softmax(q))` `(B,)` of logits `(B, K)`: the divergence of TRADES.
+
+    Example:
+
+    ```python
+    kl_divergence(ops.array([[1.0, 2.0]]), ops.array([[1.0, 2.0]]))  # [0.0]
+    ```
+    """
     log_p, log_q = ops.log_softmax(logits_p), ops.log_softmax(logits_q)
     return ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
 
@@ -279,5 +403,12 @@ def kl_divergence(logits_p: Tensor, logits_q: Tensor) -> Tensor:
 def joint_loss(
     reconstruction_loss: Tensor, classification_loss: Tensor, classification_weight: float
 ) -> Tensor:
-    """Joint loss `L_R + lambda * L_C` [16]."""
+    """Joint loss `L_R + lambda * L_C` [16].
+
+    Example:
+
+    ```python
+    joint_loss(0.5, 2.0, classification_weight=0.1)  # 0.7
+    ```
+    """
     return reconstruction_loss + classification_weight * classification_loss

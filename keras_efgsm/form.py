@@ -1,4 +1,4 @@
-"""A form that a classifier leaves in and is run from: what each says about itself, and the table.
+"""The forms of an exported classifier: their interface and their table.
 
 The forms themselves lie in `keras_efgsm/export/forms`, one file each. This table lies below them,
 so that whatever loads a file finds its form without importing the export.
@@ -23,12 +23,12 @@ _BESIDE = (".md", ".json", ".measured.json")
 
 
 class ExportError(RuntimeError):
-    """What was written is not the classifier that was given, so it was not kept."""
+    """The error for a written file that is not the given classifier; the file is not kept."""
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What an exported classifier is asked and answers.
+    """The input and the output of an exported classifier.
 
     Args:
         image_shape: `(height, width, channels)` of one image, pixels in [0, 1].
@@ -59,7 +59,7 @@ class Contract:
 
 @dataclass(frozen=True)
 class Given:
-    """What a form is written with, besides the classifier.
+    """The arguments that a form is written with, besides the classifier.
 
     Args:
         contract: the shape of what goes in and comes out.
@@ -76,7 +76,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Words:
-    """What a model card says of one file.
+    """The text of a model card on one file.
 
     Args:
         what: the kind of file.
@@ -210,7 +210,7 @@ class Form(ABC):
 
         Raises:
             ImportError: if a package is missing.
-            ValueError: if it cannot be read, or is no classifier of images.
+            ValueError: if it cannot be read, or is not a classifier of images.
         """
 
     def check_options(self, options: Mapping[str, Any]) -> None:
@@ -278,7 +278,7 @@ class Form(ABC):
     # Words of the card.
 
     def words(self, path: Path, contract: Contract, calibration: str | None) -> Words:
-        """What a card says of the file.
+        """The text of the card on the file.
 
         Args:
             path: the file, which may be missing.
@@ -312,7 +312,17 @@ def register_form(form: Form) -> Form:
         form: one whose name and endings no other form has.
 
     Raises:
-        ValueError: if it is no form, or its name or one of its endings is taken.
+        ValueError: if it is not a form, or its name or one of its endings is taken.
+
+    Example:
+
+    ```python
+    import copy
+
+    form = copy.copy(FORMS["onnx"])
+    form.name, form.ending = "onnx-again", ".again"
+    register_form(form).file_name("cats", 1)  # "cats-1.again"
+    ```
     """
     if not isinstance(form, Form):
         raise ValueError(f"`form` must be a `Form`. Received: form={form!r}")
@@ -338,7 +348,7 @@ def form_of(path: Path) -> Form | None:
 
 @dataclass(frozen=True)
 class NamedFile:
-    """What the name of a file in a model's folder says.
+    """Model, version and form, read from the name of a file in a model's folder.
 
     Args:
         name: the model's name; empty for a folder.

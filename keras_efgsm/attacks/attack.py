@@ -1,4 +1,4 @@
-"""What every attack is: images, labels and noise in, perturbed images out."""
+"""The base of every attack, from images, labels and noise to perturbed images."""
 
 import copy
 from typing import Any, ClassVar, NamedTuple, Self
@@ -22,7 +22,7 @@ _compiled = CompiledAttacks()
 
 
 class Perturbed(NamedTuple):
-    """What an attack hands back for a batch.
+    """The result of an attack on a batch.
 
     Attributes:
         images: adversarial images `(B, H, W, C)`.
@@ -45,7 +45,7 @@ class Perturbed(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """What an attack may spend on an image in one run; None where that is no option of it.
+    """The budget of an attack per image and run; None for what is not an option of the attack.
 
     Attributes:
         steps: gradient steps of one round. Defaults to `1`.

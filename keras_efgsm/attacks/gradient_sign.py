@@ -1,4 +1,4 @@
-"""What FGSM and PGD share: a start and steps along the sign of a loss's gradient."""
+"""The shared part of FGSM and PGD: a start and steps along the sign of a loss's gradient."""
 
 from typing import NamedTuple
 

@@ -28,7 +28,7 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 class Perturbing(Protocol):
-    """What of an `Attack` goes into a graph."""
+    """The part of an `Attack` that a graph holds."""
 
     uses_momentum: bool
 

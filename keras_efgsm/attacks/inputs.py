@@ -1,4 +1,4 @@
-"""What `attack(classifier, x, y)` checks before it starts."""
+"""Checks of the arguments of `attack(classifier, x, y)`."""
 
 from typing import Any
 

@@ -11,20 +11,41 @@ _TINY = 1e-12
 
 
 def still_correct(logits: Tensor, labels: Tensor) -> Tensor:
-    """Whether `(B,)` the logits `(B, K)` are finite and the largest is that of the true class."""
+    """Whether `(B,)` the logits `(B, K)` are finite and the largest is that of the true class.
+
+    Example:
+
+    ```python
+    still_correct(keras.ops.array([[3.0, 1.0]]), keras.ops.array([1]))  # [False]
+    ```
+    """
     finite = keras.ops.all(keras.ops.isfinite(logits), axis=-1)
     predicted = keras.ops.cast(keras.ops.argmax(logits, axis=-1), "int32")
     return keras.ops.logical_and(finite, predicted == keras.ops.cast(labels, "int32"))
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy per sample `(B,)` of integer labels."""
+    """Cross-entropy per sample `(B,)` of integer labels.
+
+    Example:
+
+    ```python
+    cross_entropy(keras.ops.array([[0.0, 0.0]]), keras.ops.array([0]))  # [0.693]
+    ```
+    """
     one_hot = keras.ops.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
     return keras.ops.categorical_crossentropy(one_hot, logits, from_logits=True)
 
 
 def margin_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Carlini & Wagner's margin loss `(B,)`: the runner-up's logit minus the true one."""
+    """Carlini & Wagner's margin loss `(B,)`: the runner-up's logit minus the true one.
+
+    Example:
+
+    ```python
+    margin_loss(keras.ops.array([[3.0, 1.0]]), keras.ops.array([0]))  # [-2.0]
+    ```
+    """
     return -equations.margin(logits, labels)
 
 
@@ -36,6 +57,12 @@ def dlr_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     Raises:
         ValueError: if there are fewer than 3 classes.
+
+    Example:
+
+    ```python
+    dlr_loss(keras.ops.array([[3.0, 2.0, 1.0]]), keras.ops.array([0]))  # [-0.5]
+    ```
     """
     num_classes = logits.shape[-1]
     if num_classes < 3:
@@ -58,6 +85,13 @@ def targeted_dlr_loss(logits: Tensor, labels: Tensor, targets: Tensor) -> Tensor
         logits: `(B, K)`.
         labels: true classes `(B,)`.
         targets: classes `(B,)` that the images are to be taken for.
+
+    Example:
+
+    ```python
+    logits, labels = keras.ops.array([[4.0, 3.0, 2.0, 1.0]]), keras.ops.array([0])
+    targeted_dlr_loss(logits, labels, targets=keras.ops.array([1]))  # [-0.4]
+    ```
     """
     num_classes = logits.shape[-1]
     # Without a gather: its gradient would be a scatter.

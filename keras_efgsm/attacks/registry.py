@@ -55,7 +55,7 @@ def register_attack(attack: type[AnyAttack]) -> type[AnyAttack]:
 
 @dataclass(frozen=True)
 class NamedAttack:
-    """An attack as it is reached by name.
+    """An attack and the options that its name stands for.
 
     Args:
         attack: its class.

@@ -118,6 +118,12 @@ def window_sides(queries: int, p_init: float, height: int, width: int) -> np.nda
         p_init: share of the pixels at first.
         height: of the image in pixels.
         width: of the image in pixels.
+
+    Example:
+
+    ```python
+    window_sides(4, p_init=0.8, height=28, width=28)  # [25, 3, 2, 2]
+    ```
     """
     of_ten_thousand = np.arange(queries) * 10_000 // queries
     halvings = np.searchsorted(_HALVINGS, of_ten_thousand)

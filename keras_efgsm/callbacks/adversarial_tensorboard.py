@@ -23,6 +23,12 @@ def require_tensorboard() -> None:
 
     Raises:
         ImportError: if the `tensorboard` package, without which TensorFlow writes none, is missing.
+
+    Example:
+
+    ```python
+    require_tensorboard()
+    ```
     """
     if importlib.util.find_spec("tensorboard") is None:
         raise ImportError(

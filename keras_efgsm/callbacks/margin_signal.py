@@ -7,7 +7,7 @@ from keras_efgsm.checks import check_number
 
 
 class MarginSignal:
-    """Tells from the margins of the training when it overfits to its own attack.
+    """Detects from the training margins that training overfits to its own attack.
 
     See `OverfittingStop` for what is watched and when the signal turns.
 
@@ -24,7 +24,7 @@ class MarginSignal:
     signal = MarginSignal()
     signal.close_epoch({"margin_robust_accuracy": 0.6})
     signal.close_epoch({"margin_robust_accuracy": 0.6})
-    signal.read({"margin_robust_accuracy": 0.3})  # "the margin-robust accuracy fell to 0.300 ..."
+    signal.read({"margin_robust_accuracy": 0.3})  # what turned, in words
     ```
     """
 

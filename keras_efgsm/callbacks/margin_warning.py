@@ -1,4 +1,4 @@
-"""Says so as soon as training begins to overfit to its own attack."""
+"""A warning as soon as training begins to overfit to its own attack."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -17,7 +17,7 @@ class MomentumReset(keras.callbacks.Callback):
             momentum.
 
     Raises:
-        ValueError: if `every` is no whole number of at least 1.
+        ValueError: if `every` is not a whole number of at least 1.
 
     Example:
 

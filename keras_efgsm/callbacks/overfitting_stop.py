@@ -207,7 +207,7 @@ class OverfittingStop(keras.callbacks.Callback):
         return dict(self._report)
 
     def get_state(self) -> dict[str, Any]:
-        """What a resume needs."""
+        """The state that a resume needs."""
         return {
             **self._signal.get_state(),
             "best_score": float(self._best_score),

@@ -11,7 +11,7 @@ from keras_efgsm.callbacks.remaining_time import describe_duration, seconds_left
 class TimeLeft(keras.callbacks.Callback):
     """Prints before each epoch how long the rest of the training will take.
 
-    Keras's bar tells of the running epoch alone. The estimate is the median of the last epochs,
+    Keras's bar covers the running epoch alone. The estimate is the median of the last epochs,
     with all that other callbacks do in them. Nothing is printed with `verbose=0`.
 
     Args:

@@ -89,7 +89,7 @@ def make_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 
 def _shorten_usage(parser: argparse.ArgumentParser) -> None:
-    """Names what must be given: a whole screen of options is no answer to a typing error."""
+    """Names what must be given: a typing error does not need a whole screen of options."""
     if parser.usage is None:
         words = [parser.prog]
         for action in parser._actions:

@@ -79,7 +79,7 @@ def _parts() -> Table:
 
 
 def _try_each(options: argparse.Namespace, names: list[str], console: Console) -> Table:
-    """Trains each method and tells of its last epoch."""
+    """Trains each method and prints the figures of its last epoch."""
     import dataclasses
     import tempfile
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a command measures: a classifier, the images it is tried on, and the radius."""
+"""The subject of a measurement: a classifier, images and a radius."""
 
 import argparse
 from pathlib import Path

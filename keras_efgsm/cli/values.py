@@ -1,4 +1,4 @@
-"""How the command line reads values: numbers and fractions, `none`, options of a type."""
+"""Reads values of the command line: numbers, fractions, `none`, options of a type."""
 
 import argparse
 import json

@@ -44,6 +44,7 @@ def training_dataset(
     Example:
 
     ```python
+    trainer = AdversarialTrainer(classifier, EFGSM(epsilon=0.3), num_samples=len(data))
     trainer.keep_images(data.images)
     trainer.fit(training_dataset(data, 128, seed=0), steps_per_epoch=steps_per_epoch(data, 128))
     ```

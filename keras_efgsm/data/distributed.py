@@ -43,6 +43,9 @@ def distributed_training_dataset(
     Example:
 
     ```python
+    from keras_efgsm.distribution.strategies import make_strategy
+
+    strategy = make_strategy()
     dataset = distributed_training_dataset(strategy, data, 128, seed=0)
     trainer.fit(dataset, steps_per_epoch=steps_per_epoch(data, 128), epochs=10, shuffle=False)
     ```

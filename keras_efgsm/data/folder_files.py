@@ -102,7 +102,7 @@ def class_folders(root: Path) -> list[str]:
     """Returns the sorted names of the class sub-folders of `root`.
 
     Raises:
-        ValueError: if `root` is no folder or has fewer than two sub-folders.
+        ValueError: if `root` is not a folder or has fewer than two sub-folders.
     """
     if not root.is_dir():
         state = "a file" if root.exists() else "no such folder"

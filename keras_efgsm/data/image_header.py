@@ -1,4 +1,4 @@
-"""What the header of an image file says, with nothing decoded and TensorFlow not imported."""
+"""Size and channels from the header of an image file, without decoding and without TensorFlow."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def read_header(file: Path) -> ImageHeader:
         file: the file.
 
     Raises:
-        ValueError: if it is no image of a format that can be read, or has too many pixels; the
+        ValueError: if it is not an image of a format that can be read, or has too many pixels; the
             message names the file.
 
     Example:

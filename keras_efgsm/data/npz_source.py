@@ -80,7 +80,7 @@ def save_npz(path: str | os.PathLike[str], train: ImageData, test: ImageData) ->
     Example:
 
     ```python
-    save_npz("cifar10.npz", load_data("cifar10", "train"), load_data("cifar10", "test"))
+    save_npz("digits.npz", load_digits("train"), load_digits("test"))
     ```
     """
     if train.class_names != test.class_names:

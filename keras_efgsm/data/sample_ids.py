@@ -25,7 +25,7 @@ def with_sample_ids(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
         after it; `i` is int32 of shape `()` or `(b,)`.
 
     Raises:
-        ValueError: if it is no dataset, is endless, is shuffled anew in each
+        ValueError: if it is not a dataset, is endless, is shuffled anew in each
             epoch, has ids already, or has elements of another form.
 
     Example:

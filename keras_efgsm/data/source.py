@@ -1,4 +1,4 @@
-"""What a source of labelled images is: an object that says which names are its own."""
+"""The interface of a source of labelled images."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ class LoadOptions:
 
     Raises:
         ValueError: if one of them is out of range.
+
+    Example:
+
+    ```python
+    LoadOptions(image_size=32, channels=1).image_size  # (32, 32)
+    ```
     """
 
     data_dir: str | os.PathLike[str] | None = None
@@ -49,7 +55,7 @@ class LoadOptions:
 
 
 class UnknownDataset(ValueError):
-    """No data set has that name; whoever asked by `load_data` is told what has one.
+    """The error for a name that no source knows; `load_data` lists the names that exist.
 
     Args:
         reason: why, and what to try.

@@ -1,4 +1,4 @@
-"""What is known of a data set before its pixels are read, and the questions that it leaves."""
+"""The facts of a data set that are known before its pixels are read."""
 
 from __future__ import annotations
 

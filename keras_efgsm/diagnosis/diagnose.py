@@ -91,6 +91,8 @@ def diagnose(
     Example:
 
     ```python
+    import rich
+
     diagnosis = diagnose("runs/mnist", (x_test, y_test), epsilon=0.3)
     rich.print(diagnosis.table())
     ```

@@ -1,4 +1,4 @@
-"""What a diagnosis says: one finding for each sign, and the verdict over them."""
+"""The result of a diagnosis: one finding for each sign, and the verdict."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ class Finding:
         evidence: a plain sentence with the counts.
         figures: the numbers behind it, ready for JSON; `chance` is the probability that an honest
             model shows as much.
-        mild: whether it alone is no proof. Defaults to `False`.
+        mild: whether it alone is not proof. Defaults to `False`.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""From when on a count of images is a sign, and the reason for each limit."""
+"""The limits above which a count of images is a sign, each with its reason."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What all workers must know of each other so that they do the same."""
+"""Values that all workers exchange so that they act alike."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,8 +19,8 @@ class Agreement:
     Example:
 
     ```python
-    agreement = Agreement(strategy)
-    agreement.gather([3, 7])  # int64 (workers, 2)
+    agreement = Agreement()  # no other workers
+    agreement.gather([3, 7])  # [[3, 7]]
     ```
     """
 
@@ -63,7 +63,7 @@ class Agreement:
         return totals[0].numpy() // (self._strategy.num_replicas_in_sync // self.workers)
 
     def any(self, flags: Sequence[bool]) -> list[bool]:
-        """Of each flag, whether some worker has it set."""
+        """Whether any worker has set a flag, for each flag."""
         return self.gather([int(flag) for flag in flags]).any(axis=0).tolist()
 
     def mean(self, value: float) -> float:

@@ -1,4 +1,4 @@
-"""What does not work under a distribution strategy is said before time is spent."""
+"""Checks that refuse, before any training, what a distribution strategy cannot do."""
 
 from typing import Any
 

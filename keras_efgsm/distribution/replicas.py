@@ -1,4 +1,4 @@
-"""What a training step asks of the replicas that take it together, under `tf.distribute`."""
+"""The replicas that take a training step together under `tf.distribute`."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

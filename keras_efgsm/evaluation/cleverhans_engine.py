@@ -34,14 +34,14 @@ def compile_cleverhans(
 
     Raises:
         ImportError: if cleverhans is not installed.
-        ValueError: if the attack is no `PGD`, its step is larger than the ball, or Keras runs on
+        ValueError: if the attack is not a `PGD`, its step is larger than the ball, or Keras runs on
             another backend than TensorFlow.
 
     Example:
 
     ```python
-    run = compile_cleverhans(PGD(epsilon=0.3, loss="cw"), logits_fn, seed=0)
-    x_adv = run(x, labels, ops.arange(len(x)), ops.convert_to_tensor(0))
+    run = compile_cleverhans(PGD(epsilon=0.3, loss="cw"), classifier, seed=0)
+    x_adv = run(x, y, ops.arange(len(x)), ops.convert_to_tensor(0))
     ```
     """
     if type(attack) is not PGD:

@@ -1,4 +1,4 @@
-"""What is evaluated: a Keras model, a run folder, a `.keras` file, or any form of an export."""
+"""The classifier to evaluate: a Keras model, a run folder, a `.keras` file or an export."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -46,6 +46,7 @@ class EvaluatedModel:
     Example:
 
     ```python
+    weights = keras.random.normal((64, 10))
     model = EvaluatedModel(
         lambda x: ops.reshape(x, (-1, 64)) @ weights, (8, 8, 1), 10, "a linear classifier"
     )

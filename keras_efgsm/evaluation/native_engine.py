@@ -35,8 +35,8 @@ def compile_native(
     Example:
 
     ```python
-    run = compile_native(PGD(epsilon=0.3), logits_fn, seed=0)
-    x_adv = run(x, labels, ops.arange(len(x)), ops.convert_to_tensor(0))
+    run = compile_native(PGD(epsilon=0.3), classifier, seed=0)
+    x_adv = run(x, y, ops.arange(len(x)), ops.convert_to_tensor(0))
     ```
     """
 

@@ -73,7 +73,7 @@ def evaluate_robustness(
         dataset: name for the report. Defaults to that of the `ImageData`, `"custom"` for arrays.
         split: which part of the data set this is, for the report. Defaults to `"test"`.
         state: a `.npz` file that is written after every batch. If it is there already, the
-            evaluation goes on after the last batch it tells of; `write_json` of the report
+            evaluation goes on after the last batch in it; `write_json` of the report
             removes it. For the native engine. Defaults to none.
         progress: whether to show a progress bar; there is none outside a terminal. Defaults to
             `True`.
@@ -89,6 +89,8 @@ def evaluate_robustness(
     Example:
 
     ```python
+    import rich
+
     report = evaluate_robustness(
         "runs/mnist",
         (x_test, y_test),

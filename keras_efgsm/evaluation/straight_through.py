@@ -94,7 +94,7 @@ def with_twin(
     twin: EvaluatedModel | keras.Model | str | os.PathLike,
     attacks: Sequence[Attack],
 ) -> tuple[StraightThrough, list[Attack]]:
-    """What to evaluate, and by what, where an artefact has no gradients but a twin has.
+    """Returns the model and attacks for an artefact whose twin lends it gradients.
 
     Each attack comes twice: on the artefact, straight-through if it goes by gradients, and as a
     transfer of the images that it makes on the twin alone. The loss of a quantised network moves
@@ -113,7 +113,9 @@ def with_twin(
 
     ```python
     attacks = make_attacks("standard", epsilon=0.3)
-    model, attacks = with_twin("models/mnist-1-int8.tflite", "models/1", attacks)
+    model, attacks = with_twin(
+        "exported_models/mnist/mnist-1.tflite", "exported_models/mnist/1", attacks
+    )
     evaluate_robustness(model, (x_test, y_test), attacks, cascade=True)
     ```
     """

@@ -1,4 +1,4 @@
-"""What an evaluation knows so far, kept on disk after every batch so that it can be continued."""
+"""The state of an evaluation, kept on disk after every batch so that it can be continued."""
 
 import json
 import os

@@ -24,7 +24,7 @@ _BALL_TOLERANCE = 1e-6
 
 
 def compile_judge(model: EvaluatedModel, epsilon: float) -> Callable:
-    """Compiles what gives the logits of a batch, and whether it lies in the ball.
+    """Compiles a function that returns the logits of a batch and whether it lies in the ball.
 
     One graph for all attacks, and no image leaves the device for it.
 
@@ -94,7 +94,7 @@ def withstand(
         attack: what was compiled.
         judge: as `compile_judge` makes it.
         images: the images and labels.
-        tally: goes on after the last batch that it tells of, and is saved after every batch.
+        tally: continues after the last batch in it, and is saved after every batch.
         start: which `(n,)` images the attack is to see.
         batch_size: most images in a batch.
         restarts: how often all rounds are run.

@@ -1,4 +1,4 @@
-"""Which forms an export writes, and what those that it cannot write need."""
+"""The choice of the forms that an export writes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a SavedModel on disk holds: the classifier and nothing else, one input a signature."""
+"""Checks that a SavedModel on disk holds the classifier and nothing else."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ _INIT_SIGNATURE = "__saved_model_init_op"
 
 @dataclass(frozen=True)
 class SavedModelContents:
-    """What a SavedModel on disk holds, read without loading it.
+    """The contents of a SavedModel on disk, read without loading it.
 
     Args:
         inputs: for each signature the names of its inputs, sorted.
@@ -47,6 +47,12 @@ def saved_model_contents(path: str | os.PathLike[str]) -> SavedModelContents:
 
     Raises:
         OSError: if there is none.
+
+    Example:
+
+    ```python
+    sorted(saved_model_contents("exported_models/mnist/1").inputs)
+    ```
     """
     proto = saved_model_pb2.SavedModel.FromString((Path(path) / "saved_model.pb").read_bytes())
     (graph,) = proto.meta_graphs
@@ -74,6 +80,13 @@ def check_holds_only(path: str | os.PathLike[str], classifier: keras.Model) -> S
     Raises:
         ExportError: if something else is stored, or a signature has another
             number of inputs.
+
+    Example:
+
+    ```python
+    classifier = keras.models.load_model("runs/mnist/classifier.keras")
+    check_holds_only("exported_models/mnist/1", classifier)
+    ```
     """
     contents = saved_model_contents(path)
     for signature, names in contents.inputs.items():

@@ -1,4 +1,4 @@
-"""What may leave: a classifier of images that ends in logits, and a name for every class."""
+"""The contract of an export: a classifier from images to logits, with a name for every class."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ def check_contract(
             Defaults to `False`: they are refused.
 
     Raises:
-        ValueError: if `classifier` is no such model, if it answers with
+        ValueError: if `classifier` is not such a model, if it answers with
             probabilities or with values that are not finite, or if
             `class_names` are not K distinct labels of one line each.
         RuntimeError: if Keras does not run on TensorFlow.

@@ -19,8 +19,17 @@ def check_figures(figures: Mapping[str, Any] | None) -> None:
         figures: its JSON, or `None`.
 
     Raises:
-        ValueError: if the schema is neither 1 nor 2, an accuracy is no fraction in
+        ValueError: if the schema is neither 1 nor 2, an accuracy is not a fraction in
             [0, 1], or the worst case is above an attack on the same images.
+
+    Example:
+
+    ```python
+    import json
+    from pathlib import Path
+
+    check_figures(json.loads(Path("runs/mnist/evaluation.json").read_text()))
+    ```
     """
     if figures is None:
         return

@@ -1,4 +1,4 @@
-"""The model card: what an exported classifier is, what it was measured at, how to run it."""
+"""The model card of an exported classifier: description, measurements and how to run it."""
 
 import importlib.metadata
 import json
@@ -153,7 +153,7 @@ def replace_section(card: str, heading: str, body: str) -> str:
     Example:
 
     ```python
-    card = Path("mnist-1.md").read_text()
+    card = Path("exported_models/mnist/mnist-1.md").read_text()
     card = replace_section(card, "Measured on each file", "| file | accuracy |")
     ```
     """

@@ -112,5 +112,12 @@ def onnx_logits(path: str | os.PathLike[str], images: np.ndarray) -> np.ndarray:
 
     Raises:
         ImportError: if onnxruntime is missing.
+
+    Example:
+
+    ```python
+    images = np.zeros((5, 28, 28, 1), "float32")
+    onnx_logits("exported_models/mnist/mnist-1.onnx", images).shape  # (5, 10)
+    ```
     """
     return ONNXClassifier(path).logits(np.asarray(images, "float32"))

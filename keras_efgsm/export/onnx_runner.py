@@ -30,7 +30,7 @@ class ONNXClassifier(Runner):
     Example:
 
     ```python
-    classifier = ONNXClassifier("exported_models/mnist/mnist-3.onnx")
+    classifier = ONNXClassifier("exported_models/mnist/mnist-1.onnx")
     classifier.logits(np.zeros((5, 28, 28, 1), "float32")).shape  # (5, 10)
     ```
     """

@@ -39,7 +39,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class FileRecord:
-    """One form of an export, and what the card says of it.
+    """One form of an export, with its text on the card.
 
     Args:
         form: its name in `FORMS`.
@@ -64,7 +64,7 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class ExportRecord:
-    """Everything that is known of an exported version when it is made.
+    """The facts of an exported version at the time of its export.
 
     Args:
         name: the model's name.
@@ -84,7 +84,7 @@ class ExportRecord:
     Example:
 
     ```python
-    ExportRecord.read("exported_models/mnist/mnist-4.json").contract.class_names
+    ExportRecord.read("exported_models/mnist/mnist-1.json").contract.class_names
     ```
     """
 
@@ -185,6 +185,12 @@ def size_in_bytes(path: Path) -> int:
 
     Args:
         path: either.
+
+    Example:
+
+    ```python
+    size_in_bytes(Path("exported_models/mnist/1"))
+    ```
     """
     return sum(file.stat().st_size for file in _all_files(path))
 

@@ -1,4 +1,4 @@
-"""What a served classifier refuses to answer: checks that are part of its graph.
+"""Checks in the graph of a served classifier, which refuse invalid images.
 
 Each is an `Assert` that the answer depends on. A server, a session and the C API compare nothing
 with the signature themselves: they feed by name.
@@ -96,7 +96,7 @@ def refuse_unless(
     Args:
         condition: boolean scalar.
         message: what was expected, up to `Received: name=`.
-        received: what the message ends with; no strings, as a message that is no UTF-8 breaks
+        received: what the message ends with; no strings, as a message that is not UTF-8 breaks
             the clients that read it.
         value: what must not be used otherwise.
     """

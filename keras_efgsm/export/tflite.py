@@ -139,6 +139,13 @@ def tflite_logits(path: str | os.PathLike[str], images: np.ndarray) -> np.ndarra
 
     Raises:
         ValueError: if the images have another size than the file takes.
+
+    Example:
+
+    ```python
+    images = np.zeros((5, 28, 28, 1), "float32")
+    tflite_logits("exported_models/mnist/mnist-1.tflite", images).shape  # (5, 10)
+    ```
     """
     runner = TFLiteClassifier(path)
     if tuple(np.shape(images)[1:]) != runner.image_shape:

@@ -44,6 +44,8 @@ def measure_agreement(
     Example:
 
     ```python
+    from keras_efgsm.export import write_tflite
+
     write_tflite(classifier, "cats.tflite", quantization="dynamic")
     measure_agreement("tflite-dynamic", "cats.tflite", classifier).same_class
     ```
@@ -74,6 +76,14 @@ def check_agreement(form: str, agreement: Agreement) -> None:
         ExportError: if its logits are NaN or, in a form of floats, too far
             from those of Keras, or if it gives most representative images
             another class.
+
+    Example:
+
+    ```python
+    file = "exported_models/mnist/mnist-1.tflite"
+    classifier = keras.models.load_model("runs/mnist/classifier.keras")
+    check_agreement("tflite", measure_agreement("tflite", file, classifier))
+    ```
     """
     tolerance = FORMS[form].tolerance
     if not (np.isfinite(agreement.difference) and agreement.difference <= tolerance):

@@ -42,8 +42,10 @@ def write_warm_up_requests(
     Example:
 
     ```python
-    write_saved_model(classifier, "cats/1", ["cat", "dog"])
-    write_warm_up_requests("cats/1", "cats", (8, 8, 1), batch_sizes=(1, 32))
+    from keras_efgsm.export import write_saved_model
+
+    write_saved_model(classifier, "digits/1", class_names)
+    write_warm_up_requests("digits/1", "digits", (28, 28, 1), batch_sizes=(1, 32))
     ```
     """
     sizes = check_batch_sizes(batch_sizes)

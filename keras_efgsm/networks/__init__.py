@@ -1,4 +1,4 @@
-"""Classifiers and re-constructors of any image shape, by name, and what is asked of one's own.
+"""Classifiers and re-constructors of any image shape, by name, and checks of a user's own.
 
 `CLASSIFIERS` and `RECONSTRUCTORS` are the tables; `build_classifier` also takes a `.keras` file, a
 function of one's own or an application of Keras. Any functional or sequential model works.

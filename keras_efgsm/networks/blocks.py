@@ -1,4 +1,4 @@
-"""What the networks share: pixels in, batch normalization, activations, residual blocks, logits."""
+"""Building blocks of the networks: pixels, batch normalization, residual blocks, logits."""
 
 from typing import Any
 

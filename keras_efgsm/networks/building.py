@@ -1,4 +1,4 @@
-"""A classifier from what a user says it is."""
+"""Builds the classifier that a user specifies."""
 
 import keras
 

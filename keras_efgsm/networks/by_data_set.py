@@ -45,6 +45,12 @@ _WHAT_IT_IS = """`{table}[{name!r}]` for {height} x {width} images of {channels}
     Args:
         num_classes: number of classes K. Defaults to 10.
         {options}name: name of the model.
+
+    Example:
+
+    ```python
+    model = {function}(num_classes=5)
+    ```
 """
 
 
@@ -82,6 +88,7 @@ def _named(
     build.__name__ = build.__qualname__ = name
     build.__doc__ = _WHAT_IT_IS.format(
         table=table,
+        function=name,
         name=key,
         height=height,
         width=width,

@@ -1,4 +1,4 @@
-"""Which network is for which images, where nobody says."""
+"""The default networks by image size, classes and number of images."""
 
 import math
 
@@ -13,7 +13,7 @@ _SIDES = {2: 48, 4: 96, 8: 224}
 
 
 def default_network(image_shape: tuple[int, int, int], num_images: int, num_classes: int) -> str:
-    """A sensible classifier for a data set that nobody has tuned one for.
+    """The name of a classifier for a data set without a tuned one.
 
     Adversarial training passes each image through the network two to four times as often as
     ordinary training, so the choice goes by cost: at most about 0.6 billion multiply-adds an image

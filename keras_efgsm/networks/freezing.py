@@ -29,7 +29,7 @@ def freeze_until(model: keras.Model, layer: str) -> int:
 
     ```python
     model = build_classifier("strided", (32, 32, 3), 10)
-    freeze_until(model, "add_1")
+    freeze_until(model, model.layers[4].name)
     ```
     """
     paths = list(_leaves(model))

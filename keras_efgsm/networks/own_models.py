@@ -58,7 +58,7 @@ def from_file(path: str) -> keras.Model:
 
 
 def from_function(spec: str, image_shape: tuple[int, int, int], num_classes: int) -> Any:
-    """What a function of one's own makes; modules of the working directory are found, too.
+    """The classifier that a user's function makes; modules of the working directory are found, too.
 
     Args:
         spec: `package.module:function`.

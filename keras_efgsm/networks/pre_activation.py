@@ -1,4 +1,4 @@
-"""What pre-activation residual networks share: a first convolution, then groups of blocks."""
+"""The shared body of pre-activation residual networks: a convolution, then groups of blocks."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

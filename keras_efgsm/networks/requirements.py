@@ -1,4 +1,4 @@
-"""What the library asks of a classifier and a re-constructor, checked on entry."""
+"""Checks of the requirements on a classifier and a re-constructor."""
 
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ def check_classifier(classifier: Any) -> int:
         The number of classes K.
 
     Raises:
-        ValueError: if it is no built Keras model, does not take one batch of images or does not
+        ValueError: if it is not a built Keras model, does not take one batch of images or does not
             return logits: one that ends in a softmax or sigmoid, or whose outputs on random
             images are rows of probabilities, is refused.
     """

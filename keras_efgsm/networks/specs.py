@@ -1,4 +1,4 @@
-"""What `--classifier` takes: four ways to say which network, told apart without importing Keras."""
+"""The four ways to specify a classifier, told apart without importing Keras."""
 
 import difflib
 import re
@@ -11,7 +11,7 @@ _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\
 
 
 class Application(NamedTuple):
-    """What a network of `keras.applications` asks of its images.
+    """The requirements of a network of `keras.applications` on its images.
 
     Attributes:
         pixels: `"bytes"` for 0 to 255, which the network normalises by itself; `"unit"` for -1 to

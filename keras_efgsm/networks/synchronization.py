@@ -1,4 +1,4 @@
-"""Batch normalization over the images of all replicas instead of each one's own."""
+"""Batch normalization over the images of all replicas."""
 
 import keras
 
@@ -23,9 +23,7 @@ def synchronize_batch_norm(model: keras.Model, synchronized: bool = True) -> int
     Example:
 
     ```python
-    with strategy.scope():
-        classifier = cifar10_wrn22_5()
-        synchronize_batch_norm(classifier)
+    synchronize_batch_norm(cifar10_wrn10_1())  # 7
     ```
     """
     if synchronized and keras.backend.backend() != "tensorflow":

@@ -1,4 +1,4 @@
-"""What training minimises; all share `Objective.losses`.
+"""Training objectives; all share `Objective.losses`.
 
 An objective is its own file, which says all about it, and its line here. `OBJECTIVES` has all of
 them by name.

@@ -70,6 +70,12 @@ def nuclear_loss(difference: Tensor, sample_weight: Tensor | None = None) -> Ten
     Args:
         difference: of the logits, `(B, K)`.
         sample_weight: factors `(B,)` of the rows, or None. Defaults to `None`.
+
+    Example:
+
+    ```python
+    nuclear_loss(ops.array([[3.0, 0.0], [0.0, 1.0]]))  # 2.0
+    ```
     """
     if sample_weight is not None:
         difference = difference * ops.cast(ops.reshape(sample_weight, (-1, 1)), difference.dtype)

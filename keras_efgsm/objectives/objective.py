@@ -1,4 +1,4 @@
-"""What a training objective is: the examples of a batch in, losses out."""
+"""The base of every objective, from the examples of a batch to losses."""
 
 import copy
 from typing import ClassVar, NamedTuple, Self
@@ -52,6 +52,23 @@ class Objective(Configured):
     with `needs_reconstructor` whether it minimises a reconstruction, with `needs_start_logits`
     whether the attack has to tell the logits where it started, with `regularizer_weight` which of
     its attributes weighs a term that may rise over the training.
+
+    Example:
+
+    ```python
+    class CleanLoss(Objective):
+        name = "clean-loss"
+
+        def losses(self, classifier, reconstructor, examples):
+            logits = classifier(examples.x)
+            loss = smoothed_cross_entropy(
+                examples.probabilities, logits, 0.0, examples.sample_weight
+            )
+            return ObjectiveResult(loss, {}, logits)
+
+
+    trainer = AdversarialTrainer(classifier, objective=CleanLoss(), epsilon=0.3)
+    ```
     """
 
     name: ClassVar[str] = "objective"

@@ -41,7 +41,7 @@ class Chosen(NamedTuple):
 
 
 def configuration(request: Request) -> TrainingConfig:
-    """What a request comes to.
+    """Returns the configuration that a request describes.
 
     Args:
         request: data, recipe and what was given.
@@ -89,6 +89,12 @@ def choose(request: Request) -> Chosen:
 
     Raises:
         ValueError: if epsilon is not given, or the images cannot be read or are not of one size.
+
+    Example:
+
+    ```python
+    choose(Request("digits", "automatic", {"epsilon": 0.2})).config.classifier
+    ```
     """
     given = dict(request.changes)
     facts = source_facts(

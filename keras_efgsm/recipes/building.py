@@ -1,4 +1,4 @@
-"""What a run is made of, from its configuration: trainer, held-out probe, callbacks."""
+"""Builds the parts of a run from its configuration: trainer, held-out probe, callbacks."""
 
 import dataclasses
 import inspect
@@ -209,7 +209,7 @@ def _part_to_train_on(config: TrainingConfig, data: ImageData) -> ImageData:
 def stateful_callbacks(
     config: TrainingConfig, probe: tuple[Any, Any] | None, *, verbose: bool = True
 ) -> dict[str, keras.callbacks.Callback]:
-    """The weight averaging and the overfitting stop of a run, by name, as far as it has them.
+    """The weight averaging and the overfitting stop of a run, by name, where present.
 
     Args:
         config: the run.
@@ -226,7 +226,7 @@ def stateful_callbacks(
 
 
 def momentum_callbacks(config: TrainingConfig) -> list[keras.callbacks.Callback]:
-    """What acts on the per-sample momentum of a run, and needs no state of its own.
+    """The callbacks of a run that act on the per-sample momentum and keep no state.
 
     Args:
         config: the run.

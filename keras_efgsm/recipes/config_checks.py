@@ -1,4 +1,4 @@
-"""What is asked of the values of a configuration beyond their range."""
+"""Checks of a configuration beyond the range of each value."""
 
 from typing import Any
 

@@ -12,6 +12,14 @@ def command_line(figures: dict[str, Any], test_images: int | None) -> str:
     Args:
         figures: the JSON that it wrote.
         test_images: how many images the split has; None if that is not known.
+
+    Example:
+
+    ```python
+    figures = {"attacks": [{"name": "square", "queries": 100}], "num_images": 8}
+    command_line(figures, 10_000)
+    # keras-efgsm evaluate RUN --attacks square --queries 100 --num-images 8
+    ```
     """
     from keras_efgsm.evaluation.attack_sets import ATTACK_SETS
 

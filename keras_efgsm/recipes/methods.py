@@ -213,6 +213,12 @@ def find_method(name: str) -> Method:
 
     Raises:
         ValueError: if there is none, listing them.
+
+    Example:
+
+    ```python
+    find_method("pgd+trades").attack_name  # "pgd"
+    ```
     """
     if "+" not in str(name):
         return METHODS[check_choice(name, "method", tuple(METHODS))]

@@ -1,4 +1,4 @@
-"""Networks by what a configuration says of them."""
+"""Builds the networks that a configuration names."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,15 @@ __all__ = ["build_classifier", "build_reconstructor", "check_classifier_spec", "
 def build_classifier(
     spec: str, data: Any, activation: str, freeze_until: str | None
 ) -> "keras.Model":
-    """The classifier of a configuration, for the images of a data set."""
+    """The classifier of a configuration, for the images of a data set.
+
+    Example:
+
+    ```python
+    data = load_digits("test")
+    build_classifier("digits", data, "relu", None).output_shape  # (None, 10)
+    ```
+    """
     # Imports Keras, which checking a configuration does not need.
     from keras_efgsm import networks
 
@@ -27,5 +35,12 @@ def build_classifier(
 
 
 def build_reconstructor(spec: str, data: Any) -> "keras.Model":
-    """The re-constructor of a configuration, for the images of a data set."""
+    """The re-constructor of a configuration, for the images of a data set.
+
+    Example:
+
+    ```python
+    build_reconstructor("digits", load_digits("test")).output_shape  # (None, 8, 8, 1)
+    ```
+    """
     return RECONSTRUCTORS[spec](tuple(data.image_shape), data.num_classes)

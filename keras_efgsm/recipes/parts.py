@@ -3,7 +3,7 @@
 A new one is its file and one line here, or from outside the package
 
 ```python
-ATTACKS["mine"] = MyAttack
+ATTACKS["pgd-40"] = Part("keras_efgsm.attacks.pgd:PGD", fixed={"steps": 40})
 ```
 
 Its options and their defaults are those of its signature.
@@ -64,7 +64,7 @@ class Part:
         }
 
     def default_of(self, name: str) -> Any:
-        """The default of an argument that is no option, None if it takes none of the name."""
+        """The default of an argument that is not an option; None without such an argument."""
         return next((a.default for a in arguments_of(self.made_by) if a.name == name), None)
 
     def make(self, options: Options, **given: Any) -> Any:

@@ -39,6 +39,12 @@ def source_facts(
 
     Raises:
         ValueError: if they cannot be read, or are not of one size and none is given.
+
+    Example:
+
+    ```python
+    source_facts("digits").image_shape  # (8, 8, 1)
+    ```
     """
     describe = getattr(data, "describe_source", None)
     if describe is not None:

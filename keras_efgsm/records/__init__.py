@@ -1,4 +1,4 @@
-"""What is written beside a result: one type for each file, with reading, writing and wording.
+"""The files beside a result: one type for each, with reading, writing and wording.
 
 A record is a frozen dataclass whose fields are the names in the file. `read` checks all of it and
 raises a `ValueError` that says what is wrong; `write` leaves the old file or the whole new one.

@@ -1,4 +1,4 @@
-"""`NAME-N.card.json`: what a model card says, so that nobody has to parse its Markdown."""
+"""`NAME-N.card.json`: the contents of a model card, so that nobody has to parse its Markdown."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar

@@ -13,7 +13,7 @@ class FindingRecord(Part):
     Args:
         name: what the sign is, such as `"black_box_beats_white_box"`.
         flagged: whether it is there.
-        severity: `"strong"`, or `"mild"` if the sign alone is no proof.
+        severity: `"strong"`, or `"mild"` if the sign alone is not proof.
         evidence: a sentence with the counts.
         figures: the numbers behind it.
     """

@@ -1,4 +1,4 @@
-"""What every picture begins with: figures without pyplot, no global state, no window.
+"""New figures for every picture, without pyplot, global state or a window.
 
 `runs.drawing` draws training curves, `diagnosis.drawing` the evidence of masking, `tuning.drawing`
 the trials of a search, all as PNG; `report.drawing` draws the charts of a report as SVG.

@@ -1,4 +1,4 @@
-"""What a figure was measured with: versions and hardware, and nothing that names the machine."""
+"""Versions and hardware of a measurement, without anything that names the machine."""
 
 import importlib.metadata
 import os

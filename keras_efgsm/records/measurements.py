@@ -1,4 +1,4 @@
-"""`NAME-N.measured.json`: what was measured on each file of an export."""
+"""`NAME-N.measured.json`: the measurements of each file of an export."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar

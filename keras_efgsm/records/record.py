@@ -1,4 +1,4 @@
-"""What every file of results has in common: it is read and checked, and written whole."""
+"""The base of every file of results, which is checked when read and written whole."""
 
 import dataclasses
 import functools
@@ -214,7 +214,7 @@ def check_schema(schema: Any, newest: int, name: str) -> None:
 
     Raises:
         NewerSchemaError: a `ValueError`, if it is higher.
-        RecordError: a `ValueError`, if it is no number above 0.
+        RecordError: a `ValueError`, if it is not a number above 0.
     """
     received = f"schema={_short(schema)}"
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:

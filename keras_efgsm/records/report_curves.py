@@ -1,4 +1,4 @@
-"""`report-curves.json`: what a report measured on a run, kept for the next report."""
+"""`report-curves.json`: the measurements of a report on a run, kept for the next report."""
 
 import hashlib
 import json

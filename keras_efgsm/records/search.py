@@ -1,4 +1,4 @@
-"""The files of a search: what is searched, each trial, all of them, and the finalists."""
+"""The files of a search: its options, its trials and its finalists."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar

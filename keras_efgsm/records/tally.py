@@ -1,4 +1,4 @@
-"""What an interrupted evaluation knows so far, as an `.npz` file."""
+"""The state of an interrupted evaluation, as an `.npz` file."""
 
 import io
 import json
@@ -40,7 +40,7 @@ class TallyRecord(Record):
     Example:
 
     ```python
-    TallyRecord.read("evaluation.partial.npz").robust.mean(axis=1)
+    TallyRecord.read("runs/mnist/evaluation.partial.npz").robust.mean(axis=1)
     ```
     """
 

@@ -1,4 +1,4 @@
-"""How figures are said, everywhere alike: shares, counts, times, sizes, radii, budgets, data."""
+"""The wording of figures: shares, counts, times, sizes, radii, budgets, data."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""What a report measures itself: accuracy by epsilon and by iterations, examples, confusion."""
+"""Measurements of a report: accuracy by epsilon and by iterations, examples, confusion."""
 
 from collections.abc import Callable
 from pathlib import Path

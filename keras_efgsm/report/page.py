@@ -1,4 +1,4 @@
-"""The whole page: the template filled in and written in one piece."""
+"""Fills in the template of the page and writes it in one piece."""
 
 import importlib.resources
 import os
@@ -40,20 +40,20 @@ def write_report(
             to 200.
         seed: of these attacks' noise. Defaults to 0.
         data_dir: where prepared tfds data sets lie. Defaults to that of each run.
-        overwrite: whether `out` is replaced even if it is no report. Defaults to `False`.
+        overwrite: whether `out` is replaced even if it is not a report. Defaults to `False`.
         progress: whether to show progress bars in a terminal. Defaults to `True`.
 
     Returns:
         The path of the page.
 
     Raises:
-        ValueError: if a path is no finished and evaluated run, or `out` is something else.
+        ValueError: if a path is not a finished and evaluated run, or `out` is something else.
         OSError: if the page cannot be written.
 
     Example:
 
     ```python
-    write_report(["runs/mnist", "runs/mnist-fgsm"], "report.html")
+    write_report("runs/mnist", "report.html", num_images=100)
     ```
     """
     out = Path(out)
@@ -81,6 +81,12 @@ def render_page(runs: Sequence[ReportedRun]) -> str:
 
     Args:
         runs: what it is on; what a run does not have is left out.
+
+    Example:
+
+    ```python
+    render_page([read_run("runs/mnist")])[:15]  # "<!DOCTYPE html>"
+    ```
     """
     files = importlib.resources.files("keras_efgsm.report")
     # Whatever a file says is escaped; only the drawings and the style sheet are markup.

@@ -41,8 +41,8 @@ def png_text(pixels: np.ndarray) -> str:
 def signed_colours(perturbation: np.ndarray, epsilon: float) -> np.ndarray:
     """A perturbation as a picture: what it adds and what it takes away, scaled to epsilon.
 
-    Of grey images white is no change, red is brighter by epsilon, blue darker. Of colour images
-    grey is no change, and each channel is lighter where it was raised.
+    Of grey images white means no change, red is brighter by epsilon, blue darker. Of colour images
+    grey means no change, and each channel is lighter where it was raised.
 
     Args:
         perturbation: `(H, W, C)`, in pixels of [0, 1].

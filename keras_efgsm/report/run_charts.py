@@ -1,4 +1,4 @@
-"""Which charts a report has: training curves, and accuracy against epsilon and iterations."""
+"""The charts of a report: training curves, and accuracy against epsilon and iterations."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a report is made of: the files of a run that was trained and evaluated."""
+"""The files that a report reads from a run."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ def read_run(path: str | Path, name: str | None = None) -> ReportedRun:
         name: what the page calls the run. Defaults to the folder's name.
 
     Raises:
-        ValueError: if it is no run, is not finished or not evaluated, or a file is damaged; the
+        ValueError: if it is not a run, is not finished or not evaluated, or a file is damaged; the
             message names the command to run.
     """
     folder = RunFolder(path)

@@ -1,4 +1,4 @@
-"""What the page says of one run: headline, warnings, tables, charts, examples, confusion."""
+"""The section of one run: headline, warnings, tables, charts, examples, confusion."""
 
 import math
 from dataclasses import dataclass
@@ -111,7 +111,7 @@ class RunSection:
 
 
 def run_section(run: ReportedRun, target: str) -> RunSection:
-    """All there is to say of a run.
+    """Builds the section of a run.
 
     Args:
         run: the run.

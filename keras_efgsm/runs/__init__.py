@@ -1,1 +1,1 @@
-"""A training run on disk: what is in its folder, who writes it, and how it goes on."""
+"""A training run on disk: its folder, its checkpoints and its continuation."""

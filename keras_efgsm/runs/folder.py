@@ -1,4 +1,4 @@
-"""The folder of a training run: what lies in it, and who may write to it."""
+"""The folder of a training run: its files and the right to write them."""
 
 import contextlib
 import dataclasses
@@ -135,7 +135,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Says of what cannot be written how to go on.
+        """Re-raises an `OSError` with advice on resuming.
 
         Raises:
             OSError: of the same kind as the one raised in the block.

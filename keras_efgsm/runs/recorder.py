@@ -41,8 +41,9 @@ class RunRecorder(keras.callbacks.Callback):
     Example:
 
     ```python
-    stop = OverfittingStop()
-    trainer.fit(x, y, callbacks=[stop, RunRecorder(RunFolder("runs/mine"), {"stop": stop})])
+    folder, stop = RunFolder("runs/mine"), OverfittingStop()
+    folder.path.mkdir(parents=True)
+    trainer.fit(x, y, callbacks=[stop, RunRecorder(folder, {"stop": stop})])
     ```
     """
 

@@ -1,4 +1,4 @@
-"""`fit` from within an epoch."""
+"""Starts `fit` in the middle of an epoch."""
 
 from typing import Any
 
@@ -24,9 +24,9 @@ class ResumedEpoch(keras.callbacks.CallbackList):
 
     ```python
     callbacks = ResumedEpoch(
-        30, [stop], trainer=trainer, verbose=2, epochs=10, steps_per_epoch=100
+        30, [TimeLeft()], trainer=trainer, verbose=2, epochs=10, steps_per_epoch=40
     )
-    trainer.fit(dataset, initial_epoch=4, epochs=10, steps_per_epoch=100, callbacks=callbacks)
+    trainer.fit(dataset, initial_epoch=4, epochs=10, steps_per_epoch=40, callbacks=callbacks)
     ```
     """
 

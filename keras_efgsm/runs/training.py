@@ -51,7 +51,7 @@ _SHOWN_IMAGES = 256
 
 
 class TrainingResult(NamedTuple):
-    """What a run gives.
+    """The result of a run.
 
     Attributes:
         trainer: the trained model; `trainer.classifier` is what leaves.
@@ -125,7 +125,9 @@ def train(
     Example:
 
     ```python
-    result = train(PRESETS["digits"], "runs/digits")
+    config = dataclasses.replace(PRESETS["digits"], epochs=1, train_images=400)
+    result = train(config, "runs/digits")
+    result.metrics["natural_accuracy"]
     ```
     """
     agreement = Agreement(strategy)

@@ -1,4 +1,4 @@
-"""What is kept for each training sample, by its id: the momentum Gamma and what it follows."""
+"""Tables by sample id: the momentum Gamma and the training images."""
 
 from keras_efgsm.sample_memory.augmentation import Augmentation, View
 from keras_efgsm.sample_memory.batch import TrainingBatch

@@ -118,9 +118,10 @@ class View:
     Example:
 
     ```python
-    view = Augmentation(padding=4, flip=True).draw(Noise(0, 3, ids), (32, 32, 3))
-    seen = view.of_momentum(gamma)
-    gamma = view.put_back(gamma, 0.95 * seen + direction)
+    noise = Noise(seed=0, step=3, ids=ops.arange(8))
+    view = Augmentation(padding=4, flip=True).draw(noise, (28, 28, 1))
+    gamma = ops.zeros((8, 28, 28, 1))
+    gamma = view.put_back(gamma, 0.95 * view.of_momentum(gamma) + 1.0)
     ```
     """
 
@@ -147,7 +148,7 @@ class View:
         return ops.where(self._cut_out()[..., None], _CUTOUT_GREY, seen)
 
     def of_momentum(self, momentum: Tensor) -> Tensor:
-        """The momentum `(B, H, W, C)` of the pixels of the views; zero where they are no pixels."""
+        """The momentum `(B, H, W, C)` of the pixels of the views; zero outside the images."""
         seen = self._through_window(momentum)
         if self._centre is None:
             return seen

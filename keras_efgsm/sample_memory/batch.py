@@ -38,7 +38,7 @@ class TrainingBatch(NamedTuple):
         return ops.shape(self.x)[0] if self.present is None else self.present
 
     def real(self, values: Any) -> Any:
-        """Of values of all images, in any structure, those of the images that are really there."""
+        """The values of the images that are really present, in any structure."""
         if self.present is None:
             return values
         return keras.tree.map_structure(
@@ -46,7 +46,7 @@ class TrainingBatch(NamedTuple):
         )
 
     def real_tensors(self, values: Named) -> Named:
-        """Of a named tuple, its tensors as `real` gives them and all else as it is."""
+        """A named tuple with `real` applied to its tensors."""
         if self.present is None:
             return values
         tensors = {name: v for name, v in values._asdict().items() if ops.is_tensor(v)}

@@ -1,4 +1,4 @@
-"""What a trainer keeps for each training sample: its momentum and, if it is told to, its image."""
+"""The momentum of each training sample and, if asked for, its image."""
 
 import os
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Tensor = Any
 
 
 class Remembers(Protocol):
-    """What the memory asks of an attack; `Attack` says what each of these is."""
+    """The part of an `Attack` that the memory uses."""
 
     @property
     def uses_momentum(self) -> bool: ...
@@ -72,8 +72,8 @@ class SampleMemory:
     ```python
     samples = SampleMemory(EFGSM(epsilon=0.3), (28, 28, 1), num_samples=60_000)
     samples.make()
-    recalled = samples.recall(batch)
-    samples.keep(batch, recalled, 0.95 * recalled.seen + direction)
+    recalled = samples.recall(batch)  # a `TrainingBatch`
+    samples.keep(batch, recalled, 0.95 * recalled.seen + 1.0)
     ```
     """
 

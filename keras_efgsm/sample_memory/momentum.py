@@ -21,7 +21,7 @@ STORAGES = ("memory", "disk")
 class SampleMomentum:
     """Momentum Gamma `(num_samples, H, W, C)` of equation 13, one entry per training sample.
 
-    It is no weight of any model: snapshots of the best weights, checkpoints of the model, tuner
+    It is not a weight of any model: snapshots of the best weights, checkpoints of the model, tuner
     trials and exports leave it alone; a resume saves it through `chunks()` and `assign_chunks()`.
 
     Only the sign of Gamma enters an adversarial example, but its magnitude decides when the sign
@@ -43,7 +43,7 @@ class SampleMomentum:
         directory: folder of the store on disk. Defaults to that of `DiskRows`.
 
     Raises:
-        ValueError: if a size is no positive whole number or the dtype or storage unknown.
+        ValueError: if a size is not a positive whole number or the dtype or storage unknown.
         MemoryError: if it cannot fit in memory.
         OSError: if it cannot fit on disk, or the folder cannot be written.
 
@@ -51,6 +51,7 @@ class SampleMomentum:
 
     ```python
     momentum = SampleMomentum(60_000, (28, 28, 1))
+    ids = ops.arange(8)
     rows = momentum.gather(ids)  # float32 (B, 28, 28, 1)
     momentum.write(ids, rows)
     ```

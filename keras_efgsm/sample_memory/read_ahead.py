@@ -1,4 +1,4 @@
-"""Has the momentum of coming batches read from disk before the training step asks for it."""
+"""Reads the momentum of coming batches from disk before the training step needs it."""
 
 import sys
 from collections import deque
@@ -17,8 +17,9 @@ def stage_ahead(
 ) -> Any:
     """Makes the same batches, run ahead of training, whose momentum begins to be read then.
 
-    `AdversarialTrainer.fit` applies it. What is no `tf.data.Dataset` or generator, and everything
-    where the momentum is in memory, is returned as it is; the steps then wait for the disk.
+    `AdversarialTrainer.fit` applies it. Anything but a `tf.data.Dataset` or a generator
+    is returned as it is, and the steps then wait for the disk; so is everything where the momentum
+    is in memory.
 
     Args:
         batches: `tf.data.Dataset` or generator of `({"image": ..., "id": ...}, ...)` batches.
@@ -29,8 +30,8 @@ def stage_ahead(
     Example:
 
     ```python
-    trainer.make_momentum(len(data))
-    dataset = stage_ahead(dataset, trainer.momentum)
+    momentum = SampleMomentum(60_000, (28, 28, 1), storage="disk")
+    dataset = stage_ahead(dataset, momentum)
     ```
     """
     if momentum.storage != "disk":

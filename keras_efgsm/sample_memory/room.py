@@ -1,4 +1,4 @@
-"""How much memory there is, and how to say it."""
+"""The memory that is available on this machine."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,14 @@ __all__ = ["available_memory", "format_bytes"]
 
 
 def available_memory() -> int | None:
-    """Bytes that a new array may take on this host, or None where the system does not tell."""
+    """Bytes that a new array may take on this host, or None where the system does not tell.
+
+    Example:
+
+    ```python
+    available_memory()  # about 8 GB of a machine with 16 GB
+    ```
+    """
     bounds = []
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():

@@ -35,7 +35,7 @@ class RowFile:
     Example:
 
     ```python
-    file = RowFile((1000, 32, 32, 3), np.dtype("int8"), Path("/var/tmp"))
+    file = RowFile((1000, 32, 32, 3), np.dtype("int8"), Path("."))
     file.write_from(np.array([3, 1]), np.ones((2, 32, 32, 3), "int8"))
     ```
     """

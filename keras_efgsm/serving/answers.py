@@ -1,4 +1,4 @@
-"""From image files to a request, and from a response to classes: what both clients share."""
+"""The shared part of both clients: image files to a request, a response to classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class ServerError(OSError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What the served model says of one image.
+    """The answer of the served model for one image.
 
     Args:
         class_id: number of the likeliest class.

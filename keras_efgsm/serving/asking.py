@@ -25,7 +25,7 @@ class Client(Protocol):
         ...
 
     def metadata(self) -> Any:
-        """Returns what the server says of the model's signatures."""
+        """Returns the server's description of the model's signatures."""
         ...
 
     def input_shape(self, signature: str = ..., name: str = ...) -> tuple[int, ...]:
@@ -64,6 +64,12 @@ def make_client(
     Raises:
         ValueError: if the protocol is not one of the two, or both a version and a label are
             given.
+
+    Example:
+
+    ```python
+    client = make_client("mnist", "rest", timeout=2.0)
+    ```
     """
     if protocol not in PROTOCOLS:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What TensorFlow Serving needs to serve an export: its config files and the container command."""
+"""The config files and the container command with which TensorFlow Serving serves an export."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,6 +46,13 @@ def container_command(
         labels: whether `models.config` has version labels. Defaults to `False`.
         grpc_port: the port of this machine for gRPC. Defaults to 8500.
         rest_port: the port of this machine for REST. Defaults to 8501.
+
+    Example:
+
+    ```python
+    words = container_command("mnist", Path("exported_models/mnist"), Path("serving"))
+    words[:2]  # ["docker", "run"]
+    ```
     """
     words = ["docker", "run", "--rm", "--name", f"serve-{name}"]
     words += ["-p", f"{grpc_port}:8500", "-p", f"{rest_port}:8501"]
@@ -84,6 +91,12 @@ def config_texts(
 
     Raises:
         ValueError: if a version is not in the folder, or an argument cannot be used.
+
+    Example:
+
+    ```python
+    sorted(config_texts("mnist", [1, 2], versions="all", labels={"stable": 1}))
+    ```
     """
     served = {"latest": [max(found)], "all": list(found)}.get(versions)
     policy: str | list[int] = versions

@@ -1,4 +1,4 @@
-"""Load on a server: concurrent clients that ask again and again, and how long each answer took."""
+"""Puts load on a server by concurrent clients and measures the time of each answer."""
 
 import threading
 import time
@@ -75,6 +75,13 @@ def put_load(
     Raises:
         ValueError: if a number cannot be used.
         ServerError: if the first request is refused.
+
+    Example:
+
+    ```python
+    signature, inputs = load_inputs(["three.png"])
+    put_load(lambda: make_client("mnist"), inputs, signature, requests=100)
+    ```
     """
     if clients < 1 or warmup < 0 or (requests is None and seconds is None):
         raise ValueError(

@@ -91,7 +91,7 @@ class RestClient:
         return {int(entry["version"]): entry["state"] for entry in found}
 
     def metadata(self) -> dict[str, Any]:
-        """Returns what the server says of the model, its signatures among it."""
+        """Returns the server's description of the model with its signatures."""
         return self.request("GET", f"{self.path}/metadata")
 
     def input_shape(

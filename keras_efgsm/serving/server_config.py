@@ -54,6 +54,12 @@ def model_versions(folder: str | Path) -> list[int]:
 
     Raises:
         ValueError: if there is none with a `saved_model.pb`.
+
+    Example:
+
+    ```python
+    model_versions("exported_models/mnist")  # [1]
+    ```
     """
     folder = Path(folder)
     entries = folder.iterdir() if folder.is_dir() else ()
@@ -177,6 +183,12 @@ def parse_config(name: str, text: str) -> message.Message:
 
     Raises:
         ValueError: if the server would refuse it.
+
+    Example:
+
+    ```python
+    parse_config("batching.config", "max_batch_size { value: 32 }")
+    ```
     """
     from tensorflow_serving.config import model_server_config_pb2
 

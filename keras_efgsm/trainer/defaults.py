@@ -1,4 +1,4 @@
-"""The method where little is said: the attack of an epsilon, the objective of an attack."""
+"""The defaults of a trainer: the attack of an epsilon, the objective of an attack."""
 
 import keras
 

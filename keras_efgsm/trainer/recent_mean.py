@@ -1,4 +1,4 @@
-"""A metric that forgets."""
+"""A mean in which older values weigh less."""
 
 import keras
 from keras import ops
@@ -7,7 +7,7 @@ from keras import ops
 class RecentMean(keras.metrics.Metric):
     """Mean over the last steps: each older step counts `decay` times as much as the next.
 
-    At the end of an epoch it tells of the network as it is then, where a mean over the epoch
+    At the end of an epoch it describes the network as it is then, where a mean over the epoch
     would dilute what happened in its last steps.
 
     Args:

@@ -29,7 +29,7 @@ from keras_efgsm.tuning.workers import run_workers
 
 @dataclass(frozen=True, eq=False)
 class TuningResult:
-    """What a search gives.
+    """The result of a search.
 
     Args:
         config: the best run at its full epochs.

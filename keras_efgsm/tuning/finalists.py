@@ -1,4 +1,4 @@
-"""The best trials again with other seeds, as the best of many noisy trials is lucky too."""
+"""Repeats the best trials with other seeds, as the best of many noisy trials is partly luck."""
 
 import math
 import statistics

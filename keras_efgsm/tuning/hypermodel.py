@@ -1,4 +1,4 @@
-"""The training run as keras-tuner sees it: what it may choose, and what it gets back."""
+"""The training run as a model of keras-tuner."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""The error of a search that came to nothing."""
+"""The error of a search without a result."""
 
 
 class SearchFailed(RuntimeError):

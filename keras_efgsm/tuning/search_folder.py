@@ -1,4 +1,4 @@
-"""The folder of a search: what lies in it, which search it is, and who may write to it."""
+"""The folder of a search: its files, its options and the right to write them."""
 
 import contextlib
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ class SearchFolder:
         self.logs = self.path / "logs"
 
     def prepare(self, options: SearchOptions) -> bool:
-        """Makes the folder, or checks that it holds the same search; tells whether it does.
+        """Makes the folder, or checks that it holds the same search, and returns which.
 
         Raises:
             ValueError: if the folder holds something else or another search.

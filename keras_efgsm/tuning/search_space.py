@@ -1,4 +1,4 @@
-"""What can be searched: the hyperparameters of a training run, and from where to where."""
+"""The hyperparameters that can be searched, and their ranges."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -107,7 +107,7 @@ def make_ranges(
             none.
 
     Raises:
-        ValueError: if a name is unknown, comes twice or is no option of the run's method, or a
+        ValueError: if a name is unknown, comes twice or is not an option of the run's method, or a
             range is given for a name that is not searched.
 
     Example:

@@ -17,7 +17,7 @@ from keras_efgsm.tuning.search_space import values_of
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial as its folder tells of it.
+    """A trial, read from its folder.
 
     Args:
         number: its name, such as `"07"`.

@@ -1,4 +1,4 @@
-"""keras-tuner's loop over the trials, with what it leaves out for long searches."""
+"""keras-tuner's loop over the trials, with what long searches need."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""How a batch becomes updates of the weights, by the name that an attack gives it.
+"""Update strategies, by the name that an attack gives.
 
 Another strategy is a file and a line in `UPDATES`, or an object given to `AdversarialTrainer`.
 """

@@ -28,8 +28,8 @@ class FreeReplayUpdates(Update):
         replays: m. Defaults to `8`.
 
     Raises:
-        ValueError: if m is no whole number of at least 1; by the trainer, if the attack carries no
-            perturbation for each position of a batch, as `FreeReplay` does.
+        ValueError: if m is not a whole number of at least 1; by the trainer, if the attack does
+            not carry a perturbation for each position of a batch, as `FreeReplay` does.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""What an update strategy is, and what it may ask of a training step."""
+"""The base of update strategies, and the training step as they see it."""
 
 from typing import Any, Protocol
 

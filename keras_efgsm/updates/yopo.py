@@ -28,9 +28,9 @@ class YOPOUpdate(Update):
         inner_steps: n. Defaults to `3`.
 
     Raises:
-        ValueError: if a number is no whole number of at least 1; by the trainer, if the classifier
-            cannot be cut in two after its first layer with weights, or the attack makes no steps
-            along the sign of a gradient.
+        ValueError: if an option is not a whole number of at least 1; by the trainer, if the
+            classifier cannot be cut in two after its first layer with weights, or the attack makes
+            no steps along the sign of a gradient.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The forms a classifier can leave in: one file each, which registers itself, and one line here."""
+"""The forms of an export: one file each, which registers itself, and one line here."""
 
 import importlib
 

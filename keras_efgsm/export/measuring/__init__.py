@@ -1,4 +1,4 @@
-"""What is deployed: every form of an export, measured on its own file."""
+"""Measurements of every form of an export, on the file that is deployed."""
 
 from keras_efgsm.export.measuring.card import write_measured_card
 from keras_efgsm.export.measuring.card_section import HEADING, card_section

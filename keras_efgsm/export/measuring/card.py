@@ -26,6 +26,15 @@ def write_measured_card(export: Export, found: Measurements) -> None:
     Raises:
         ValueError: if the record is damaged.
         OSError: if the card cannot be written.
+
+    Example:
+
+    ```python
+    from keras_efgsm.export.measuring import Measurements, find_export
+
+    export = find_export("exported_models/mnist/1")
+    write_measured_card(export, Measurements.read("exported_models/mnist/mnist-1.measured.json"))
+    ```
     """
     text = export.card.read_text(encoding="utf-8")
     record = ExportRecord.read(export.record) if export.record.is_file() else None

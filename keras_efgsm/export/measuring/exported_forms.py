@@ -61,8 +61,14 @@ def find_export(folder: str | os.PathLike[str]) -> Export:
 
     Raises:
         FileNotFoundError: if there is no such folder.
-        ValueError: if it is no SavedModel under an integer, or files of several models of this
+        ValueError: if it is not a SavedModel under an integer, or files of several models of this
             version lie beside it.
+
+    Example:
+
+    ```python
+    find_export("exported_models/mnist/1").card  # exported_models/mnist/mnist-1.md
+    ```
     """
     folder = Path(os.path.abspath(folder))
     received = f"Received: path={str(folder)!r}"

@@ -40,7 +40,7 @@ class Latency:
 
 
 def runner(path: Path, *, eager: bool = False) -> Runner:
-    """What answers images as an application would call this form.
+    """Returns a function that answers images as an application would call this form.
 
     Files go through their own runtime on all cores that the process may use, a SavedModel through
     its signature. A Keras model is compiled by `tf.function`, once for each batch size, as
@@ -49,6 +49,12 @@ def runner(path: Path, *, eager: bool = False) -> Runner:
     Args:
         path: as of `load_classifier`.
         eager: whether to call a Keras model as it is. Defaults to `False`.
+
+    Example:
+
+    ```python
+    runner(Path("exported_models/mnist/mnist-1.onnx"))(np.zeros((5, 28, 28, 1), "float32"))
+    ```
     """
     form = form_of(path)
     if form is not None:
@@ -77,7 +83,9 @@ def measure_latencies(
     Example:
 
     ```python
-    runners = {"lite": runner(Path("exported_models/mnist/mnist-1.tflite"))}
+    from keras_efgsm.export.litert_runner import TFLiteClassifier
+
+    runners = {"lite": TFLiteClassifier("exported_models/mnist/mnist-1.tflite").logits}
     measure_latencies(runners, (28, 28, 1))["lite"].median_ms
     ```
     """

@@ -78,8 +78,10 @@ def measure(
     Example:
 
     ```python
-    found = measure("exported_models/mnist/3", run="runs/mnist", num_images=500)
-    found.forms["tflite-int8"].robust
+    found = measure(
+        "exported_models/mnist/1", run="runs/mnist", attacks="square", queries=100, again=True
+    )
+    found.forms["tflite"].robust
     ```
     """
     export = find_export(export_folder)

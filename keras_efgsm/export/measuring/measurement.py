@@ -72,8 +72,12 @@ def measure_export(
     Example:
 
     ```python
-    attacks = make_attacks("standard", epsilon=0.3)
-    found = measure_export("exported_models/mnist/3", load_data("mnist", "test"), attacks)
+    import rich
+
+    attacks = make_attacks("square", epsilon=0.3, queries=100)
+    found = measure_export(
+        "exported_models/mnist/1", (x_test, y_test), attacks, num_images=8, calls=20, again=True
+    )
     rich.print(found.table())
     ```
     """

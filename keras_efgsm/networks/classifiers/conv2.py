@@ -31,7 +31,8 @@ def conv2(
     Example:
 
     ```python
-    logits = conv2((8, 8, 1))(images)
+    classifier = conv2((8, 8, 1))
+    classifier.output_shape  # (None, 10)
     ```
     """
     options = {"activation": activation, "kernel_initializer": "he_normal"}

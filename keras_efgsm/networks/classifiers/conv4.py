@@ -37,7 +37,8 @@ def conv4(
     Example:
 
     ```python
-    logits = conv4((32, 32, 3))(images)
+    classifier = conv4((32, 32, 3))
+    classifier.output_shape  # (None, 10)
     ```
     """
     options = {"activation": activation, "kernel_initializer": "he_normal"}

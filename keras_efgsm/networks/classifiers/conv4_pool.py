@@ -33,7 +33,8 @@ def conv4_pool(
     Example:
 
     ```python
-    logits = conv4_pool((28, 28, 1))(images)
+    classifier = conv4_pool((28, 28, 1))
+    classifier.output_shape  # (None, 10)
     ```
     """
     options = {"activation": activation, "kernel_initializer": "he_normal"}

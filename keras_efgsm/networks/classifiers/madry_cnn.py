@@ -33,7 +33,8 @@ def madry_cnn(
     Example:
 
     ```python
-    logits = madry_cnn((28, 28, 1))(images)
+    classifier = madry_cnn((28, 28, 1))
+    classifier.output_shape  # (None, 10)
     ```
     """
     inputs, x = image_input(image_shape, network=name, minimum=4)

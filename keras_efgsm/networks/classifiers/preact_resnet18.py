@@ -33,7 +33,8 @@ def preact_resnet18(
     Example:
 
     ```python
-    logits = preact_resnet18((32, 32, 3), activation="silu")(images)
+    classifier = preact_resnet18((32, 32, 3), activation="silu")
+    classifier.output_shape  # (None, 10)
     ```
     """
     channels = [64, 128, 256, 512]

@@ -52,7 +52,8 @@ def resnet(
     Example:
 
     ```python
-    logits = resnet((32, 32, 3), depth=20)(images)
+    classifier = resnet((32, 32, 3), depth=8)
+    classifier.output_shape  # (None, 10)
     ```
     """
     if depth < 8 or (depth - 2) % 6:
@@ -90,7 +91,8 @@ def resnet18(
     Example:
 
     ```python
-    logits = resnet18((32, 32, 3))(images)
+    classifier = resnet18((32, 32, 3))
+    classifier.output_shape  # (None, 10)
     ```
     """
     inputs, x = image_input(image_shape, pixels, network=name)

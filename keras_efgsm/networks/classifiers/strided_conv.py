@@ -34,7 +34,8 @@ def strided_conv(
     Example:
 
     ```python
-    logits = strided_conv((28, 28, 1))(images)
+    classifier = strided_conv((28, 28, 1))
+    classifier.output_shape  # (None, 10)
     ```
     """
     options = {"activation": activation, "kernel_initializer": "he_normal"}

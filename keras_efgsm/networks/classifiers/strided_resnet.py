@@ -47,7 +47,8 @@ def strided_resnet(
     Example:
 
     ```python
-    logits = strided_resnet((32, 32, 3), channels=(96, 192, 384))(images)
+    classifier = strided_resnet((32, 32, 3), channels=(16, 32, 64))
+    classifier.output_shape  # (None, 10)
     ```
     """
     stem = Stem(channels[0], kernel_size=2 * stride, strides=stride)

@@ -32,6 +32,13 @@ def pixel_threshold(x: Tensor, steepness: float = 40.0, leak: float = 2e-4) -> T
 
     Returns:
         A Keras tensor of the same shape, float32.
+
+    Example:
+
+    ```python
+    pixels = keras.Input((28, 28, 1))
+    keras.Model(pixels, pixel_threshold(pixels)).output_shape  # (None, 28, 28, 1)
+    ```
     """
     # In float32 whatever the policy: a half-precision pixel would be rounded by steps that the
     # steepness makes large, and the leak would be lost.
@@ -75,7 +82,8 @@ def threshold_classifier(
     Example:
 
     ```python
-    logits = threshold_classifier((28, 28, 1))(images)
+    classifier = threshold_classifier((28, 28, 1))
+    classifier.output_shape  # (None, 10)
     ```
     """
     options = {"activation": activation, "kernel_initializer": "he_normal"}
@@ -120,7 +128,8 @@ def deep_threshold_classifier(
     Example:
 
     ```python
-    logits = deep_threshold_classifier((28, 28, 1))(images)
+    classifier = deep_threshold_classifier((28, 28, 1))
+    classifier.output_shape  # (None, 10)
     ```
     """
     options = {"activation": activation, "kernel_initializer": "he_normal"}

@@ -34,7 +34,8 @@ def trades_cnn(
     Example:
 
     ```python
-    logits = trades_cnn((28, 28, 1))(images)
+    classifier = trades_cnn((28, 28, 1))
+    classifier.output_shape  # (None, 10)
     ```
     """
     inputs, x = image_input(image_shape, network=name, minimum=16)

@@ -41,7 +41,8 @@ def wide_resnet(
     Example:
 
     ```python
-    logits = wide_resnet((32, 32, 3), depth=10, width=2)(images)
+    classifier = wide_resnet((32, 32, 3), depth=10, width=2)
+    classifier.output_shape  # (None, 10)
     ```
     """
     blocks = blocks_a_group(depth, width)

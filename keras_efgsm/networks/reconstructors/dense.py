@@ -32,7 +32,8 @@ def dense_reconstructor(
     Example:
 
     ```python
-    images = dense_reconstructor((28, 28, 1))(probabilities)
+    reconstructor = dense_reconstructor((28, 28, 1))
+    reconstructor.output_shape  # (None, 28, 28, 1)
     ```
     """
     image_shape = check_image_shape(image_shape, name)

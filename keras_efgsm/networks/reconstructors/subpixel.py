@@ -44,7 +44,8 @@ def subpixel_reconstructor(
     Example:
 
     ```python
-    images = subpixel_reconstructor((28, 28, 1))(probabilities)
+    reconstructor = subpixel_reconstructor((28, 28, 1))
+    reconstructor.output_shape  # (None, 28, 28, 1)
     ```
     """
     rows, columns, image_channels = check_image_shape(image_shape, name)

@@ -31,7 +31,8 @@ def transposed_reconstructor(
     Example:
 
     ```python
-    images = transposed_reconstructor((8, 8, 1))(probabilities)
+    reconstructor = transposed_reconstructor((8, 8, 1))
+    reconstructor.output_shape  # (None, 8, 8, 1)
     ```
     """
     rows, columns, channels = check_image_shape(image_shape, name)

@@ -57,7 +57,8 @@ def wide_resnet_reconstructor(
     Example:
 
     ```python
-    images = wide_resnet_reconstructor((32, 32, 3), depth=10, width=1)(probabilities)
+    reconstructor = wide_resnet_reconstructor((32, 32, 3), depth=10, width=1)
+    reconstructor.output_shape  # (None, 32, 32, 3)
     ```
     """
     blocks = blocks_a_group(depth, width)

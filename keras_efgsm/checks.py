@@ -4,9 +4,11 @@ Every error says what was expected and ends with `Received: name=value`.
 """
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+
+_Choice = TypeVar("_Choice")
 
 
 def check_epsilon(epsilon: float, name: str = "epsilon") -> float:
@@ -104,7 +106,7 @@ def check_count(value: Any, name: str, *, minimum: int = 1) -> int:
     return int(value)
 
 
-def check_choice(value: Any, name: str, choices: tuple) -> Any:
+def check_choice(value: Any, name: str, choices: tuple[_Choice, ...]) -> _Choice:
     """Returns `value` if it is one of `choices`.
 
     Raises:
@@ -119,7 +121,8 @@ def check_choice(value: Any, name: str, choices: tuple) -> Any:
     if value not in choices:
         listed = ", ".join(repr(c) for c in choices)
         raise ValueError(f"`{name}` must be one of {listed}. Received: {name}={value!r}")
-    return value
+    found: _Choice = value
+    return found
 
 
 def check_images(images: Any, name: str = "images") -> None:

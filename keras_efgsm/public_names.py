@@ -70,7 +70,7 @@ from keras_efgsm.sample_memory.augmentation import Augmentation
 from keras_efgsm.sample_memory.momentum import SampleMomentum
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 
-__all__ = [
+__all__: list[str] = [
     "APGD",
     "ATTACK_SETS",
     "CLASSIFIERS",

@@ -141,7 +141,7 @@ class EFGSM(Attack):
             logits_fn,
             start,
             labels,
-            None if self.rivals == "all" else self.rivals,
+            None if isinstance(self.rivals, str) else self.rivals,
             gradient_scale,
         )
         distance, nearest_margin, gradient = equations.linearised_margin(margin_values, gradients)

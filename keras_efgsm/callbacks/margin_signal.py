@@ -29,7 +29,7 @@ class MarginSignal:
     """
 
     def __init__(self, max_shortfall: float = 0.1, max_drop: float = 0.2):
-        bounds = {"minimum": 0.0, "maximum": 1.0, "strict": True}
+        bounds: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0, "strict": True}
         self.max_shortfall = check_number(max_shortfall, "max_shortfall", **bounds)
         self.max_drop = check_number(max_drop, "max_drop", **bounds)
         self.reset()

@@ -107,7 +107,12 @@ class OverfittingStop(keras.callbacks.Callback):
         self._latest: tuple[list[np.ndarray], int] | None = None
         self._good_weights: list[np.ndarray] | None = None
         self._good_epoch: int | None = None
-        self._report = {"fired": False, "epoch": None, "reason": None, "restored_epoch": None}
+        self._report: dict[str, Any] = {
+            "fired": False,
+            "epoch": None,
+            "reason": None,
+            "restored_epoch": None,
+        }
 
     def on_train_begin(self, logs=None):
         self._reset()
@@ -134,6 +139,7 @@ class OverfittingStop(keras.callbacks.Callback):
 
     def _measure(self) -> float:
         """The probe's accuracy, the same on all workers, so that all of them stop or none."""
+        assert self._probe is not None
         strategy = getattr(self.model, "distribute_strategy", None)
         return Agreement(strategy).mean(self._probe.accuracy())
 

@@ -59,6 +59,7 @@ class TimeLeft(keras.callbacks.Callback):
     def describe(self, epoch: int, epochs: int) -> str:
         """The line printed when `epoch` of `epochs` are done."""
         left = seconds_left(self._seconds, epochs - epoch)
+        assert left is not None  # an epoch has been timed
         typical = left / (epochs - epoch)
         bound = "at most " if self.may_end_sooner else ""
         return (

@@ -86,6 +86,7 @@ class WeightAveraging(keras.callbacks.Callback):
 
     def get_state(self) -> dict[str, list[np.ndarray] | int | bool]:
         """What a resume needs: averages, step count and, where those are in place, raw weights."""
+        assert self._averager is not None  # since training began
         averages, raw = self._averager.values()
         return {
             "averages": averages,

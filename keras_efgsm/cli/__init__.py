@@ -106,9 +106,11 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("unrecognized arguments: "):
-            command = next((a for a in self._actions if a.dest == "command"), None)
+            command = next(
+                (a for a in self._actions if isinstance(a, argparse._SubParsersAction)), None
+            )
             known = list(self._option_string_actions)
-            for parser in (command.choices or {}).values() if command else ():
+            for parser in command.choices.values() if command else ():
                 known += parser._option_string_actions
             for word in message.split()[2:]:
                 near = difflib.get_close_matches(word.partition("=")[0], known, 1)

@@ -49,8 +49,8 @@ class _Help(argparse.HelpFormatter):
         return super()._fill_text(text, width, indent)
 
 
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser = parser.add_argument_group("the run")
+def _add_run_options(command: argparse.ArgumentParser) -> None:
+    parser = command.add_argument_group("the run")
     parser.add_argument("--out", help="run folder; default runs/DATA")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument(

@@ -75,5 +75,11 @@ def reader_of(annotation: Any) -> Callable[[str], Any]:
         annotation: the type, such as `float | None`.
     """
     kind, has_none = kind_of(annotation)
-    read = {float: number, int: whole_number, tuple[int, int]: whole_number, str: str}[kind]
+    readers: dict[Any, Callable[[str], Any]] = {
+        float: number,
+        int: whole_number,
+        tuple[int, int]: whole_number,
+        str: str,
+    }
+    read = readers[kind]
     return or_none(read) if has_none and kind is not tuple[int, int] else read

@@ -52,7 +52,11 @@ def distributed_training_dataset(
     """
     shard = own_shard(strategy)
     shards = shard.count if shards is None else check_shards(shards, batch_size)
-    options = {"seed": seed, "initial_epoch": initial_epoch, "initial_step": initial_step}
+    options: dict[str, Any] = {
+        "seed": seed,
+        "initial_epoch": initial_epoch,
+        "initial_step": initial_step,
+    }
     if shard.count == 1:
         return training_dataset(data, batch_size, shards=shards, **options)
     if shards != shard.count:
@@ -60,6 +64,7 @@ def distributed_training_dataset(
             f"Each of the {shard.count} workers has one shard. Received: shards={shards}"
         )
     dataset = training_dataset(data, batch_size, shards=shards, shard=shard.index, **options)
+    assert strategy is not None  # without one there is one worker
     replicas = strategy.num_replicas_in_sync // shard.count
     if replicas > 1:
         dataset = dataset.flat_map(lambda inputs, labels: _split((inputs, labels), replicas))

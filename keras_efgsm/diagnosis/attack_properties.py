@@ -5,6 +5,8 @@ in section 2.4 of Chen & Lee; Carlini et al., "On evaluating adversarial robustn
 function looks for one sign and returns a `Finding`.
 """
 
+from typing import Any
+
 import numpy as np
 
 from keras_efgsm.diagnosis import thresholds
@@ -108,7 +110,11 @@ def larger_epsilon_does_not_help(probing: Probing) -> Finding:
 
 def unbounded_attack_fails(probing: Probing) -> Finding:
     """PGD that may make any image of any image does not turn all of them (property 4)."""
-    options = {"epsilon": 1.0, "steps": _UNBOUNDED_STEPS, "step_size": _UNBOUNDED_STEP}
+    options: dict[str, Any] = {
+        "epsilon": 1.0,
+        "steps": _UNBOUNDED_STEPS,
+        "step_size": _UNBOUNDED_STEP,
+    }
     held = probing.pgd("cw", **options) & probing.pgd("ce", **options)
     for restart in range(1, _UNBOUNDED_TRIES):
         if held.any():
@@ -139,11 +145,13 @@ def black_box_beats_white_box(probing: Probing) -> Finding:
 
 def transfer_beats_white_box(probing: Probing) -> Finding:
     """Images made on another model turn more than the model's own gradients (property 5)."""
+    held, source = probing.transfer(), probing.source
+    assert source is not None  # else there are no such images
     return _found_without_gradients(
         probing,
         "transfer_beats_white_box",
-        probing.transfer(),
-        f"Images made on {probing.source.description}",
+        held,
+        f"Images made on {source.description}",
     )
 
 
@@ -173,9 +181,11 @@ def restarts_keep_helping(probing: Probing) -> Finding:
 
 def more_iterations_do_worse(probing: Probing) -> Finding:
     """PGD of more iterations turns fewer images than PGD of fewer; a mild sign."""
-    curve = {steps: probing.pgd("cw", steps=steps) for steps in ITERATIONS}
+    curve: dict[float, np.ndarray] = {steps: probing.pgd("cw", steps=steps) for steps in ITERATIONS}
     _, rise, flagged = _largest_rise(curve, last_only=True)
-    entropy = {steps: probing.pgd("ce", steps=steps) for steps in ITERATIONS}
+    entropy: dict[float, np.ndarray] = {
+        steps: probing.pgd("ce", steps=steps) for steps in ITERATIONS
+    }
     listed = ", ".join(f"{percent(held.mean(), 1)} ({steps})" for steps, held in curve.items())
     return Finding(
         "more_iterations_do_worse",

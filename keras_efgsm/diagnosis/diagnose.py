@@ -121,7 +121,7 @@ def diagnose(
     taken = np.arange(min(num_images, len(images.labels)))
     x, labels = images.pixels(taken), images.labels[taken]
     correct = _correct(model, x, labels)
-    about = {
+    about: dict[str, Any] = {
         "model": model.description,
         "dataset": images.name,
         "epsilon": epsilon,

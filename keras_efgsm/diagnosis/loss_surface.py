@@ -41,7 +41,7 @@ def margin_surfaces(probing: Probing, num_images: int = 4) -> tuple[ImageSurface
     surfaces = []
     for index in range(min(num_images, probing.count)):
         image, label = probing.x[index], int(probing.labels[index])
-        random = rng.choice(np.float32([-1.0, 1.0]), size=image.shape)
+        random = rng.choice(np.array([-1.0, 1.0], "float32"), size=image.shape)
         downhill = np.sign(gradient[index])
         plane = (
             image

@@ -4,8 +4,9 @@ import copy
 from collections.abc import Callable
 
 from keras_efgsm.attacks import PGD
-from keras_efgsm.attacks.attack import LogitsFn, still_correct
+from keras_efgsm.attacks.attack import still_correct
 from keras_efgsm.noise import Noise
+from keras_efgsm.typing import LogitsFn
 
 
 class _OpenPGD(PGD):

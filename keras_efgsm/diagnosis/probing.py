@@ -165,7 +165,7 @@ class Probing:
         Args:
             part: length of the step as a part of epsilon. Defaults to 1.
         """
-        step = {"steps": 1, "step_size": part * self.epsilon, "random_start": False}
+        step: dict[str, Any] = {"steps": 1, "step_size": part * self.epsilon, "random_start": False}
         return self.pgd("ce", **step) & self.pgd("cw", **step)
 
     def many_steps(self) -> np.ndarray:

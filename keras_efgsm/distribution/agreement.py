@@ -64,7 +64,8 @@ class Agreement:
 
     def any(self, flags: Sequence[bool]) -> list[bool]:
         """Whether any worker has set a flag, for each flag."""
-        return self.gather([int(flag) for flag in flags]).any(axis=0).tolist()
+        counts = self.gather([int(flag) for flag in flags]).sum(axis=0)
+        return [bool(count) for count in counts]
 
     def mean(self, value: float) -> float:
         """The mean of a number in [0, 1], the same to the bit on all workers."""

@@ -74,7 +74,8 @@ def _attempt(
     addresses = free_addresses(workers)
     processes: list[subprocess.Popen] = []
     with contextlib.ExitStack() as stack:
-        outputs = [None] + [stack.enter_context(tempfile.TemporaryFile()) for _ in addresses[1:]]
+        outputs: list[IO[bytes] | None] = [None]
+        outputs += [stack.enter_context(tempfile.TemporaryFile()) for _ in addresses[1:]]
         try:
             for index, output in enumerate(outputs):
                 task = {"type": "worker", "index": index}
@@ -115,9 +116,10 @@ def _terminated_together(processes: list[subprocess.Popen]) -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _wait(processes: list[subprocess.Popen], outputs: list[IO | None]) -> int:
+def _wait(processes: list[subprocess.Popen], outputs: list[IO[bytes] | None]) -> int:
     """Waits until all have ended, or one has ended badly and the others had their grace."""
-    first, deadline = None, None
+    first: int | None = None
+    deadline: float | None = None
     while True:
         states = [process.poll() for process in processes]
         if first is None and any(states):
@@ -134,11 +136,15 @@ def _wait(processes: list[subprocess.Popen], outputs: list[IO | None]) -> int:
             continue
     if first is None:
         return 0
-    status = states[first] if states[first] > 0 else 128 - states[first]
+    status = states[first]
+    assert status is not None  # it has ended
+    if status < 0:
+        status = 128 - status
     print(f"worker {first} ended with status {status}", file=sys.stderr)
-    if outputs[first] is not None:
-        outputs[first].seek(0)
-        print(outputs[first].read()[-2000:].decode(errors="replace"), file=sys.stderr)
+    output = outputs[first]
+    if output is not None:
+        output.seek(0)
+        print(output.read()[-2000:].decode(errors="replace"), file=sys.stderr)
     return status
 
 

@@ -15,8 +15,9 @@ class Shard(NamedTuple):
         count: how many workers there are.
     """
 
-    index: int = 0
-    count: int = 1
+    # Shadow `tuple.index` and `tuple.count`, which have no use here.
+    index: int = 0  # type: ignore[assignment]
+    count: int = 1  # type: ignore[assignment]
 
     def size(self, num_samples: int) -> int:
         """How many of so many samples belong to it."""

@@ -44,13 +44,15 @@ def check_data(
     Raises:
         ValueError: if the data do not fit the classifier or are not as above.
     """
-    is_image_data = isinstance(data, ImageData)
-    if not is_image_data and not (isinstance(data, (tuple, list)) and len(data) == 2):
+    if isinstance(data, ImageData):
+        x, y = data.images, data.labels
+    elif isinstance(data, (tuple, list)) and len(data) == 2:
+        x, y = map(np.asarray, data)
+    else:
         raise ValueError(
             "`data` must be an `ImageData` or a pair (x, y) of images and labels. "
             f"Received: data={type(data).__name__}"
         )
-    x, y = (data.images, data.labels) if is_image_data else map(np.asarray, data)
     if tuple(x.shape[1:]) != model.image_shape:
         raise ValueError(
             f"The classifier takes images of shape {model.image_shape}. "
@@ -61,16 +63,18 @@ def check_data(
             f"`num_images` must be at most {len(x)}, the size of the data. "
             f"Received: num_images={num_images}"
         )
-    if not is_image_data:
+    if not isinstance(data, ImageData):
         check_images(x)
     check_labels(y, model.num_classes, len(x))
     x, y = x[:num_images], y[:num_images]
     labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
     labels = labels.astype("int32")
     return ImageSet(
-        pixels=data.pixels if is_image_data else lambda chosen: x[chosen].astype("float32"),
+        pixels=data.pixels
+        if isinstance(data, ImageData)
+        else lambda chosen: x[chosen].astype("float32"),
         labels=labels,
-        name=data.name if is_image_data else "custom",
+        name=data.name if isinstance(data, ImageData) else "custom",
         digest=lambda: digest_of_arrays(x, labels),
     )
 

@@ -139,17 +139,19 @@ def evaluate_robustness(
     judge = compile_judge(model, attacks[0].epsilon)
     if tally.correct is None:
         tally.begin(classify_clean(judge, images, batch_size))
+    correct, withstood = tally.correct, tally.robust
+    assert correct is not None and withstood is not None
     results = []
     with progress_bar(progress) as bar:
         for number, (attack, run) in enumerate(zip(attacks, compiled, strict=True)):
             runs = restarts if attack.gains_by_restarts else 1
-            start = tally.robust[number - 1] if cascade and number else tally.correct
+            start = withstood[number - 1] if cascade and number else correct
             if number == tally.attack:
                 if tally.step == 0 and tally.waiting is None:
-                    tally.robust[number] = start
+                    withstood[number] = start
                 withstand(run, attack, judge, images, tally, start, batch_size, runs, bar)
             spent = attack.budget
-            robust = tally.robust[number]
+            robust = withstood[number]
             results.append(
                 AttackResult(
                     name=_reported_name(attack, twin),
@@ -175,7 +177,7 @@ def evaluate_robustness(
         split=split,
         twin=twin,
         twin_agreement=agreement,
-        correct=tally.correct,
+        correct=correct,
         cascade=bool(cascade),
         attacks=tuple(results),
         versions=package_versions,

@@ -136,17 +136,19 @@ def twin_agreement(model: EvaluatedModel, images: ImageSet, batch_size: int) -> 
         ValueError: if it is less than half: the gradients of a stranger would find little, and
             the artefact would pass for robust.
     """
+    twin = model.twin
+    assert twin is not None
     count = min(len(images.labels), _MOST_COMPARED)
     alike = 0
     for chosen, padded in batches(np.arange(count), even_batch_size(count, batch_size)):
         x = ops.convert_to_tensor(images.pixels(padded))
-        answers = [np.argmax(m.logits_fn(x), axis=1)[: len(chosen)] for m in (model, model.twin)]
+        answers = [np.argmax(m.logits_fn(x), axis=1)[: len(chosen)] for m in (model, twin)]
         alike += int((answers[0] == answers[1]).sum())
     if alike < _LEAST_AGREEMENT * count:
         raise ValueError(
             "The twin must be the classifier that the artefact was made from, but it gives most "
             "clean images another class; an attack by its gradients would find little. Received: "
-            f"artifact={model.description!r}, twin={model.twin.description!r}, same class on "
+            f"artifact={model.description!r}, twin={twin.description!r}, same class on "
             f"{alike} of {count} images"
         )
     return alike / count

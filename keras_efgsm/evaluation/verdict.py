@@ -103,6 +103,7 @@ def withstand(
     Raises:
         RuntimeError: if the attack leaves the ball or [0, 1].
     """
+    assert tally.robust is not None and tally.correct is not None  # since `tally.begin`
     robust = tally.robust[tally.attack]
     name, steps = attack.name, attack.rounds * restarts
     size = even_batch_size(max(1, int(start.sum())), batch_size)

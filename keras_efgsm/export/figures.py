@@ -94,7 +94,7 @@ def results(figures: Mapping[str, Any] | None) -> str:
     if not figures:
         return "## Figures\n\nNot evaluated."
     lines = ["## Figures", ""]
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         ("natural", *("",) * 4, figures["num_images"], "", percent(figures["natural_accuracy"]))
     ]
     for attack in figures.get("attacks") or []:

@@ -100,7 +100,7 @@ def _png_sizes(heads: tf.Tensor) -> tf.Tensor:
 
 
 def _sizes(files: tf.Tensor, heads: tf.Tensor, jpeg: tf.Tensor) -> tf.Tensor:
-    def size_of(elements):
+    def size_of(elements: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
         contents, png_size, this_is_jpeg = elements
         return tf.cond(
             this_is_jpeg,

@@ -68,6 +68,7 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
         classifier = _classifier(config, data)
         reconstructor = None
         if find_method(config.method).has_reconstructor:
+            assert config.reconstructor is not None  # which the configuration checks
             reconstructor = build_reconstructor(config.reconstructor, data)
     if replica_count() > 1:
         # Or each replica would normalise by a part of the batch, and the training depend on them.
@@ -220,7 +221,7 @@ def stateful_callbacks(
     if config.weight_averaging:
         callbacks["averaging"] = WeightAveraging(config.weight_averaging)
     if config.overfitting_stop:
-        options = {"final_drop": 0.0} if config.keep_best else {}
+        options: dict[str, Any] = {"final_drop": 0.0} if config.keep_best else {}
         callbacks["stop"] = OverfittingStop(probe=probe, verbose=verbose, **options)
     return callbacks
 

@@ -187,6 +187,7 @@ class TrainingConfig(HowToTrain):
 
     def make_objective(self) -> "Objective":
         """What the training minimises."""
+        assert self.label_smoothing is not None  # that of the method, since `__post_init__`
         return find_method(self.method).objective(self.label_smoothing, self.method_options)
 
     def augmentation(self) -> "Augmentation | None":

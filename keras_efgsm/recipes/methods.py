@@ -101,7 +101,8 @@ class Method:
         Raises:
             ValueError: if one is out of range.
         """
-        return self._parts()[0].make({**options, **self.fixed}, epsilon=epsilon)
+        attack: Attack = self._parts()[0].make({**options, **self.fixed}, epsilon=epsilon)
+        return attack
 
     def objective(self, label_smoothing: float, options: Options) -> "Objective":
         """What it minimises.
@@ -113,7 +114,9 @@ class Method:
         Raises:
             ValueError: if one is out of range.
         """
-        return self._parts()[1].make({**options, **self.fixed}, label_smoothing=label_smoothing)
+        given = {**options, **self.fixed}
+        objective: Objective = self._parts()[1].make(given, label_smoothing=label_smoothing)
+        return objective
 
     def passes(self, options: Options, num_classes: int | None = None) -> float:
         """Forward-and-backward passes per training image of an epoch; an ordinary step is 1.

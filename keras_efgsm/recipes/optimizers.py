@@ -1,13 +1,16 @@
 """The optimizer of the CIFAR recipes, whose weight decay is not that of Keras."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_efgsm.checks import check_number
+from keras_efgsm.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
-class L2SGD(keras.optimizers.SGD):
+class L2SGD(keras.optimizers.SGD):  # type: ignore[misc]  # Keras has no types
     """Gradient descent with momentum on the loss plus `l2 / 2 * ||w||^2`.
 
     What the literature on CIFAR means by a weight decay of 5e-4, and what PyTorch's `SGD` does: the
@@ -35,20 +38,22 @@ class L2SGD(keras.optimizers.SGD):
 
     def __init__(
         self,
-        learning_rate=0.01,
+        learning_rate: Any = 0.01,
         momentum: float = 0.9,
         nesterov: bool = True,
         l2: float = 5e-4,
         name: str = "l2_sgd",
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(learning_rate, momentum, nesterov, name=name, **kwargs)
         self.l2 = check_number(l2, "l2", minimum=0.0)
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
+    ) -> None:
         decay = ops.multiply(variable, ops.cast(self.l2, variable.dtype))
         gradient = ops.add(ops.cast(gradient, variable.dtype), decay)
         super().update_step(gradient, variable, learning_rate)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> Config:
         return {**super().get_config(), "l2": self.l2}

@@ -44,7 +44,7 @@ class Part:
     ```
     """
 
-    made_by: str | Callable
+    made_by: str | Callable[..., Any]
     fixed: Options = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
     defaults: Options = field(default_factory=dict)
@@ -97,7 +97,7 @@ def _efgsm_passes(options: Options, num_classes: int | None) -> float:
                 "Received: num_classes=None, rivals='all'"
             )
         rivals = num_classes - 1
-    return (1 + rivals) / 3
+    return float((1 + rivals) / 3)
 
 
 # A gradient of the images costs a forward and a backward pass, an update a forward and two.
@@ -116,7 +116,7 @@ def _one_more(options: Options, num_classes: int | None) -> float:
     return 1.0
 
 
-ATTACKS: dict[str, Part | str | Callable] = {
+ATTACKS: dict[str, Part | str | Callable[..., Any]] = {
     "none": "keras_efgsm.attacks.identity:Identity",
     "efgsm": Part("keras_efgsm.attacks.efgsm:EFGSM", passes=_efgsm_passes),
     "fgsm": Part(
@@ -165,7 +165,7 @@ ATTACKS: dict[str, Part | str | Callable] = {
     ),
 }
 
-OBJECTIVES: dict[str, Part | str | Callable] = {
+OBJECTIVES: dict[str, Part | str | Callable[..., Any]] = {
     "cross-entropy": "keras_efgsm.objectives.cross_entropy:AdversarialCrossEntropy",
     "regularised-cross-entropy": Part(
         "keras_efgsm.recipes.regularised:regularised_cross_entropy", passes=_regularised_passes

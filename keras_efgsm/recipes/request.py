@@ -51,7 +51,8 @@ class Request:
     def dataset(self) -> str:
         """The data set that is asked for."""
         if "dataset" in self.changes:
-            return self.changes["dataset"]
+            dataset: str = self.changes["dataset"]
+            return dataset
         return PRESETS[self.data].dataset if self.data in PRESETS else self.data
 
 

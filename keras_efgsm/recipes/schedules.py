@@ -4,10 +4,11 @@ import keras
 from keras import ops
 
 from keras_efgsm.checks import check_count, check_number
+from keras_efgsm.typing import Config, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
-class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # no types
     """A triangle: the learning rate rises linearly to its peak and falls linearly to zero.
 
     The schedule of Wong et al., "Fast is better than free", 2020, and Rice et al., "Overfitting in
@@ -38,11 +39,11 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
                 f"`peak_step` must lie below `steps={self.steps}`. Received: peak_step={peak_step}"
             )
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         step = ops.cast(step, "float32")
         rising = (step + 1.0) / (self.peak_step + 1.0)
         falling = (self.steps - step) / (self.steps - self.peak_step)
         return self.peak * ops.maximum(ops.minimum(rising, falling), 0.0)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> Config:
         return {"peak": self.peak, "steps": self.steps, "peak_step": self.peak_step}

@@ -35,7 +35,7 @@ class Argument(NamedTuple):
     text: str
 
 
-def resolve(target: str | Callable) -> Callable:
+def resolve(target: str | Callable[..., Any]) -> Callable[..., Any]:
     """The class or function of a text `"module:Name"`; anything else as it is.
 
     Raises:
@@ -45,15 +45,16 @@ def resolve(target: str | Callable) -> Callable:
         return target
     module, _, name = target.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)
+        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(
             f"There must be a class or function of this name in a module that can be imported "
             f"({error}). Received: name={target!r}"
         ) from error
+    return found
 
 
-def arguments_of(target: str | Callable) -> tuple[Argument, ...]:
+def arguments_of(target: str | Callable[..., Any]) -> tuple[Argument, ...]:
     """The arguments of a class or function.
 
     Args:
@@ -76,7 +77,7 @@ def arguments_of(target: str | Callable) -> tuple[Argument, ...]:
     return _inspected(resolve(target))
 
 
-def _inspected(made_by: Callable) -> tuple[Argument, ...]:
+def _inspected(made_by: Callable[..., Any]) -> tuple[Argument, ...]:
     texts = _argument_texts(inspect.getdoc(made_by) or "")
     return tuple(
         Argument(
@@ -104,7 +105,9 @@ def _read(module: str, name: str) -> tuple[Argument, ...]:
             inherited = _read(*base)
             return tuple(one._replace(text=texts.get(one.name, one.text)) for one in inherited)
     try:
-        if not isinstance(made, ast.FunctionDef):
+        if not isinstance(made, ast.FunctionDef) or not isinstance(
+            found, (ast.ClassDef, ast.FunctionDef)
+        ):
             raise ValueError("made by something else")
         texts = _argument_texts(ast.get_docstring(found) or "")
         return tuple(_of_source(one, default, texts) for one, default in _pairs(made.args))
@@ -127,7 +130,8 @@ def _home_of_base(found: ast.ClassDef, body: list[ast.stmt]) -> tuple[str, str] 
 def _pairs(given: ast.arguments) -> list[tuple[ast.arg, ast.expr | None]]:
     positional = [one for one in given.args if one.arg != "self"]
     without = len(positional) - len(given.defaults)
-    pairs = list(zip(positional, [None] * without + given.defaults, strict=True))
+    defaults: list[ast.expr | None] = [*[None] * without, *given.defaults]
+    pairs = list(zip(positional, defaults, strict=True))
     return [*pairs, *zip(given.kwonlyargs, given.kw_defaults, strict=True)]
 
 

@@ -46,10 +46,6 @@ def source_facts(
     source_facts("digits").image_shape  # (8, 8, 1)
     ```
     """
-    describe = getattr(data, "describe_source", None)
-    if describe is not None:
-        found = describe(dataset, data_dir, seed=seed)
-        shape = found.image_shape(image_size, channels)
-        return SourceFacts(shape, found.num_classes, found.num_images["train"], found.lines())
-    images = data.load_data(dataset, "train", data_dir, image_size)
-    return SourceFacts(tuple(images.image_shape), images.num_classes, len(images), [])
+    found = data.describe_source(dataset, data_dir, seed=seed)
+    shape = found.image_shape(image_size, channels)
+    return SourceFacts(shape, found.num_classes, found.num_images["train"], found.lines())

@@ -5,7 +5,7 @@ import json
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -67,7 +67,8 @@ class _Pieces(NamedTuple):
 def _entries(
     trainer: Any, meta: dict, callbacks: dict
 ) -> Iterator[tuple[str, np.ndarray | _Pieces]]:
-    states, arrays = {}, {}
+    states: dict[str, Any] = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, callback in callbacks.items():
         states[name] = _flatten(name, callback.get_state(), arrays)
     header = {"schema": _SCHEMA, "meta": meta, "callbacks": states}
@@ -95,7 +96,7 @@ def _write_pieces(archive: zipfile.ZipFile, name: str, array: _Pieces, digest: "
             member.write(content)
 
 
-def _read_pieces(member: BinaryIO) -> _Pieces:
+def _read_pieces(member: IO[bytes]) -> _Pieces:
     """The array in a member of the archive; its pieces are read while the member is open."""
     np.lib.format.read_magic(member)
     shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(member)
@@ -116,8 +117,8 @@ def _read_pieces(member: BinaryIO) -> _Pieces:
     return _Pieces(shape, dtype, pieces())
 
 
-def _bytes_of(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array).reshape(-1).view("uint8")
+def _bytes_of(array: np.ndarray) -> memoryview:
+    return np.ascontiguousarray(array).reshape(-1).view("uint8").data
 
 
 class _Digest:
@@ -129,7 +130,7 @@ class _Digest:
     def begin(self, name: str, array: np.ndarray | _Pieces) -> None:
         self._hash.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
 
-    def update(self, content: np.ndarray) -> None:
+    def update(self, content: memoryview) -> None:
         self._hash.update(content)
 
     def add(self, name: str, array: np.ndarray) -> None:

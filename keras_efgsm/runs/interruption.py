@@ -22,7 +22,7 @@ class Interruption:
     ```
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.requested = False
         self._handlers: dict[int, Any] = {}
 

@@ -94,13 +94,13 @@ def tune(
     """
     for name, value in (("workers", workers), ("finalists", finalists), ("seeds", seeds)):
         check_count(value, name)
-    for name, value in (
+    for name, given in (
         ("finalist_epochs", finalist_epochs),
         ("final_epochs", final_epochs),
         ("final_images", final_images),
     ):
-        if value is not None:
-            check_count(value, name)
+        if given is not None:
+            check_count(given, name)
     attacks = make_attacks(
         final_attacks, options.config.epsilon, **dict(final_attack_options or {})
     )

@@ -67,7 +67,7 @@ def run_finalists(
     check_count(count, "finalists")
     check_count(seeds, "seeds")
     options = hypermodel.options
-    epochs = epochs or options.epochs
+    epochs = epochs or options.trial_epochs
     finalists = choose_finalists(trials, options, count)
     there = folder.finalists.exists()
     runs = FinalistsRecord.read(folder.finalists).to_dict()["runs"] if there else []

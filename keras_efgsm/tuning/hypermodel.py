@@ -99,7 +99,7 @@ class RobustHyperModel(keras_tuner.HyperModel):
         chosen = {name: values[name] for name in self.options.ranges if name in values}
         return replace(
             with_values(self.options.config, chosen),
-            epochs=epochs or values.get("tuner/epochs") or self.options.epochs,
+            epochs=epochs or values.get("tuner/epochs") or self.options.trial_epochs,
             seed=self.options.seed if seed is None else seed,
         )
 

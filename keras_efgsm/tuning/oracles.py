@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras_tuner
 from keras_tuner.engine.trial import TrialStatus
@@ -14,13 +14,19 @@ from keras_efgsm.tuning.search_options import SearchOptions
 _FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 
 
-class _SafeFiles:
+# `_SafeFiles` stands before an oracle among the bases of a class.
+_Oracle: Any = keras_tuner.Oracle if TYPE_CHECKING else object
+
+
+class _SafeFiles(_Oracle):
     """Writes whole files or none, and mends what a kill between two of them leaves.
 
     keras-tuner writes `trial.json` and `oracle.json` in turn and in place. Killed within a file it
     cannot be read; between the two, a finished trial would be run again, or a new one would be
     counted and never run. The first trial takes the run's own values, as what is to be beaten.
     """
+
+    _retry_queue: list[str]
 
     def save(self) -> None:
         _write_json(self._get_oracle_fname(), self.get_state())

@@ -12,7 +12,7 @@ from keras_efgsm.tuning.search_options import SearchOptions
 try:
     import fcntl
 except ImportError:  # not on Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]  # of a module
 
 # What may change from one call to the next: where the data lie, and how many trials there are.
 _MAY_CHANGE = ("config.data_dir", "trials")

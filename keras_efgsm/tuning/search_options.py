@@ -81,7 +81,13 @@ class SearchOptions:
 
     def make_attacks(self) -> list[Attack]:
         """The attacks that measure a trial."""
-        return make_attacks(self.attacks, self.config.epsilon, **self.attack_options)
+        return make_attacks(self.attacks, self.config.epsilon, **(self.attack_options or {}))
+
+    @property
+    def trial_epochs(self) -> int:
+        """`epochs`, chosen where they were not given."""
+        assert self.epochs is not None  # since `__post_init__`
+        return self.epochs
 
     @property
     def cascade(self) -> bool:

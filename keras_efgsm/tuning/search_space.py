@@ -171,5 +171,7 @@ def with_values(config: TrainingConfig, values: Mapping[str, Any]) -> TrainingCo
         ValueError: if a value is out of its bounds.
     """
     options = {name: float(value) for name, value in values.items() if name in _OF_METHOD}
-    fields = {name: float(value) for name, value in values.items() if name not in _OF_METHOD}
+    fields: dict[str, Any] = {
+        name: float(value) for name, value in values.items() if name not in _OF_METHOD
+    }
     return replace(config, method_options={**config.method_options, **options}, **fields)

@@ -68,7 +68,7 @@ class _Processes:
 
     def start(self, name: str) -> None:
         if name in self.by_name:
-            self.by_name[name].stdin.close()
+            _close_stdin(self.by_name[name])
         # A GPU is for the workers, and all of them; TensorFlow would give it to the first.
         gpus = (
             {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
@@ -98,7 +98,12 @@ class _Processes:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            process.stdin.close()
+            _close_stdin(process)
+
+
+def _close_stdin(process: subprocess.Popen) -> None:
+    assert process.stdin is not None  # a pipe
+    process.stdin.close()
 
 
 def _watch(processes: _Processes, names: list[str]) -> None:

@@ -33,12 +33,14 @@ class FormResult:
     @property
     def natural(self) -> float:
         """Natural accuracy in [0, 1]."""
-        return self.evaluation["natural_accuracy"]
+        natural: float = self.evaluation["natural_accuracy"]
+        return natural
 
     @property
     def robust(self) -> float:
         """Worst case over all attacks, in [0, 1]."""
-        return self.evaluation["worst_case_accuracy"]
+        robust: float = self.evaluation["worst_case_accuracy"]
+        return robust
 
     @property
     def routes(self) -> str:
@@ -118,7 +120,8 @@ class Measurements:
 
     def latency_of(self, form: str) -> dict[str, float] | None:
         """The latency of a form in milliseconds; None if it was not measured."""
-        return (self.latency or {}).get("forms", {}).get(form)
+        latency: dict[str, float] | None = (self.latency or {}).get("forms", {}).get(form)
+        return latency
 
     def relative_latency(self, form: str) -> float | None:
         """Median latency of one image over that of the compiled Keras model, if there is one."""
@@ -149,6 +152,7 @@ class Measurements:
             form: one that was measured.
         """
         result, latency = self.forms[form], self.latency_of(form)
+        assert latency is not None  # it was measured
         relative = self.relative_latency(form)
         times = [f"{latency[k]:.2f}" for k in ("median_ms", "p90_ms", "batch_median_ms")]
         return [

@@ -4,6 +4,7 @@ Tensors are those of the Keras backend, which have no common class, so their sha
 said in docstrings: B images of a batch, H x W pixels, C channels, K classes.
 """
 
+import argparse
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -18,3 +19,9 @@ ImageShape: TypeAlias = tuple[int, int, int]
 
 Config: TypeAlias = dict[str, Any]
 """What `get_config` returns and `from_config` takes."""
+
+Logs: TypeAlias = dict[str, Any] | None
+"""What Keras gives a callback: values of metrics by name."""
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+"""What the parser of a command is added to."""

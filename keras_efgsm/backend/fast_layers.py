@@ -84,7 +84,7 @@ def _call(
     return outputs
 
 
-@tf.custom_gradient
+@tf.custom_gradient  # type: ignore[untyped-decorator]  # TensorFlow has no types
 def _affine(x: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Any]:
     """`x * scale + shift` by channel; its gradient without the passes that TensorFlow's makes."""
     y = tf.raw_ops.FusedBatchNormV3(

@@ -43,7 +43,7 @@ def convolve(layer: keras.layers.Conv2D, inputs: Tensor, kernel: Tensor) -> Tens
     if max(height, width) // stride > _LARGEST_OUTPUT:
         return type(layer).convolution_op(layer, inputs, kernel)
 
-    @tf.custom_gradient
+    @tf.custom_gradient  # type: ignore[untyped-decorator]  # TensorFlow has no types
     def forward(x: Tensor, w: Tensor) -> tuple[Tensor, Any]:
         def gradient(slope: Tensor) -> tuple[Tensor, Tensor]:
             of_images = tf.raw_ops.Conv2DBackpropInput(

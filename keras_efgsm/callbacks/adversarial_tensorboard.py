@@ -16,6 +16,7 @@ from keras_efgsm.backend import compiled, rival_margins_and_gradients
 from keras_efgsm.checks import check_count, check_images, check_labels
 from keras_efgsm.noise import Noise
 from keras_efgsm.trainer.batch import read_labels
+from keras_efgsm.typing import Logs
 
 
 def require_tensorboard() -> None:
@@ -37,7 +38,7 @@ def require_tensorboard() -> None:
         )
 
 
-class AdversarialTensorBoard(keras.callbacks.TensorBoard):
+class AdversarialTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]  # Keras has no types
     """Keras's `TensorBoard`, and adversarial images, perturbations and margins beside it.
 
     The scalars of each epoch (losses, accuracies, learning rate) are those of Keras. With `images`
@@ -82,7 +83,7 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):
         num_images: int = 8,
         every: int = 1,
         attack: Attack | None = None,
-        **kwargs,
+        **kwargs: Any,
     ):
         require_tensorboard()
         super().__init__(os.fspath(log_dir), **{"write_graph": False, **kwargs})
@@ -105,7 +106,7 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):
                 )
         self._look = None
 
-    def set_model(self, model):
+    def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         if self.images is not None:
             x, y = self.images
@@ -124,7 +125,7 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):
         count = min(self.num_images, x.shape[0])
         shown = np.linspace(0, x.shape[0] - 1, count, dtype="int32")
 
-        def look():
+        def look() -> dict[str, Any]:
             x_adv = attack.perturb(logits_fn, x, labels, noise).images
             _, margins, gradients = rival_margins_and_gradients(logits_fn, x, labels, 1)
             logits = logits_fn(x_adv)
@@ -145,7 +146,7 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):
 
         return compiled(look, trainer.variables)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         super().on_epoch_end(epoch, logs)
         if self._look is not None and epoch % self.every == 0:
             self._write(epoch, {k: np.asarray(v) for k, v in self._look().items()})

@@ -7,9 +7,10 @@ import keras
 
 from keras_efgsm.callbacks.margin_signal import MarginSignal
 from keras_efgsm.checks import check_count
+from keras_efgsm.typing import Logs
 
 
-class MarginWarning(keras.callbacks.Callback):
+class MarginWarning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Prints a line as soon as the margin signal of catastrophic overfitting turns.
 
     The signal, see `OverfittingStop`, is read every few steps and at the end of each epoch. It is
@@ -48,7 +49,7 @@ class MarginWarning(keras.callbacks.Callback):
         self._turned = False
         self._epoch = self._next = 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs = None) -> None:
         self._signal.reset()
         self._turned = False
         for row in self._history:
@@ -56,19 +57,19 @@ class MarginWarning(keras.callbacks.Callback):
         # A second `fit` of the same callback is another training.
         self._history = []
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._epoch, self._next = epoch, self.every - 1
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         if batch < self._next or self._turned:
             return
         self._next = batch + self.every
         names = ("margin_robust_accuracy", "attack_shortfall")
-        turned = self._signal.read({n: float(logs[n]) for n in names if n in (logs or {})})
+        turned = self._signal.read({n: float(logs[n]) for n in names if logs and n in logs})
         if turned is not None:
             self._warn(turned, f", step {batch + 1} of {self.params.get('steps') or '?'}")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         turned = self._signal.close_epoch(logs or {})
         if turned is None:
             self._turned = False

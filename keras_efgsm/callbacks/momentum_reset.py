@@ -3,9 +3,10 @@
 import keras
 
 from keras_efgsm.checks import check_count
+from keras_efgsm.typing import Logs
 
 
-class MomentumReset(keras.callbacks.Callback):
+class MomentumReset(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Sets the per-sample momentum to zero before the first step of every n-th epoch.
 
     As in Jia et al., "Prior-guided adversarial initialization for fast adversarial training", 2022,
@@ -31,10 +32,10 @@ class MomentumReset(keras.callbacks.Callback):
         self.every = check_count(every, "every")
         self._epoch = 0
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._epoch = epoch
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         due = batch == 0 and self._epoch > 0 and self._epoch % self.every == 0
         if due and self.model.momentum is not None:
             self.model.momentum.reset()

@@ -11,9 +11,10 @@ from keras_efgsm.callbacks.margin_signal import MarginSignal
 from keras_efgsm.callbacks.probe import Probe
 from keras_efgsm.checks import check_number
 from keras_efgsm.distribution.agreement import Agreement
+from keras_efgsm.typing import Logs
 
 
-class OverfittingStop(keras.callbacks.Callback):
+class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Stops training at catastrophic overfitting and puts the last good weights back.
 
     In catastrophic overfitting a one-step attack stops working on the very network it trains:
@@ -96,7 +97,7 @@ class OverfittingStop(keras.callbacks.Callback):
         self.probe_images = probe
         self.probe_attack = probe_attack
         self.verbose = verbose
-        self._restored: dict | None = None
+        self._restored: dict[str, Any] | None = None
         self._probe: Probe | None = None
         self._reset()
 
@@ -114,7 +115,7 @@ class OverfittingStop(keras.callbacks.Callback):
             "restored_epoch": None,
         }
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs = None) -> None:
         self._reset()
         if self.probe_images is not None:
             epsilon = self.model.attack.epsilon
@@ -154,7 +155,7 @@ class OverfittingStop(keras.callbacks.Callback):
             self._best_score = accuracy
             self._good_weights, self._good_epoch = self.model.get_weights(), epoch
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         logs = logs if logs is not None else {}
         turned, accuracy = self._signal.close_epoch(logs), None
         if self._probe is None:
@@ -188,7 +189,7 @@ class OverfittingStop(keras.callbacks.Callback):
                 f"the weights of epoch {self._good_epoch} are put back"
             )
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs = None) -> None:
         if not self._report["fired"]:
             self._look_back()
         # Not earlier: Keras and the weight averaging write to the weights until here.

@@ -9,6 +9,7 @@ from keras_efgsm.attacks.attack import Attack, evaluation_logits
 from keras_efgsm.backend import compiled
 from keras_efgsm.checks import check_images, check_labels
 from keras_efgsm.noise import Noise
+from keras_efgsm.typing import Tensor
 
 
 class Probe:
@@ -35,7 +36,7 @@ class Probe:
         noise = Noise(0, 0, keras.ops.arange(len(images), dtype="int32"))
         logits_fn = evaluation_logits(classifier)
 
-        def correct(x, y):
+        def correct(x: Tensor, y: Tensor) -> Tensor:
             x_adv = attack.perturb(logits_fn, x, y, noise).images
             natural = keras.ops.argmax(logits_fn(x), axis=-1) == y
             robust = keras.ops.argmax(logits_fn(x_adv), axis=-1) == y

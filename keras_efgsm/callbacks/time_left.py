@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import keras
 
 from keras_efgsm.callbacks.remaining_time import describe_duration, seconds_left
+from keras_efgsm.typing import Logs
 
 
-class TimeLeft(keras.callbacks.Callback):
+class TimeLeft(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Prints before each epoch how long the rest of the training will take.
 
     Keras's bar covers the running epoch alone. The estimate is the median of the last epochs,
@@ -35,12 +36,12 @@ class TimeLeft(keras.callbacks.Callback):
         self._begun: float | None = None
         self._first_batch: int | None = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs = None) -> None:
         # A second `fit` of the same callback is another training.
         self._seconds, self._before = self._before, []
         self._begun = self._first_batch = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         # Here and not at an epoch's end, where Keras's bar still stands on the line, and other
         # callbacks still measure and write.
         now = time.perf_counter()
@@ -52,7 +53,7 @@ class TimeLeft(keras.callbacks.Callback):
         if self._seconds and epochs and self.params.get("verbose", 1) != 0:
             print(self.describe(epoch, epochs), flush=True)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         if self._first_batch is None:
             self._first_batch = batch
 

@@ -1,14 +1,17 @@
 """Exponential moving average of the classifier's weights."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
 from keras_efgsm.backend import WeightAverager
 from keras_efgsm.checks import check_number
+from keras_efgsm.typing import Logs
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")
-class WeightAveraging(keras.callbacks.Callback):
+class WeightAveraging(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Averages the classifier's weights over the steps and puts the average in place at epoch ends.
 
     From the end of each epoch (and before its validation) until the next begins, the classifier
@@ -36,13 +39,13 @@ class WeightAveraging(keras.callbacks.Callback):
     def __init__(self, momentum: float = 0.999):
         super().__init__()
         self.momentum = check_number(momentum, "momentum", minimum=0.0, maximum=0.99999)
-        self._restored: dict | None = None
+        self._restored: dict[str, Any] | None = None
         self._averager: WeightAverager | None = None
         self._steps = 0
         self._last_iteration = 0
         self._in_place = False
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs = None) -> None:
         self._averager = WeightAverager(self.model.classifier.weights)
         self._steps = 0
         self._in_place = False
@@ -53,13 +56,13 @@ class WeightAveraging(keras.callbacks.Callback):
             self._in_place = bool(self._restored.get("in_place", True))
             self._restored = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._last_iteration = int(self.model.optimizer.iterations.numpy())
-        if self._in_place:
+        if self._in_place and self._averager is not None:
             self._averager.take_out()
             self._in_place = False
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         steps = 1
         if self.model.steps_per_execution > 1:
             # Called once for n steps, or for those that are left; Keras's `batch` does not tell
@@ -68,15 +71,16 @@ class WeightAveraging(keras.callbacks.Callback):
             steps, self._last_iteration = iteration - self._last_iteration, iteration
         self._steps += steps
         momentum = min(self.momentum, (1 + self._steps) / (10 + self._steps))
+        assert self._averager is not None  # since training began
         self._averager.update(momentum**steps)
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Logs = None) -> None:
         self._put_in_place()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         self._put_in_place()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs = None) -> None:
         self._put_in_place()
 
     def _put_in_place(self) -> None:
@@ -96,9 +100,9 @@ class WeightAveraging(keras.callbacks.Callback):
             "in_place": self._in_place,
         }
 
-    def set_state(self, state: dict) -> None:
+    def set_state(self, state: dict[str, Any]) -> None:
         """Takes back `get_state()` before the `fit` that resumes."""
         self._restored = state
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {"momentum": self.momentum}

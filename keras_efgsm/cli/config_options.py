@@ -105,7 +105,7 @@ def run_name(request: Request) -> str:
     return name + (f"-{request.recipe}" if request.recipe else "")
 
 
-def _add_field(group: Any, field: dataclasses.Field) -> None:
+def _add_field(group: Any, field: dataclasses.Field[Any]) -> None:
     flag, text = flag_of(field.name), _percent(field.metadata["text"])
     if kind_of(field.type)[0] is bool:
         group.add_argument(

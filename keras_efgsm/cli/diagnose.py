@@ -6,9 +6,10 @@ from pathlib import Path
 from rich.console import Console
 
 from keras_efgsm.cli.subject import add_subject, read_subject, target_file
+from keras_efgsm.typing import Commands
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: Commands) -> None:
     """Adds `diagnose` to the parser."""
     parser = commands.add_parser(
         "diagnose",

@@ -11,9 +11,10 @@ from keras_efgsm.cli.subject import Subject, add_subject, read_subject, target_f
 from keras_efgsm.cli.values import number
 from keras_efgsm.recipes.evaluation_command import DEFAULT_ATTACKS
 from keras_efgsm.runs.folder import RunFolder
+from keras_efgsm.typing import Commands
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: Commands) -> None:
     """Adds `evaluate` to the parser."""
     parser = commands.add_parser(
         "evaluate",
@@ -124,7 +125,7 @@ def _names(options: argparse.Namespace) -> str:
     return ",".join(f"pgd-{loss}" for loss in losses)
 
 
-def _attacks(options: argparse.Namespace, names: str, subject: Subject) -> tuple[Any, list]:
+def _attacks(options: argparse.Namespace, names: str, subject: Subject) -> tuple[Any, list[Any]]:
     """The classifier as it is attacked, and the attacks."""
     from keras_efgsm.evaluation import Transfer, load_classifier, make_attacks, with_twin
 

@@ -5,9 +5,10 @@ import argparse
 from rich.console import Console
 
 from keras_efgsm.export.forms import FORMS
+from keras_efgsm.typing import Commands
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: Commands) -> None:
     """Adds `export` to the parser."""
     parser = commands.add_parser(
         "export",

@@ -6,9 +6,10 @@ from rich.console import Console
 
 from keras_efgsm.cli.subject import add_images
 from keras_efgsm.cli.values import number
+from keras_efgsm.typing import Commands
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: Commands) -> None:
     """Adds `measure` to the parser."""
     parser = commands.add_parser(
         "measure",

@@ -8,9 +8,10 @@ from rich.table import Table
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.typing import Commands
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: Commands) -> None:
     """Adds `methods` to the parser."""
     parser = commands.add_parser(
         "methods",

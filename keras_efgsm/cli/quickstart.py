@@ -9,8 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from keras_efgsm.typing import Commands
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+
+def add_command(commands: Commands) -> None:
     """Adds `quickstart` to the parser."""
     parser = commands.add_parser(
         "quickstart",

@@ -14,11 +14,12 @@ from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.request import AUTOMATIC_RECIPE, Request, changed
 from keras_efgsm.runs.folder import RunFolder
+from keras_efgsm.typing import Commands
 
 __all__ = ["add_command", "add_config_options", "command_line", "read_config", "run"]
 
 
-def add_command(commands: argparse._SubParsersAction, words: Sequence[str] = ()) -> None:
+def add_command(commands: Commands, words: Sequence[str] = ()) -> None:
     """Adds `train` to the parser.
 
     Args:

@@ -7,6 +7,7 @@ from rich.console import Console
 from keras_efgsm.cli.config_options import add_config_options, read_request, run_name
 from keras_efgsm.cli.values import number
 from keras_efgsm.recipes.command import command_line
+from keras_efgsm.typing import Commands
 
 # Fields of the configuration that may be changed; the others are searched, or those of the recipe.
 _FIELDS = (
@@ -25,7 +26,7 @@ _FIELDS = (
 )
 
 
-def add_command(commands: argparse._SubParsersAction) -> None:
+def add_command(commands: Commands) -> None:
     """Adds `tune` to the parser."""
     parser = commands.add_parser(
         "tune",

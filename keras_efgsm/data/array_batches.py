@@ -59,7 +59,7 @@ def training_dataset(
             f"Received: initial_step={initial_step}"
         )
 
-    def batches():
+    def batches() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
         epoch, first = initial_epoch, initial_step
         while True:
             # A generator of its own for each epoch, so that one can be begun anywhere.
@@ -92,14 +92,14 @@ def evaluation_dataset(data: ImageData, batch_size: int) -> keras.utils.PyDatase
     return _Batches(data, check_count(batch_size, "batch_size"))
 
 
-class _Batches(keras.utils.PyDataset):
+class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
     def __init__(self, data: ImageData, batch_size: int):
         super().__init__()
         self._data, self._batch_size = data, batch_size
 
-    def __len__(self):
+    def __len__(self) -> int:
         return math.ceil(len(self._data) / self._batch_size)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         chosen = slice(index * self._batch_size, (index + 1) * self._batch_size)
         return self._data.pixels(chosen), self._data.labels[chosen]

@@ -72,7 +72,7 @@ def distributed_training_dataset(
     return strategy.distribute_datasets_from_function(lambda context: dataset)
 
 
-def _split(element: tuple, parts: int) -> tf.data.Dataset:
+def _split(element: tuple[Any, ...], parts: int) -> tf.data.Dataset:
     """The batch in so many parts, one for each replica; the last may be smaller or empty."""
     size = -(-tf.shape(element[1])[0] // parts)
     return tf.data.Dataset.range(parts).map(

@@ -149,7 +149,9 @@ def _served_decoder(channels: int) -> Any:
 
     from keras_efgsm.data.image_files import pixels_of_file
 
-    @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+    @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow has no types
+        input_signature=[tf.TensorSpec((), tf.string)], autograph=False
+    )
     def to_pixels(contents: tf.Tensor) -> tf.Tensor:
         return pixels_of_file(contents, channels)
 
@@ -182,10 +184,11 @@ def _with_tensorflow(file: Path, channels: int) -> np.ndarray:
     import tensorflow as tf
 
     try:
-        return _served_decoder(channels)(tf.constant(file.read_bytes())).numpy()
+        pixels: np.ndarray = _served_decoder(channels)(tf.constant(file.read_bytes())).numpy()
     except tf.errors.OpError as error:
         # The first line, without the names of the graph's nodes after it.
         raise ValueError(error.message.strip().splitlines()[0]) from error
+    return pixels
 
 
 def _with_pillow(file: Path, channels: int) -> np.ndarray:
@@ -194,4 +197,5 @@ def _with_pillow(file: Path, channels: int) -> np.ndarray:
     with Image.open(file) as image:
         upright = ImageOps.exif_transpose(image)
         pixels = np.asarray(upright.convert("RGBA" if channels == 4 else "RGB"))
-    return with_channels(pixels[np.newaxis], channels)[0]
+    converted: np.ndarray = with_channels(pixels[np.newaxis], channels)[0]
+    return converted

@@ -81,7 +81,7 @@ def training_dataset(
     gather = _gather(data)
     size = len(data)
 
-    def epoch_batches(epoch):
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         orders = [
             tf.random.experimental.stateless_shuffle(
                 tf.range(part, size, shards),
@@ -97,7 +97,7 @@ def training_dataset(
             )
         )
 
-    def element(ids):
+    def element(ids: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         images, labels = gather(ids)
         return {"image": images, "id": ids}, labels
 
@@ -133,7 +133,7 @@ def evaluation_dataset(data: ImageData, batch_size: int) -> tf.data.Dataset:
     batch_size, size = int(batch_size), len(data)
     gather = _gather(data)
 
-    def element(step):
+    def element(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         start = tf.cast(step, tf.int32) * batch_size
         return gather(tf.range(start, tf.minimum(start + batch_size, size)))
 
@@ -146,7 +146,7 @@ def _gather(data: ImageData) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor
     with tf.device("CPU:0"):
         images, labels = tf.constant(data.images), tf.constant(data.labels)
 
-    def gather(ids):
+    def gather(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         pixels = tf.gather(images, ids)
         return tf.cast(pixels, tf.float32) / 255.0, tf.gather(labels, ids)
 

@@ -68,7 +68,7 @@ def with_sample_ids(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
             "`with_sample_ids` before `.repeat()`. Received: dataset.cardinality()=INFINITE"
         )
 
-    def number(first, element):
+    def number(first: tf.Tensor, element: Any) -> tuple[tf.Tensor, tuple[Any, ...]]:
         x, *rest = take_apart(element)
         count = tf.shape(x)[0] if rank == 4 else 1
         ids = tf.range(first, first + count) if rank == 4 else first
@@ -80,7 +80,7 @@ def with_sample_ids(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
     return numbered
 
 
-def _take_apart(spec: Any) -> Callable[[Any], tuple]:
+def _take_apart(spec: Any) -> Callable[[Any], tuple[Any, ...]]:
     """How to take `(x, y)` or `(x, y, sample_weight)` out of an element."""
     if isinstance(spec, dict) and {"image", "label"} <= set(spec):
         return lambda element: (element["image"], element["label"])

@@ -374,7 +374,7 @@ def _supervised_keys(name: str, info: Any) -> tuple[str, str]:
 
 def _num_examples(name: str, split: str, info: Any) -> int:
     try:
-        count = info.splits[split].num_examples
+        count: int = info.splits[split].num_examples
     except (KeyError, ValueError, AttributeError, TypeError, AssertionError) as error:
         raise ValueError(
             f"`split` must be a split of {name!r} or a slice of one: "

@@ -42,7 +42,7 @@ SIGNS: tuple[Callable[[Probing], Finding], ...] = (
 
 
 def diagnose(
-    model: EvaluatedModel | keras.Model | str | os.PathLike,
+    model: EvaluatedModel | keras.Model | str | os.PathLike[str],
     data: ImageData | tuple[Any, Any],
     epsilon: float,
     *,
@@ -51,7 +51,7 @@ def diagnose(
     queries: int = 1000,
     samples: int = 300,
     restarts: int = 5,
-    transfer_from: EvaluatedModel | keras.Model | str | os.PathLike | None = None,
+    transfer_from: EvaluatedModel | keras.Model | str | os.PathLike[str] | None = None,
     seed: int = 0,
     batch_size: int = 250,
     progress: bool = True,
@@ -229,7 +229,8 @@ def _correct(model: EvaluatedModel, x: np.ndarray, labels: np.ndarray) -> np.nda
             "The classifier must return finite logits; are its weights NaN? Received: images with "
             f"logits that are not={int((~np.isfinite(logits).all(axis=1)).sum())} of {len(x)}"
         )
-    return logits.argmax(axis=1) == labels
+    correct: np.ndarray = logits.argmax(axis=1) == labels
+    return correct
 
 
 def _too_few(correct: np.ndarray) -> ValueError:

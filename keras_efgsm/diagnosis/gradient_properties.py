@@ -163,4 +163,5 @@ def gradients_mislead(probing: Probing) -> Finding:
 
 
 def _l1(gradients: np.ndarray) -> np.ndarray:
-    return np.abs(gradients.astype("float64")).sum(axis=(1, 2, 3))
+    norms: np.ndarray = np.abs(gradients.astype("float64")).sum(axis=(1, 2, 3))
+    return norms

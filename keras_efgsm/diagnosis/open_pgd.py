@@ -2,22 +2,25 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 from keras_efgsm.attacks import PGD
 from keras_efgsm.attacks.attack import still_correct
 from keras_efgsm.noise import Noise
-from keras_efgsm.typing import LogitsFn
+from keras_efgsm.typing import LogitsFn, Tensor
 
 
 class _OpenPGD(PGD):
     """PGD whose options may be tensors, and whose start lies in a ball of its own radius."""
 
-    def start(self, x, noise):
+    start_radius: Tensor
+
+    def start(self, x: Tensor, noise: Noise) -> Tensor:
         shift = self.start_radius * noise.uniform(tuple(x.shape[1:]), -1.0, 1.0)
         return self.restrict(x + shift, x)
 
 
-def open_pgd(logits_fn: LogitsFn, loss: str, seed: int) -> Callable:
+def open_pgd(logits_fn: LogitsFn, loss: str, seed: int) -> Callable[..., Any]:
     """PGD whose radius, steps and start are arguments: a curve needs no graph for each point.
 
     Args:
@@ -30,7 +33,16 @@ def open_pgd(logits_fn: LogitsFn, loss: str, seed: int) -> Callable:
         steps, step size and the radius of the start; it returns which images `(B,)` hold.
     """
 
-    def run(x, labels, ids, restart, epsilon, steps, step_size, start_radius):
+    def run(
+        x: Tensor,
+        labels: Tensor,
+        ids: Tensor,
+        restart: Tensor,
+        epsilon: Tensor,
+        steps: Tensor,
+        step_size: Tensor,
+        start_radius: Tensor,
+    ) -> Tensor:
         attack = copy.copy(_OpenPGD(epsilon=1.0, loss=loss))
         attack.epsilon, attack.steps = epsilon, steps
         attack.step_size, attack.start_radius = step_size, start_radius

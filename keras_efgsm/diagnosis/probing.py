@@ -66,7 +66,7 @@ class Probing:
         self.samples, self.restarts, self.source, self.seed = samples, restarts, source, seed
         self.batch_size = -(-len(x) // -(-len(x) // batch_size))
         self._held: dict[Any, np.ndarray] = {}
-        self._graphs: dict[Any, Callable] = {}
+        self._graphs: dict[Any, Callable[..., Any]] = {}
 
     @property
     def count(self) -> int:
@@ -76,7 +76,8 @@ class Probing:
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Logits `(n, K)` of as many images as there are clean ones."""
         graph = self._graph("logits", lambda: self.model.logits_fn)
-        return self._by_batch(lambda x, _labels, _ids: graph(x), images)
+        logits: np.ndarray = self._by_batch(lambda x, _labels, _ids: graph(x), images)
+        return logits
 
     def margins(self, images: np.ndarray) -> np.ndarray:
         """Margins `(n,)` of the true classes at these images."""
@@ -102,9 +103,9 @@ class Probing:
             loss: `"cw"`, the negative margin, or `"ce"`. Defaults to `"cw"`.
         """
 
-        def make():
-            def both(x, labels):
-                def loss_at(images):
+        def make() -> Callable[..., Any]:
+            def both(x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+                def loss_at(images: Tensor) -> tuple[Tensor, Tensor]:
                     logits = self.model.logits_fn(images)
                     return LOSSES[loss](logits, labels), logits
 
@@ -114,7 +115,8 @@ class Probing:
             return both
 
         graph = self._graph(("gradients", loss), make)
-        return self._by_batch(lambda x, labels, _ids: graph(x, labels), images)
+        values, gradient = self._by_batch(lambda x, labels, _ids: graph(x, labels), images)
+        return values, gradient
 
     def random_points(self) -> np.ndarray:
         """A uniform point `(n, H, W, C)` of each image's ball."""
@@ -166,7 +168,8 @@ class Probing:
             part: length of the step as a part of epsilon. Defaults to 1.
         """
         step: dict[str, Any] = {"steps": 1, "step_size": part * self.epsilon, "random_start": False}
-        return self.pgd("ce", **step) & self.pgd("cw", **step)
+        held: np.ndarray = self.pgd("ce", **step) & self.pgd("cw", **step)
+        return held
 
     def many_steps(self) -> np.ndarray:
         """Which images hold under PGD on both losses and all restarts of that on the margin."""
@@ -180,9 +183,10 @@ class Probing:
         targets = min(self.model.num_classes - 1, _MOST_TARGETS)
         auto = APGD(epsilon=self.epsilon, steps=self.steps, loss="ce")
         targeted = TargetedAPGD(epsilon=self.epsilon, steps=self.steps, targets=targets)
-        held = self.many_steps() & self.fgsm()
+        held: np.ndarray = self.many_steps() & self.fgsm()
         held = held & self.attacked("apgd-ce", auto)
-        return held & self.attacked("apgd-t", targeted)
+        held = held & self.attacked("apgd-t", targeted)
+        return held
 
     def white_box_again(self, disputed: np.ndarray) -> np.ndarray:
         """Which images hold when those in dispute are attacked by gradients with more effort.
@@ -252,12 +256,12 @@ class Probing:
         )
         return report.attacks[0].robust
 
-    def _graph(self, key: Any, make: Callable[[], Callable]) -> Callable:
+    def _graph(self, key: Any, make: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
         if key not in self._graphs:
             self._graphs[key] = compiled_once(make(), self.model.variables)
         return self._graphs[key]
 
-    def _by_batch(self, function: Callable, images: np.ndarray) -> Any:
+    def _by_batch(self, function: Callable[..., Any], images: np.ndarray) -> Any:
         """Runs a function of images, labels and ids over batches of one size."""
         parts = []
         for size, batch in self._batches(images):

@@ -49,7 +49,7 @@ class Agreement:
 
         if self._sum is None:
 
-            def add(values):
+            def add(values: Any) -> Any:
                 # The strategy looks for the device of what it adds up, which an argument lacks.
                 context = tf.distribute.get_replica_context()
                 return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.identity(values))
@@ -60,7 +60,8 @@ class Agreement:
             )
         totals = self._strategy.experimental_local_results(self._sum(tf.constant(rows)))
         # Each replica of a worker has added its rows.
-        return totals[0].numpy() // (self._strategy.num_replicas_in_sync // self.workers)
+        total = totals[0].numpy() // (self._strategy.num_replicas_in_sync // self.workers)
+        return np.asarray(total)
 
     def any(self, flags: Sequence[bool]) -> list[bool]:
         """Whether any worker has set a flag, for each flag."""

@@ -29,7 +29,7 @@ def launch(
     *,
     restarts: int = 0,
     more_on_restart: Callable[[], Sequence[str]] = tuple,
-    started: Callable[[list[subprocess.Popen]], None] = lambda processes: None,
+    started: Callable[[list[subprocess.Popen[bytes]]], None] = lambda processes: None,
 ) -> int:
     """Runs a command as several workers, each with its `TF_CONFIG`, until all have ended.
 
@@ -69,10 +69,10 @@ def launch(
 
 
 def _attempt(
-    command: Sequence[str], workers: int, started: Callable[[list[subprocess.Popen]], None]
+    command: Sequence[str], workers: int, started: Callable[[list[subprocess.Popen[bytes]]], None]
 ) -> int:
     addresses = free_addresses(workers)
-    processes: list[subprocess.Popen] = []
+    processes: list[subprocess.Popen[bytes]] = []
     with contextlib.ExitStack() as stack:
         outputs: list[IO[bytes] | None] = [None]
         outputs += [stack.enter_context(tempfile.TemporaryFile()) for _ in addresses[1:]]
@@ -98,7 +98,7 @@ def _attempt(
 
 
 @contextlib.contextmanager
-def _terminated_together(processes: list[subprocess.Popen]) -> Iterator[None]:
+def _terminated_together(processes: list[subprocess.Popen[bytes]]) -> Iterator[None]:
     """Passes SIGTERM on to the workers, which save before they end; else they would live on."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -116,7 +116,7 @@ def _terminated_together(processes: list[subprocess.Popen]) -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _wait(processes: list[subprocess.Popen], outputs: list[IO[bytes] | None]) -> int:
+def _wait(processes: list[subprocess.Popen[bytes]], outputs: list[IO[bytes] | None]) -> int:
     """Waits until all have ended, or one has ended badly and the others had their grace."""
     first: int | None = None
     deadline: float | None = None

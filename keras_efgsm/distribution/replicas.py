@@ -11,7 +11,8 @@ Tensor = Any
 
 def replica_count() -> int:
     """How many replicas take a step together; 1 where there is no strategy."""
-    return tf.distribute.get_strategy().num_replicas_in_sync
+    count: int = tf.distribute.get_strategy().num_replicas_in_sync
+    return count
 
 
 def share_of_batch(count: Tensor) -> Tensor | None:

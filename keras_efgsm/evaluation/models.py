@@ -70,7 +70,7 @@ class EvaluatedModel:
         return digest_of_arrays(np.asarray(self.logits_fn(images), "float32"))
 
 
-def load_classifier(path: str | os.PathLike | keras.Model | EvaluatedModel) -> EvaluatedModel:
+def load_classifier(path: str | os.PathLike[str] | keras.Model | EvaluatedModel) -> EvaluatedModel:
     """Loads the classifier that is to be evaluated.
 
     A SavedModel is attacked white-box through the graph it serves, without Keras. A file of another
@@ -179,7 +179,7 @@ def _from_form(form: Form, path: Path) -> EvaluatedModel:
 
 
 def _check_logits(
-    logits_fn: Callable, image_shape: tuple[int, int, int], what: str, received: str
+    logits_fn: Callable[..., Any], image_shape: tuple[int, int, int], what: str, received: str
 ) -> int:
     logits = np.asarray(logits_fn(ops.convert_to_tensor(random_images(image_shape))), "float32")
     if logits.ndim != 2 or logits.shape[1] < 2:
@@ -193,4 +193,4 @@ def _check_logits(
             "probabilities (>= 0, rows that sum to 1); export the classifier without its softmax. "
             f"{received}"
         )
-    return logits.shape[1]
+    return int(logits.shape[1])

@@ -132,7 +132,9 @@ class RobustnessReport:
     @property
     def robust(self) -> np.ndarray:
         """Whether `(n,)` each image withstood every attack."""
-        return np.logical_and.reduce([self.correct, *(attack.robust for attack in self.attacks)])
+        held = [self.correct, *(attack.robust for attack in self.attacks)]
+        robust: np.ndarray = np.logical_and.reduce(held)
+        return robust
 
     @property
     def natural_accuracy(self) -> float:

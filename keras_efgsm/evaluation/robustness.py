@@ -30,7 +30,7 @@ ENGINES = {"native": compile_native, "cleverhans": compile_cleverhans}
 
 
 def evaluate_robustness(
-    model: EvaluatedModel | keras.Model | str | os.PathLike,
+    model: EvaluatedModel | keras.Model | str | os.PathLike[str],
     data: ImageData | tuple[Any, Any],
     attacks: Attack | Sequence[Attack],
     *,
@@ -42,7 +42,7 @@ def evaluate_robustness(
     restarts: int = 1,
     dataset: str | None = None,
     split: str = "test",
-    state: str | os.PathLike | None = None,
+    state: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> RobustnessReport:
     """Attacks a classifier and reports which images withstood.

@@ -51,8 +51,8 @@ class StraightThrough(EvaluatedModel):
 
     def __init__(
         self,
-        artifact: EvaluatedModel | keras.Model | str | os.PathLike,
-        twin: EvaluatedModel | keras.Model | str | os.PathLike,
+        artifact: EvaluatedModel | keras.Model | str | os.PathLike[str],
+        twin: EvaluatedModel | keras.Model | str | os.PathLike[str],
     ):
         artifact, twin = load_classifier(artifact), load_classifier(twin)
         if not twin.differentiable:
@@ -83,15 +83,15 @@ class StraightThrough(EvaluatedModel):
         )
 
 
-@ops.custom_gradient
-def _in_place_of(twin: Tensor, own: Tensor):
+@ops.custom_gradient  # type: ignore[untyped-decorator]  # Keras has no types
+def _in_place_of(twin: Tensor, own: Tensor) -> tuple[Tensor, Any]:
     # Exactly its own logits; a sum with the difference from the twin's would round them.
     return own, lambda upstream: (upstream, ops.zeros_like(upstream))
 
 
 def with_twin(
-    artifact: EvaluatedModel | str | os.PathLike,
-    twin: EvaluatedModel | keras.Model | str | os.PathLike,
+    artifact: EvaluatedModel | str | os.PathLike[str],
+    twin: EvaluatedModel | keras.Model | str | os.PathLike[str],
     attacks: Sequence[Attack],
 ) -> tuple[StraightThrough, list[Attack]]:
     """Returns the model and attacks for an artefact whose twin lends it gradients.

@@ -5,7 +5,10 @@ import os
 import keras
 
 from keras_efgsm.attacks import Attack, Budget
+from keras_efgsm.attacks.attack import Perturbed
 from keras_efgsm.evaluation.models import EvaluatedModel, load_classifier
+from keras_efgsm.noise import Noise
+from keras_efgsm.typing import Config, ImageShape, LogitsFn, Tensor
 
 
 class Transfer(Attack):
@@ -35,7 +38,9 @@ class Transfer(Attack):
 
     needs_gradient = False
 
-    def __init__(self, attack: Attack, source: EvaluatedModel | keras.Model | str | os.PathLike):
+    def __init__(
+        self, attack: Attack, source: EvaluatedModel | keras.Model | str | os.PathLike[str]
+    ):
         if not isinstance(attack, Attack):
             raise ValueError(
                 "`attack` must be an attack such as `PGD(epsilon=0.3)`. "
@@ -68,16 +73,24 @@ class Transfer(Attack):
     def starts_at_random(self) -> bool:
         return self.attack.starts_at_random
 
-    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+    def perturb(
+        self,
+        logits_fn: LogitsFn,
+        x: Tensor,
+        labels: Tensor,
+        noise: Noise,
+        momentum: Tensor | None = None,
+        gradient_scale: float = 1.0,
+    ) -> Perturbed:
         del logits_fn
         return self.attack.perturb(
             self.source.logits_fn, x, labels, noise, momentum, gradient_scale
         )
 
-    def initial_momentum(self, x):
+    def initial_momentum(self, x: Tensor) -> Tensor:
         return self.attack.initial_momentum(x)
 
-    def momentum_shape(self, image_shape):
+    def momentum_shape(self, image_shape: ImageShape) -> ImageShape:
         return self.attack.momentum_shape(image_shape)
 
     def check_fits(self, model: EvaluatedModel) -> None:
@@ -99,7 +112,7 @@ class Transfer(Attack):
                 f"num_classes={given[1]}"
             )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         return {
             "attack": {"name": self.attack.name, **self.attack.get_config()},
             "source": self.source.description,
@@ -107,7 +120,7 @@ class Transfer(Attack):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: Config) -> "Transfer":
         raise NotImplementedError(
             "A `Transfer` is not rebuilt from its configuration, which only describes its source; "
             f"make it from the source. Received: config={config!r}"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -18,12 +19,13 @@ from keras_efgsm.evaluation.image_set import (
 from keras_efgsm.evaluation.models import EvaluatedModel
 from keras_efgsm.evaluation.native_engine import BatchAttack
 from keras_efgsm.evaluation.tally import Tally
+from keras_efgsm.typing import Tensor
 
 # Room for the rounding of x - epsilon and x + epsilon in float32.
 _BALL_TOLERANCE = 1e-6
 
 
-def compile_judge(model: EvaluatedModel, epsilon: float) -> Callable:
+def compile_judge(model: EvaluatedModel, epsilon: float) -> Callable[..., Any]:
     """Compiles a function that returns the logits of a batch and whether it lies in the ball.
 
     One graph for all attacks, and no image leaves the device for it.
@@ -36,7 +38,7 @@ def compile_judge(model: EvaluatedModel, epsilon: float) -> Callable:
         A function of adversarial and clean images `(B, H, W, C)`.
     """
 
-    def judge(x_adv, x):
+    def judge(x_adv: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         low = ops.maximum(x - epsilon, 0.0) - _BALL_TOLERANCE
         high = ops.minimum(x + epsilon, 1.0) + _BALL_TOLERANCE
         # NaN is in no ball.
@@ -45,7 +47,7 @@ def compile_judge(model: EvaluatedModel, epsilon: float) -> Callable:
     return compiled_once(judge, model.variables)
 
 
-def classify_clean(judge: Callable, images: ImageSet, batch_size: int) -> np.ndarray:
+def classify_clean(judge: Callable[..., Any], images: ImageSet, batch_size: int) -> np.ndarray:
     """Which `(n,)` clean images are classified correctly.
 
     Args:
@@ -79,7 +81,7 @@ def classify_clean(judge: Callable, images: ImageSet, batch_size: int) -> np.nda
 def withstand(
     run: BatchAttack,
     attack: Attack,
-    judge: Callable,
+    judge: Callable[..., Any],
     images: ImageSet,
     tally: Tally,
     start: np.ndarray,

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 
-def read_keras_file(path: str | os.PathLike) -> keras.Model:
+def read_keras_file(path: str | os.PathLike[str]) -> keras.Model:
     """Loads a model from a `.keras` file, without code that is stored in it.
 
     Args:

@@ -38,7 +38,7 @@ def check_classifier(classifier: Any) -> int:
             f"Received: classifier.output_shape={output_shape}"
         )
     _check_logits(classifier)
-    return output_shape[1]
+    return int(output_shape[1])
 
 
 def _check_logits(classifier: keras.Model) -> None:

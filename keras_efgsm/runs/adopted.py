@@ -14,11 +14,11 @@ from keras_efgsm.runs.folder import RunFolder
 
 
 def adopt_classifier(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     dataset: str,
     epsilon: float,
     *,
-    evaluation: str | os.PathLike | None = None,
+    evaluation: str | os.PathLike[str] | None = None,
     **images: Any,
 ) -> RunFolder:
     """Makes `NAME.report` beside `NAME.keras`, with what a report of a run is made of.

@@ -24,8 +24,8 @@ def save_checkpoint(
     path: str | Path,
     trainer: Any,
     *,
-    meta: dict,
-    callbacks: dict,
+    meta: dict[str, Any],
+    callbacks: dict[str, Any],
     keep_old_as: str | Path | None = None,
 ) -> None:
     """Writes weights, optimizer, metrics, momentum and callback state to one file, atomically.
@@ -65,7 +65,7 @@ class _Pieces(NamedTuple):
 
 
 def _entries(
-    trainer: Any, meta: dict, callbacks: dict
+    trainer: Any, meta: dict[str, Any], callbacks: dict[str, Any]
 ) -> Iterator[tuple[str, np.ndarray | _Pieces]]:
     states: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
@@ -105,7 +105,7 @@ def _read_pieces(member: IO[bytes]) -> _Pieces:
     row_bytes = int(np.prod(shape[1:], dtype="int64")) * dtype.itemsize
     rows = max(1, _CHUNK // row_bytes)
 
-    def pieces():
+    def pieces() -> Iterator[np.ndarray]:
         for first in range(0, shape[0], rows):
             count = min(rows, shape[0] - first)
             content = member.read(count * row_bytes)
@@ -124,7 +124,7 @@ def _bytes_of(array: np.ndarray) -> memoryview:
 class _Digest:
     """SHA-256 over arrays and what they are."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
     def begin(self, name: str, array: np.ndarray | _Pieces) -> None:
@@ -153,7 +153,7 @@ def _targets(trainer: Any) -> dict[str, Any]:
     }
 
 
-def _flatten(name: str, state: dict, arrays: dict) -> dict:
+def _flatten(name: str, state: dict[str, Any], arrays: dict[str, Any]) -> dict[str, Any]:
     """Moves the arrays of a callback's state to `arrays` and leaves plain values."""
     plain = {}
     for key, value in state.items():
@@ -238,7 +238,7 @@ class Checkpoint:
         names = sorted((n for n in self._arrays if n.startswith("metric_")), key=_number)
         return [self._arrays[name] for name in names]
 
-    def restore(self, trainer: Any, callbacks: dict) -> None:
+    def restore(self, trainer: Any, callbacks: dict[str, Any]) -> None:
         """Puts the state into a trainer built and compiled like the one that was saved.
 
         The `metrics` are left to who begins the epoch, as Keras resets them there.

@@ -78,7 +78,7 @@ class CheckpointPair:
         """
         self._newest_is_whole = checkpoint.path == self.newest
 
-    def write(self, trainer: Any, *, meta: dict, callbacks: dict) -> None:
+    def write(self, trainer: Any, *, meta: dict[str, Any], callbacks: dict[str, Any]) -> None:
         """Writes a checkpoint; the newest so far becomes the previous one if it is whole.
 
         Args:

@@ -1,6 +1,7 @@
 """Training curves as a picture."""
 
 from pathlib import Path
+from typing import Any
 
 from keras_efgsm.records.drawing import new_figure, save_figure
 
@@ -13,7 +14,7 @@ _ACCURACIES = {
 }
 
 
-def draw_curves(rows: list[dict], path: str | Path, title: str = "") -> None:
+def draw_curves(rows: list[dict[str, Any]], path: str | Path, title: str = "") -> None:
     """Draws losses and accuracies by epoch.
 
     Args:

@@ -35,7 +35,7 @@ class Interruption:
                     self._handlers[number] = signal.signal(number, self._handle)
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()

@@ -3,6 +3,7 @@
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -13,12 +14,13 @@ from keras_efgsm.runs.checkpoint_pair import CheckpointPair
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.runs.interruption import Interruption
 from keras_efgsm.runs.log import RunLog
+from keras_efgsm.typing import Logs
 
 # Several workers ask each other after so many steps whether one of them wants a checkpoint.
 _STEPS_TO_AGREEMENT = 10
 
 
-class RunRecorder(keras.callbacks.Callback):
+class RunRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Writes a run's checkpoint every few minutes, and with its history after every epoch.
 
     Place it last, so that the state it saves is the one after all other callbacks.
@@ -50,14 +52,14 @@ class RunRecorder(keras.callbacks.Callback):
     def __init__(
         self,
         folder: RunFolder,
-        callbacks: dict,
-        rows: list[dict] | None = None,
+        callbacks: dict[str, Any],
+        rows: list[dict[str, Any]] | None = None,
         *,
         checkpoint_minutes: float = 10.0,
         checkpoints: CheckpointPair | None = None,
         interruption: Interruption | None = None,
         agreement: Agreement | None = None,
-        facts: dict | None = None,
+        facts: dict[str, Any] | None = None,
     ):
         super().__init__()
         self.folder = folder
@@ -72,7 +74,7 @@ class RunRecorder(keras.callbacks.Callback):
         self._interruption = interruption or Interruption()
         self._agreement = agreement or Agreement()
         self.facts = dict(facts or {})
-        self._metrics: list = []
+        self._metrics: list[Any] = []
         self._seconds = 0.0
         self._begun = self._written = time.perf_counter()
 
@@ -101,12 +103,13 @@ class RunRecorder(keras.callbacks.Callback):
     @property
     def seconds(self) -> float:
         """Seconds of all recorded epochs, those before a resume included."""
-        return sum(row["seconds"] for row in self.rows)
+        total: float = sum(row["seconds"] for row in self.rows)
+        return total
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs = None) -> None:
         self._written = time.perf_counter()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._begun = time.perf_counter() - self._seconds
         # Keras resets the metrics right before.
         for variable, value in zip(
@@ -115,7 +118,7 @@ class RunRecorder(keras.callbacks.Callback):
             variable.assign(value)
         self._metrics, self._seconds = [], 0.0
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         minutes = (time.perf_counter() - self._written) / 60
         if self._agree(batch, minutes >= self.checkpoint_minutes):
             # `rows` has one for each epoch before this one.
@@ -123,7 +126,7 @@ class RunRecorder(keras.callbacks.Callback):
             where = f"step {batch + 1} of {self.params['steps']} of epoch {len(self.rows) + 1}"
             self._stop_if_asked(where)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         loss = (logs or {}).get("loss", 0.0)
         if math.isnan(loss):
             raise ValueError(

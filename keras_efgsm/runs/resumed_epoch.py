@@ -4,8 +4,10 @@ from typing import Any
 
 import keras
 
+from keras_efgsm.typing import Logs
 
-class ResumedEpoch(keras.callbacks.CallbackList):
+
+class ResumedEpoch(keras.callbacks.CallbackList):  # type: ignore[misc]  # Keras has no types
     """Makes `fit` begin after the first steps of an epoch, which Keras has no argument for.
 
     Given to `fit` in place of its list of callbacks, it lets those steps pass: nothing is computed,
@@ -52,7 +54,7 @@ class ResumedEpoch(keras.callbacks.CallbackList):
         self._left = steps
         self._passing = False
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs = None) -> None:
         super().on_train_begin(logs)
         if self._left == 0:
             return
@@ -73,12 +75,12 @@ class ResumedEpoch(keras.callbacks.CallbackList):
 
         trainer.train_function = pass_or_step
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         self._passing = self._left > 0
         if not self._passing:
             super().on_train_batch_begin(batch, logs)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         if not self._passing:
             super().on_train_batch_end(batch, logs)
             return

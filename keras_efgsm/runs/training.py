@@ -265,7 +265,7 @@ def _dataset(
 def _restore(
     folder: RunFolder,
     trainer: AdversarialTrainer,
-    callbacks: dict,
+    callbacks: dict[str, Any],
     recorder: RunRecorder,
     epochs: int,
     steps: int,
@@ -317,7 +317,7 @@ def _finish(
     folder: RunFolder,
     trainer: AdversarialTrainer,
     recorder: RunRecorder,
-    callbacks: dict,
+    callbacks: dict[str, Any],
     train_data: ImageData,
     test_data: ImageData,
     worker: int,

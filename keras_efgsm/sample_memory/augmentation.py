@@ -76,7 +76,7 @@ class Augmentation:
             )
         draws = noise.uniform((5,), stream=_STREAM)
 
-        def whole(column, count):
+        def whole(column: int, count: int) -> Tensor:
             # Rounding may carry a uniform number just below 1 up to `count`.
             return ops.minimum(ops.cast(draws[:, column] * count, "int32"), count - 1)
 
@@ -90,7 +90,7 @@ class Augmentation:
             size=(height, width),
         )
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {
             "padding": self.padding,
             "flip": self.flip,
@@ -99,7 +99,7 @@ class Augmentation:
         }
 
     @classmethod
-    def from_config(cls, config: dict) -> "Augmentation":
+    def from_config(cls, config: dict[str, Any]) -> "Augmentation":
         return cls(**config)
 
 
@@ -206,7 +206,7 @@ class View:
         half = self._cutout // 2
         assert self._centre is not None
 
-        def within(places, centre):
+        def within(places: Tensor, centre: Tensor) -> Tensor:
             first = centre[:, None] - half
             return ops.logical_and(places >= first, places < first + self._cutout)
 

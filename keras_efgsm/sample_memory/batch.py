@@ -50,4 +50,5 @@ class TrainingBatch(NamedTuple):
         if self.present is None:
             return values
         tensors = {name: v for name, v in values._asdict().items() if ops.is_tensor(v)}
-        return values._replace(**self.real(tensors))
+        real: Named = values._replace(**self.real(tensors))
+        return real

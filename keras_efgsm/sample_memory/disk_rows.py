@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,7 @@ class DiskRows:
         self._unwritten_bytes = 0
         self._staged: dict[int, np.ndarray] = {}
         # Which request is bringing a row in; a write takes the row out, as what comes is old then.
-        self._coming: dict[int, Future] = {}
+        self._coming: dict[int, Future[Any]] = {}
         self._error: BaseException | None = None
         self._reader = ThreadPoolExecutor(1, "disk-rows-read")
         self._writer = ThreadPoolExecutor(1, "disk-rows-write")
@@ -93,11 +94,11 @@ class DiskRows:
             wanted = wanted[: max(0, room)]
             if not wanted:
                 return
-            request: Future = Future()
+            request: Future[Any] = Future()
             self._coming.update(dict.fromkeys(wanted, request))
             self._reader.submit(self._bring, wanted, request)
 
-    def _bring(self, ids: list[int], request: Future) -> None:
+    def _bring(self, ids: list[int], request: Future[Any]) -> None:
         with self._watched():
             # One array for each row, so that one that stays does not hold its batch in memory.
             rows = self._file.read_single(ids)

@@ -37,7 +37,7 @@ def stage_ahead(
     if momentum.storage != "disk":
         return batches
 
-    def stage(ids):
+    def stage(ids: Any) -> Any:
         momentum.rows.stage(rows(ids))
         return ids
 
@@ -47,7 +47,7 @@ def stage_ahead(
     if tensorflow is None or not isinstance(batches, tensorflow.data.Dataset):
         return batches
 
-    def element(inputs, *rest):
+    def element(inputs: dict[str, Any], *rest: Any) -> tuple[Any, ...]:
         ids = inputs["id"]
         staged = tensorflow.numpy_function(stage, [ids], ids.dtype)
         return {**inputs, "id": tensorflow.ensure_shape(staged, ids.shape)}, *rest
@@ -55,8 +55,8 @@ def stage_ahead(
     return batches.map(element).prefetch(count)
 
 
-def _staged(batches: Iterator, stage: Callable, count: int) -> Iterator:
-    ready: deque = deque()
+def _staged(batches: Iterator[Any], stage: Callable[..., Any], count: int) -> Iterator[Any]:
+    ready: deque[Any] = deque()
     for batch in batches:
         if isinstance(batch[0], dict) and "id" in batch[0]:
             stage(batch[0]["id"])

@@ -8,6 +8,7 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -132,7 +133,7 @@ class RowFile:
         for first, last in _runs(ids):
             self.transfer_rows(os.pwritev, int(ids[first]), rows[first:last])
 
-    def transfer_rows(self, transfer: Callable, first: int, rows: np.ndarray) -> None:
+    def transfer_rows(self, transfer: Callable[..., Any], first: int, rows: np.ndarray) -> None:
         """Reads or writes rows that follow each other in the file."""
         values = memoryview(rows.reshape(-1).view("uint8").data)
         start, done = first * self.row_bytes, 0

@@ -249,7 +249,8 @@ class AdversarialTrainer(SteppedModel):
         batch, logits = self.progress.update(batch, perturbed, result)
         if self._compile_metrics is not None:
             self._compile_metrics.update_state(batch.y, logits, batch.sample_weight)
-        return self.get_metrics_result()
+        results: dict[str, Any] = self.get_metrics_result()
+        return results
 
     def current_step(self) -> TrainingStep:
         """What an update strategy works with, as the trainer is now."""
@@ -288,7 +289,9 @@ class AdversarialTrainer(SteppedModel):
         }
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects: dict | None = None) -> "AdversarialTrainer":
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> "AdversarialTrainer":
         config = dict(config)
         # Trainers saved by an earlier version have no augmentation.
         for part in {*_PARTS, "update"} & config.keys():

@@ -3,8 +3,10 @@
 import keras
 from keras import ops
 
+from keras_efgsm.typing import Tensor
 
-class RecentMean(keras.metrics.Metric):
+
+class RecentMean(keras.metrics.Metric):  # type: ignore[misc]  # Keras has no types
     """Mean over the last steps: each older step counts `decay` times as much as the next.
 
     At the end of an epoch it describes the network as it is then, where a mean over the epoch
@@ -21,10 +23,10 @@ class RecentMean(keras.metrics.Metric):
         self.total = self.add_variable((), "zeros", name="total")
         self.count = self.add_variable((), "zeros", name="count")
 
-    def update_state(self, values, sample_weight=None):
+    def update_state(self, values: Tensor, sample_weight: Tensor | None = None) -> None:
         values = ops.cast(values, "float32")
         self.total.assign(self.decay * self.total + ops.sum(values))
         self.count.assign(self.decay * self.count + ops.cast(ops.size(values), "float32"))
 
-    def result(self):
+    def result(self) -> Tensor:
         return ops.divide_no_nan(self.total, self.count)

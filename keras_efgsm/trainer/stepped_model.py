@@ -12,7 +12,7 @@ Tensor = Any
 DEFAULT_OPTIMIZER = "adam"
 
 
-class SteppedModel(keras.Model):
+class SteppedModel(keras.Model):  # type: ignore[misc]  # Keras has no types
     """Keras's side of a trainer: how `fit` and `evaluate` call its steps, and what compiles them.
 
     Keras hands a step a batch on TensorFlow, the state of all variables and a batch on JAX. A

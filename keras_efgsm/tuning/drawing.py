@@ -1,6 +1,7 @@
 """The trials as a picture: robust against natural accuracy."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from keras_efgsm.records.drawing import new_figure, save_figure
 from keras_efgsm.records.wording import percent
@@ -66,7 +67,7 @@ def _places(trials: Sequence[TrialRecord]) -> tuple[list[float], list[float]]:
     )
 
 
-def _list_front(axes, front: Sequence[TrialRecord], options: SearchOptions) -> None:
+def _list_front(axes: Any, front: Sequence[TrialRecord], options: SearchOptions) -> None:
     axes.axis("off")
     rows = [
         [trial.number, *(f"{trial.values[name]:.3g}" for name in options.ranges),

@@ -111,7 +111,7 @@ def _run(
 
 def _write(
     folder: SearchFolder,
-    runs: list[dict],
+    runs: list[dict[str, Any]],
     finalists: Sequence[TrialRecord],
     chosen: Sequence[tuple[TrialRecord, int]],
     epochs: int,
@@ -149,7 +149,9 @@ def _write(
     return content
 
 
-def _find(runs: list[dict], trial: TrialRecord, seed: int, epochs: int) -> dict | None:
+def _find(
+    runs: list[dict[str, Any]], trial: TrialRecord, seed: int, epochs: int
+) -> dict[str, Any] | None:
     wanted = {"seed": seed, "epochs": epochs, "values": _rounded(trial.values)}
     return next((run for run in runs if wanted.items() <= run.items()), None)
 

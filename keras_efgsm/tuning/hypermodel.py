@@ -43,7 +43,7 @@ class Measured:
     stop: dict[str, Any] | None
 
 
-class RobustHyperModel(keras_tuner.HyperModel):
+class RobustHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # keras-tuner has no types
     """Trains as a run does and gives keras-tuner the robust accuracy that a real attack left.
 
     Hyperparameters are declared in `build`, which returns a compiled `AdversarialTrainer`. `fit`

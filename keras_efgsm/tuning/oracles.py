@@ -18,7 +18,7 @@ _FINISHED = (TrialStatus.COMPLETED, TrialStatus.FAILED)
 _Oracle: Any = keras_tuner.Oracle if TYPE_CHECKING else object
 
 
-class _SafeFiles(_Oracle):
+class _SafeFiles(_Oracle):  # type: ignore[misc]  # keras-tuner has no types
     """Writes whole files or none, and mends what a kill between two of them leaves.
 
     keras-tuner writes `trial.json` and `oracle.json` in turn and in place. Killed within a file it
@@ -49,19 +49,20 @@ class _SafeFiles(_Oracle):
 
     def _random_values(self) -> dict[str, Any] | None:
         if self.trials:
-            return super()._random_values()
+            values: dict[str, Any] | None = super()._random_values()
+            return values
         return {hp.name: hp.default for hp in self.hyperparameters.space}
 
 
-class RandomOracle(_SafeFiles, keras_tuner.oracles.RandomSearchOracle):
+class RandomOracle(_SafeFiles, keras_tuner.oracles.RandomSearchOracle):  # type: ignore[misc]  # keras-tuner has no types
     """Values at random."""
 
 
-class BayesianOracle(_SafeFiles, keras_tuner.oracles.BayesianOptimizationOracle):
+class BayesianOracle(_SafeFiles, keras_tuner.oracles.BayesianOptimizationOracle):  # type: ignore[misc]  # keras-tuner has no types
     """Values where a Gaussian process over the trials so far expects, or cannot exclude, more."""
 
 
-class HyperbandOracle(_SafeFiles, keras_tuner.oracles.HyperbandOracle):
+class HyperbandOracle(_SafeFiles, keras_tuner.oracles.HyperbandOracle):  # type: ignore[misc]  # keras-tuner has no types
     """Many short trials at random, of which the better ones are trained on for longer."""
 
 

@@ -58,7 +58,7 @@ class SearchOptions:
     attack_options: dict[str, Any] | None = None
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         make_ranges(self.config, self.ranges, self.ranges)
         check_choice(self.tuner, "tuner", TUNERS)
         if self.tuner == "hyperband" and self.trials is not None:

@@ -34,7 +34,7 @@ class Range:
     high: float
     log: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "low", check_number(self.low, "low"))
         object.__setattr__(self, "high", check_number(self.high, "high"))
         if self.low >= self.high:

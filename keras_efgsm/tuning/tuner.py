@@ -20,7 +20,7 @@ from keras_efgsm.tuning.search_failed import SearchFailed
 _HOPELESS = 3
 
 
-class RobustTuner(keras_tuner.Tuner):
+class RobustTuner(keras_tuner.Tuner):  # type: ignore[misc]  # keras-tuner has no types
     """Runs the trials of a search, each into a folder of its own below `out`.
 
     `trial_N` holds keras-tuner's `trial.json`, `measured.json` with the attack and what it left,
@@ -81,7 +81,7 @@ class RobustTuner(keras_tuner.Tuner):
             trainer = self._try_build(hp)
             if hp.values.get("tuner/trial_id"):
                 self._go_on_from(hp.values["tuner/trial_id"], trainer)
-            metrics = self.hypermodel.fit(hp, trainer, verbose=self._verbose)
+            metrics: dict[str, float] = self.hypermodel.fit(hp, trainer, verbose=self._verbose)
             self._save_weights(trainer, folder)
             self._write_measured(folder, hp)
         except Exception as error:
@@ -149,7 +149,7 @@ class RobustTuner(keras_tuner.Tuner):
         record.write(folder / "measured.json")
 
     def load_model(self, trial: Trial) -> AdversarialTrainer:
-        trainer = self._try_build(trial.hyperparameters)
+        trainer: AdversarialTrainer = self._try_build(trial.hyperparameters)
         self._go_on_from(trial.trial_id, trainer)
         return trainer
 

@@ -57,7 +57,7 @@ class _Processes:
     def __init__(self, folder: SearchFolder, environment: dict[str, str]):
         self.folder = folder
         self.environment = environment
-        self.by_name: dict[str, subprocess.Popen] = {}
+        self.by_name: dict[str, subprocess.Popen[bytes]] = {}
 
     @contextmanager
     def running(self) -> Iterator["_Processes"]:
@@ -101,7 +101,7 @@ class _Processes:
             _close_stdin(process)
 
 
-def _close_stdin(process: subprocess.Popen) -> None:
+def _close_stdin(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin is not None  # a pipe
     process.stdin.close()
 
@@ -148,7 +148,7 @@ def _last_words(log: Path) -> str:
 def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+        return int(listener.getsockname()[1])
 
 
 def _cores() -> int:

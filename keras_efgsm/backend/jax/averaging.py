@@ -1,5 +1,7 @@
 """Running average of weights on JAX."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,7 @@ class WeightAverager:
         variables: the Keras variables; those that are not floating-point are left alone.
     """
 
-    def __init__(self, variables: list):
+    def __init__(self, variables: list[Any]):
         self._variables = [v for v in variables if jnp.issubdtype(v.value.dtype, jnp.floating)]
         # Copies throughout: a training step takes the memory of the arrays that it is given.
         self._average = [jnp.copy(v.value) for v in self._variables]
@@ -31,7 +33,7 @@ class WeightAverager:
         """Gives the variables their raw values back."""
         self._assign(self._raw)
 
-    def _assign(self, values: list) -> None:
+    def _assign(self, values: list[Any]) -> None:
         for variable, value in zip(self._variables, values, strict=True):
             variable.assign(jnp.copy(value))
 
@@ -47,7 +49,7 @@ class WeightAverager:
 
 
 @jax.jit
-def _moved(averages: list, values: list, momentum: jax.Array) -> list:
+def _moved(averages: list[Any], values: list[Any], momentum: jax.Array) -> list[Any]:
     return [
         average + (value - average) * (1.0 - momentum).astype(average.dtype)
         for average, value in zip(averages, values, strict=True)

@@ -31,7 +31,7 @@ def input_gradient(
     """
     pure = with_updates(function)
 
-    def total(images):
+    def total(images: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
         (values, aux), updates = pure(images)
         return jnp.sum(values * scale), (values, aux, updates)
 
@@ -144,7 +144,9 @@ def _gradients(
     pure = with_updates(loss_of)
     changed = {id(weight) for weight in weights}
 
-    def total(weight_values: list[Tensor], *inputs: Tensor) -> tuple[Tensor, tuple[Any, dict]]:
+    def total(
+        weight_values: list[Tensor], *inputs: Tensor
+    ) -> tuple[Tensor, tuple[Any, dict[str, Any]]]:
         (loss, aux), updates = pure(weight_values, *inputs)
         return loss, (aux, {k: v for k, v in updates.items() if k not in changed})
 

@@ -13,7 +13,9 @@ from keras_efgsm.backend.jax.scopes import in_scope
 Tensor = Any
 
 
-def compiled(function: Callable, reads: Sequence[keras.Variable] = ()) -> Callable:
+def compiled(
+    function: Callable[..., Any], reads: Sequence[keras.Variable] = ()
+) -> Callable[..., Any]:
     """The function as a compiled one, traced once for each signature of its tensors.
 
     Args:
@@ -23,7 +25,7 @@ def compiled(function: Callable, reads: Sequence[keras.Variable] = ()) -> Callab
     """
     reads = list(reads)
 
-    def pure(values, *args):
+    def pure(values: list[Tensor], *args: Any) -> Any:
         scope = keras.StatelessScope(state_mapping=list(zip(reads, values, strict=True)))
         return in_scope(function, scope)(*args)
 
@@ -31,7 +33,9 @@ def compiled(function: Callable, reads: Sequence[keras.Variable] = ()) -> Callab
     return lambda *args: jitted([variable.value for variable in reads], *args)
 
 
-def compiled_once(function: Callable, reads: Sequence[keras.Variable] = ()) -> Callable:
+def compiled_once(
+    function: Callable[..., Any], reads: Sequence[keras.Variable] = ()
+) -> Callable[..., Any]:
     """As `compiled`, which traces once for each shape anyway."""
     return compiled(function, reads)
 
@@ -45,7 +49,7 @@ def is_symbolic(value: Any) -> bool:
     return isinstance(value, jax.core.Tracer)
 
 
-def call_on_host(function: Callable, x: Tensor, width: int) -> Tensor:
+def call_on_host(function: Callable[..., Any], x: Tensor, width: int) -> Tensor:
     """A function of NumPy arrays within a compiled one; no gradient goes through it.
 
     Args:
@@ -53,7 +57,7 @@ def call_on_host(function: Callable, x: Tensor, width: int) -> Tensor:
         x: `(B, ...)`.
         width: size of the result's second axis.
     """
-    result = jax.ShapeDtypeStruct((x.shape[0], width), "float32")
+    result = jax.ShapeDtypeStruct((x.shape[0], width), "float32")  # type: ignore[no-untyped-call]  # of JAX
     return jax.pure_callback(
         lambda values: function(np.asarray(values)), result, jax.lax.stop_gradient(x)
     )

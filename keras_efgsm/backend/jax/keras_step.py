@@ -21,7 +21,7 @@ State = Sequence[Sequence[Tensor]]
 
 def take_train_step(
     model: keras.Model, step: Step, state: State, data: Any
-) -> tuple[dict[str, Tensor], tuple]:
+) -> tuple[dict[str, Tensor], tuple[Any, ...]]:
     """Answers for `keras.Model.train_step`, where there are no sample tables.
 
     Args:
@@ -39,14 +39,14 @@ def take_train_step(
 
 def take_test_step(
     model: keras.Model, step: Step, state: State, data: Any
-) -> tuple[dict[str, Tensor], tuple]:
+) -> tuple[dict[str, Tensor], tuple[Any, ...]]:
     """Answers for `keras.Model.test_step`; arguments as those of `take_train_step`."""
     variables = [model.trainable_variables, model.non_trainable_variables, model.metrics_variables]
     logs, state = _run(step, variables, state, data)
     return logs, tuple(state)
 
 
-def own_train_function(model: keras.Model, step: Step, tables: list[Any]) -> Callable:
+def own_train_function(model: keras.Model, step: Step, tables: list[Any]) -> Callable[..., Any]:
     """What `keras.Model.make_train_function` makes, with the tables beside Keras's state.
 
     Args:
@@ -56,7 +56,9 @@ def own_train_function(model: keras.Model, step: Step, tables: list[Any]) -> Cal
     """
     held = [table.variable for table in tables]
 
-    def pure(state: State, values: list[Tensor], data: Any) -> tuple[dict, tuple, list]:
+    def pure(
+        state: State, values: list[Tensor], data: Any
+    ) -> tuple[dict[str, Any], tuple[Any, ...], list[Any]]:
         logs, (*state, values) = _run(
             step, [*_state_variables(model), held], [*state, values], data
         )
@@ -65,13 +67,14 @@ def own_train_function(model: keras.Model, step: Step, tables: list[Any]) -> Cal
     if not model.run_eagerly and model.jit_compile:
         pure = jax.jit(pure, donate_argnums=(0, 1))
 
-    def train_step(state: State, data: Any) -> tuple[dict, tuple]:
+    def train_step(state: State, data: Any) -> tuple[dict[str, Any], tuple[Any, ...]]:
         logs, state, values = pure(state, [variable.value for variable in held], data)
         for variable, value in zip(held, values, strict=True):
             variable.assign(value)
         return logs, state
 
-    return model._make_function(train_step)
+    made: Callable[..., Any] = model._make_function(train_step)
+    return made
 
 
 def epoch_logs(model: keras.Model, logs: dict[str, Any]) -> None:

@@ -16,10 +16,10 @@ Tensor = Any
 _scopes: list[keras.StatelessScope] = []
 
 
-def in_scope(function: Callable, scope: keras.StatelessScope) -> Callable:
+def in_scope(function: Callable[..., Any], scope: keras.StatelessScope) -> Callable[..., Any]:
     """The function, run with its reads and writes of variables in this scope."""
 
-    def run(*args):
+    def run(*args: Any) -> Any:
         _scopes.append(scope)
         try:
             with scope:
@@ -30,14 +30,14 @@ def in_scope(function: Callable, scope: keras.StatelessScope) -> Callable:
     return run
 
 
-def with_updates(function: Callable) -> Callable:
+def with_updates(function: Callable[..., Any]) -> Callable[..., Any]:
     """A pure function of the same arguments that returns `(result, updates)`.
 
     `updates` are the values that variables were given, by their identity; see `apply_updates`.
     """
     known = _scopes[-1].state_mapping if _scopes else {}
 
-    def pure(*args):
+    def pure(*args: Any) -> tuple[Any, dict[Any, Any]]:
         # With losses, which layers add as they are called: activity regularisers.
         scope = keras.StatelessScope(collect_losses=True)
         scope.state_mapping.update(known)

@@ -58,7 +58,9 @@ class HostTable:
         """Rows `(B, ...)` of these ids."""
         ids = jnp.asarray(ids)
         shape = (*ids.shape, *self._rows.shape[1:])
-        result = jax.ShapeDtypeStruct(shape, self._rows.dtype)
+        result = jax.ShapeDtypeStruct(  # type: ignore[no-untyped-call]  # of JAX
+            shape, self._rows.dtype
+        )
         return io_callback(self._rows.read, result, ids, ordered=True)
 
     def write(self, ids: Tensor, rows: Tensor) -> None:

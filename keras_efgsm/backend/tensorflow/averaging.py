@@ -15,7 +15,7 @@ class WeightAverager:
         variables: the Keras variables; those that are not floating-point are left alone.
     """
 
-    def __init__(self, variables: list):
+    def __init__(self, variables: list[Any]):
         self._live = [v.value for v in variables if v.value.dtype.is_floating]
         self._average = [tf.Variable(v, trainable=False) for v in self._live]
         self._raw = [tf.Variable(v, trainable=False) for v in self._live]

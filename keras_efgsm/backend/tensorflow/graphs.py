@@ -9,17 +9,22 @@ import tensorflow as tf
 Tensor = Any
 
 
-def compiled(function: Callable, reads: Sequence[keras.Variable] = ()) -> Callable:
+def compiled(
+    function: Callable[..., Any], reads: Sequence[keras.Variable] = ()
+) -> Callable[..., Any]:
     """The function as a graph, traced once for each signature of its tensors.
 
     Args:
         function: takes and returns tensors.
         reads: the variables it reads, which a graph finds by itself. Defaults to none.
     """
-    return tf.function(function, reduce_retracing=True)
+    graph: Callable[..., Any] = tf.function(function, reduce_retracing=True)
+    return graph
 
 
-def compiled_once(function: Callable, reads: Sequence[keras.Variable] = ()) -> Callable:
+def compiled_once(
+    function: Callable[..., Any], reads: Sequence[keras.Variable] = ()
+) -> Callable[..., Any]:
     """The function as a graph, traced once for each shape of its first argument.
 
     Calling the graph itself also keeps TensorFlow's warning about retracing quiet: a model that is
@@ -32,7 +37,7 @@ def compiled_once(function: Callable, reads: Sequence[keras.Variable] = ()) -> C
     return traced_by_shape(tf.function(function, autograph=False))
 
 
-def traced_by_shape(function: Any) -> Callable:
+def traced_by_shape(function: Any) -> Callable[..., Any]:
     """A `tf.function` as one that is traced once for each shape of its first argument.
 
     Args:
@@ -58,7 +63,7 @@ def is_symbolic(value: Any) -> bool:
     return bool(tf.is_symbolic_tensor(value))
 
 
-def call_on_host(function: Callable, x: Tensor, width: int) -> Tensor:
+def call_on_host(function: Callable[..., Any], x: Tensor, width: int) -> Tensor:
     """A function of NumPy arrays within a graph; no gradient goes through it.
 
     Args:

@@ -36,7 +36,9 @@ def take_test_step(model: keras.Model, step: Step, data: Any) -> dict[str, Tenso
     return take_train_step(model, step, data)
 
 
-def own_train_function(model: keras.Model, step: Step, tables: list[Any]) -> Callable | None:
+def own_train_function(
+    model: keras.Model, step: Step, tables: list[Any]
+) -> Callable[..., Any] | None:
     """None: Keras makes its own, in which the tables are variables like others."""
     return None
 

@@ -43,7 +43,8 @@ class SampleTable:
             self._variable.scatter_update(tf.IndexedSlices(rows, ids))
 
     def numpy(self) -> np.ndarray:
-        return self._variable.numpy()
+        rows: np.ndarray = self._variable.numpy()
+        return rows
 
     def assign(self, values: np.ndarray) -> None:
         self._variable.assign(values)

@@ -40,7 +40,7 @@ types: setup
 graph: setup
 	$(BIN)/python scripts/import_graph.py --arrows
 
-test: lint format-check
+test: lint format-check types
 	$(BIN)/python -m pytest
 
 quickstart: setup

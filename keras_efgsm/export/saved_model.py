@@ -89,7 +89,7 @@ def write_saved_model(
         tf.saved_model.save(module, str(path), signatures=signatures)
 
 
-class _LabelsInitializer(tf.lookup.TextFileInitializer):  # type: ignore[misc]
+class _LabelsInitializer(tf.lookup.TextFileInitializer):  # type: ignore[misc]  # no types
     """Line number to line of a file, in a table named after the lines.
 
     TensorFlow would name the table after the path, which would leave with the graph. Tables of one

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 from keras import ops
@@ -15,6 +15,7 @@ from keras_efgsm.sample_memory.augmentation import Augmentation
 from keras_efgsm.sample_memory.batch import TrainingBatch
 from keras_efgsm.sample_memory.momentum import STORAGE_DTYPES, STORAGES, SampleMomentum
 from keras_efgsm.sample_memory.read_ahead import stage_ahead
+from keras_efgsm.typing import ImageShape
 
 Tensor = Any
 
@@ -90,7 +91,7 @@ class SampleMemory:
         shard: Shard | None = None,
     ):
         self.attack = attack
-        self.image_shape = tuple(image_shape)
+        self.image_shape = cast(ImageShape, tuple(image_shape))
         self.num_samples = None if num_samples is None else check_count(num_samples, "num_samples")
         self.dtype = check_choice(dtype, "momentum_dtype", STORAGE_DTYPES)
         self.storage = check_choice(storage, "momentum_storage", STORAGES)
@@ -144,7 +145,7 @@ class SampleMemory:
         rows = self.attack.momentum_rows(self.num_samples or num_samples)  # type: ignore[arg-type]
         self.momentum = SampleMomentum(
             self.shard.size(rows) if self.needs_ids else rows,
-            self.attack.momentum_shape(self.image_shape),  # type: ignore[arg-type]
+            self.attack.momentum_shape(self.image_shape),
             self.dtype,
             limit=self.attack.momentum_limit,
             storage=self.storage,

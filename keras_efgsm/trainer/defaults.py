@@ -42,14 +42,14 @@ def chosen_attack(attack: Attack | None, epsilon: float | None) -> Attack:
     Raises:
         ValueError: unless exactly one of the two was given, and as it must be.
     """
-    if attack is None and epsilon is None:
-        raise ValueError(
-            "`AdversarialTrainer` needs to know what to withstand: pass an epsilon, as in "
-            "`epsilon=8 / 255`, or an attack, as in `EFGSM(epsilon=0.3)`. "
-            "Received: attack=None, epsilon=None"
-        )
     if attack is None:
-        return recommended_attack(epsilon)  # type: ignore[arg-type]
+        if epsilon is None:
+            raise ValueError(
+                "`AdversarialTrainer` needs to know what to withstand: pass an epsilon, as in "
+                "`epsilon=8 / 255`, or an attack, as in `EFGSM(epsilon=0.3)`. "
+                "Received: attack=None, epsilon=None"
+            )
+        return recommended_attack(epsilon)
     if epsilon is not None:
         raise ValueError(
             "An attack has its own epsilon: pass `attack` or `epsilon`, not both. "

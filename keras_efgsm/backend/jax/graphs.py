@@ -57,7 +57,7 @@ def call_on_host(function: Callable[..., Any], x: Tensor, width: int) -> Tensor:
         x: `(B, ...)`.
         width: size of the result's second axis.
     """
-    result = jax.ShapeDtypeStruct((x.shape[0], width), "float32")  # type: ignore[no-untyped-call]  # of JAX
+    result = jax.ShapeDtypeStruct((x.shape[0], width), "float32")  # type: ignore[no-untyped-call]  # JAX gives it none
     return jax.pure_callback(
         lambda values: function(np.asarray(values)), result, jax.lax.stop_gradient(x)
     )

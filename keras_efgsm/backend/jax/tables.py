@@ -58,7 +58,7 @@ class HostTable:
         """Rows `(B, ...)` of these ids."""
         ids = jnp.asarray(ids)
         shape = (*ids.shape, *self._rows.shape[1:])
-        result = jax.ShapeDtypeStruct(  # type: ignore[no-untyped-call]  # of JAX
+        result = jax.ShapeDtypeStruct(  # type: ignore[no-untyped-call]  # JAX gives it none
             shape, self._rows.dtype
         )
         return io_callback(self._rows.read, result, ids, ordered=True)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from keras_efgsm.typing import Tensor
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-Tensor = Any
 
 # What lies beside the files of a version and is of no form.
 _BESIDE = (".md", ".json", ".measured.json")

@@ -11,8 +11,7 @@ import keras
 import tensorflow as tf
 
 from keras_efgsm.backend.small_convolution import convolve, is_small_convolution
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 def use_fast_layers(network: keras.Model) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 # Side in pixels of the largest output for which one product a tap of the kernel is faster.
 _LARGEST_OUTPUT = 4

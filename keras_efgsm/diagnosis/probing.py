@@ -17,8 +17,7 @@ from keras_efgsm.backend import compiled_once, input_gradient
 from keras_efgsm.diagnosis.open_pgd import open_pgd
 from keras_efgsm.evaluation import EvaluatedModel, Transfer, evaluate_robustness
 from keras_efgsm.noise import Noise
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 _MOST_TARGETS = 9
 # Attempts at the images that a search without gradients turned and that by gradients did not.

@@ -17,8 +17,7 @@ from keras_efgsm.networks.own_models import read_keras_file
 from keras_efgsm.networks.precision import float32_twin
 from keras_efgsm.networks.requirements import are_probabilities, check_classifier, random_images
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 CLASSIFIER_FILE = "classifier.keras"
 CONFIG_FILE = "config.json"

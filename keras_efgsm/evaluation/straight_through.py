@@ -12,8 +12,7 @@ from keras_efgsm.attacks import Attack
 from keras_efgsm.evaluation.image_set import ImageSet, batches, even_batch_size
 from keras_efgsm.evaluation.models import EvaluatedModel, load_classifier
 from keras_efgsm.evaluation.transfer import Transfer
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 _LEAST_AGREEMENT = 0.5
 _MOST_COMPARED = 1000

@@ -9,8 +9,7 @@ from keras import layers, ops
 from keras_efgsm.networks.blocks import image_input, logits_model
 from keras_efgsm.networks.pixels import PixelStatistics
 from keras_efgsm.networks.specs import APPLICATIONS, read_application
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 _IMAGENET = PixelStatistics(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 # Of blue, green and red, from 0 to 255.

@@ -1,7 +1,5 @@
 """Building blocks of the networks: pixels, batch normalization, residual blocks, logits."""
 
-from typing import Any
-
 import keras
 from keras import layers
 
@@ -9,8 +7,7 @@ from keras_efgsm.checks import check_count
 from keras_efgsm.networks.image_shape import check_image_shape
 from keras_efgsm.networks.pixels import PixelStatistics
 from keras_efgsm.networks.subpixel import depth_to_space
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 def image_input(

@@ -6,11 +6,9 @@ with the same number of weights, and the gradient with respect to a one-channel 
 attack needs, is much cheaper. Built-in layers only, so that models load anywhere.
 """
 
-from typing import Any
-
 from keras import layers
 
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 def space_to_depth(x: Tensor, block: int = 2) -> Tensor:

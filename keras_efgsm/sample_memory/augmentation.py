@@ -12,8 +12,7 @@ from keras import ops
 
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.noise import Noise
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 # Attacks draw from the streams that follow 0.
 _STREAM = 2**31

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple, TypeVar
 import keras
 from keras import ops
 
-Tensor = Any
+from keras_efgsm.typing import Tensor
+
 Named = TypeVar("Named", bound=Any)
 
 

@@ -15,9 +15,7 @@ from keras_efgsm.sample_memory.augmentation import Augmentation
 from keras_efgsm.sample_memory.batch import TrainingBatch
 from keras_efgsm.sample_memory.momentum import STORAGE_DTYPES, STORAGES, SampleMomentum
 from keras_efgsm.sample_memory.read_ahead import stage_ahead
-from keras_efgsm.typing import ImageShape
-
-Tensor = Any
+from keras_efgsm.typing import ImageShape, Tensor
 
 
 class Remembers(Protocol):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from keras import ops
@@ -11,8 +10,7 @@ from keras_efgsm.backend import HostTable, SampleTable
 from keras_efgsm.checks import check_choice, check_count, check_number
 from keras_efgsm.sample_memory.disk_rows import DiskRows
 from keras_efgsm.sample_memory.room import available_memory, format_bytes
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 STORAGE_DTYPES = ("int8", "float16", "float32")
 STORAGES = ("memory", "disk")

@@ -27,9 +27,8 @@ from keras_efgsm.trainer.inspection import inspect_training_data
 from keras_efgsm.trainer.progress import TrainingProgress
 from keras_efgsm.trainer.step import TrainingStep, image_gradient_scale, step_of
 from keras_efgsm.trainer.stepped_model import SteppedModel
+from keras_efgsm.typing import Tensor
 from keras_efgsm.updates import Update
-
-Tensor = Any
 
 # What a configuration holds as objects.
 _PARTS = ("classifier", "attack", "reconstructor", "objective", "augmentation")

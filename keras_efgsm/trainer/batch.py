@@ -7,8 +7,7 @@ from keras import ops
 
 from keras_efgsm.backend import batch_positions, without_empty_batch
 from keras_efgsm.sample_memory.batch import TrainingBatch
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 def read_batch(data: Any, num_classes: int, *, needs_ids: bool, kept: Any = None) -> TrainingBatch:

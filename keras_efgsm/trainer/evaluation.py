@@ -8,8 +8,7 @@ from keras import ops
 
 from keras_efgsm.backend import replica_count, without_empty_batch
 from keras_efgsm.trainer.batch import read_labels
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 class Evaluated(NamedTuple):

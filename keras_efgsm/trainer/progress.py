@@ -10,8 +10,7 @@ from keras_efgsm.attacks import Attack, Perturbed
 from keras_efgsm.objectives import Objective, ObjectiveResult
 from keras_efgsm.sample_memory.batch import TrainingBatch
 from keras_efgsm.trainer.recent_mean import RecentMean
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 class TrainingProgress:

@@ -21,8 +21,7 @@ from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import Examples, Objective, ObjectiveResult
 from keras_efgsm.sample_memory.batch import TrainingBatch
 from keras_efgsm.sample_memory.memory import SampleMemory
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 # Keeps the input gradients of a float16 network, often below 1e-5, out of its subnormal range.
 _FLOAT16_GRADIENT_SCALE = 1024.0

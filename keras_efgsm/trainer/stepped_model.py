@@ -5,8 +5,7 @@ from typing import Any
 import keras
 
 from keras_efgsm import backend
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 # Used by `compile` and by a `fit` without one.
 DEFAULT_OPTIMIZER = "adam"

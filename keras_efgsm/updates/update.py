@@ -7,8 +7,7 @@ from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import Objective, ObjectiveResult
 from keras_efgsm.sample_memory.batch import TrainingBatch
 from keras_efgsm.sample_memory.memory import SampleMemory
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 class Step(Protocol):

@@ -11,7 +11,8 @@ from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_count
 from keras_efgsm.objectives import ObjectiveResult
 from keras_efgsm.sample_memory.batch import TrainingBatch
-from keras_efgsm.updates.update import Step, Tensor, Update
+from keras_efgsm.typing import Tensor
+from keras_efgsm.updates.update import Step, Update
 
 
 @keras.saving.register_keras_serializable(package="keras_efgsm")

@@ -9,8 +9,7 @@ import keras
 
 from keras_efgsm import equations
 from keras_efgsm.backend.jax.scopes import apply_updates, with_updates
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 def input_gradient(

@@ -9,8 +9,7 @@ import keras
 import numpy as np
 
 from keras_efgsm.backend.jax.scopes import in_scope
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 def compiled(

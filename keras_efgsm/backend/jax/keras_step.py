@@ -13,8 +13,8 @@ import jax
 import keras
 
 from keras_efgsm.backend.jax.scopes import in_scope
+from keras_efgsm.typing import Tensor
 
-Tensor = Any
 Step = Callable[[Any], dict[str, Tensor]]
 State = Sequence[Sequence[Tensor]]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 def use_fast_layers(network: keras.Model) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 # The scope of the running step; Keras has no public way to ask for it.
 _scopes: list[keras.StatelessScope] = []

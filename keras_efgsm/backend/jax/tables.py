@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from jax.experimental import io_callback
 
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 class SampleTable:

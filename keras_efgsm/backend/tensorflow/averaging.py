@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 class WeightAverager:

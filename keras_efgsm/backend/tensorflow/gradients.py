@@ -7,8 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_efgsm import equations
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 def input_gradient(

@@ -11,8 +11,8 @@ import keras
 import tensorflow as tf
 
 from keras_efgsm.distribution.workers import own_shard
+from keras_efgsm.typing import Tensor
 
-Tensor = Any
 Step = Callable[[Any], dict[str, Tensor]]
 
 

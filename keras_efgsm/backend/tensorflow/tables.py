@@ -6,8 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_efgsm.distribution.replicas import outside_strategies, wait_for_local_replicas
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 class SampleTable:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from keras_efgsm.export.markdown import fence, table
 from keras_efgsm.form import Contract, Form, Given, Runner, Words, register_form
+from keras_efgsm.typing import Tensor
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-Tensor = Any
 
 SAVED_MODEL = "saved-model"
 SAVED_MODEL_FILE = "saved_model.pb"

@@ -7,7 +7,6 @@ import keras
 from keras import layers
 
 from keras_efgsm.networks.blocks import (
-    Tensor,
     activate,
     batch_norm,
     convolution,
@@ -15,6 +14,7 @@ from keras_efgsm.networks.blocks import (
     logits_model,
 )
 from keras_efgsm.networks.pixels import PixelStatistics
+from keras_efgsm.typing import Tensor
 
 # What the sources of the committed transfer results were trained with: Keras' own defaults.
 _KERAS_DEFAULTS = {"momentum": 0.99, "epsilon": 1e-3}

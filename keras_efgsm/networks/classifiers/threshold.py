@@ -5,15 +5,12 @@ classifier of nearly black and white images that sees little more than that side
 only the grey pixels to work with, and need not learn that first.
 """
 
-from typing import Any
-
 import keras
 from keras import layers
 
 from keras_efgsm.networks.blocks import image_input, logits_model, padded
 from keras_efgsm.networks.subpixel import space_to_depth
-
-Tensor = Any
+from keras_efgsm.typing import Tensor
 
 
 def pixel_threshold(x: Tensor, steepness: float = 40.0, leak: float = 2e-4) -> Tensor:

@@ -12,7 +12,7 @@ _SHOWN = ("loss", "accuracy")
 _SECONDS_BETWEEN = 0.2
 
 
-class EpochBar(keras.callbacks.Callback):
+class EpochBar(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Shows steps, loss and accuracy of the running epoch, and the time left of it.
 
     Keras's own bar does not know how wide the terminal is and begins a new line with each update;

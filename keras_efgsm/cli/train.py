@@ -1,6 +1,7 @@
 """`keras-efgsm train DATA`."""
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -168,11 +169,12 @@ def _config(request: Request, out: Path, resume: bool) -> TrainingConfig:
     """The configuration; what was chosen for it is said, unless the run has it already."""
     from keras_efgsm.recipes.automatic import choose, configuration
 
-    if request.recipe_name != AUTOMATIC_RECIPE:
-        return configuration(request)
     folder = RunFolder(out)
-    if resume and folder.config.exists():
-        stored = folder.read_config()
+    stored = folder.read_config() if resume and folder.config.exists() else None
+    if request.recipe_name != AUTOMATIC_RECIPE:
+        config = configuration(request)
+        return config if stored is None else _with_defaults_of(stored, config, request)
+    if stored is not None:
         return changed(
             stored, {**request.changes, "dataset": request.dataset}, request.method_options
         )
@@ -192,6 +194,23 @@ def _config(request: Request, out: Path, resume: bool) -> TrainingConfig:
         table.add_row(choice.name, choice.value, choice.reason)
     console.print(table)
     return chosen.config
+
+
+def _with_defaults_of(
+    stored: TrainingConfig, config: TrainingConfig, request: Request
+) -> TrainingConfig:
+    """What neither the command nor its recipe says is as in the run: a default may be another now.
+
+    So is `attack_in_training_mode`, which runs that were written before have off.
+    """
+    parts = ("method", "attack", "objective")
+    left = [
+        field.name
+        for field in dataclasses.fields(config)
+        if getattr(config, field.name) == field.default
+        and field.name not in (*request.changes, *parts)
+    ]
+    return dataclasses.replace(config, **{name: getattr(stored, name) for name in left})
 
 
 def _launch(options: argparse.Namespace, out: str) -> None:

@@ -148,6 +148,14 @@ def _turned(pixels: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """The image upright: transposed first where it lies, then mirrored."""
     mirrored = tf.reduce_any(orientation == [2, 3, 6, 7])
     upside_down = tf.reduce_any(orientation == [3, 4, 7, 8])
-    pixels = tf.cond(orientation >= 5, lambda: tf.transpose(pixels, (1, 0, 2)), lambda: pixels)
+    pixels = tf.cond(orientation >= 5, lambda: _transposed(pixels), lambda: pixels)
     pixels = tf.cond(mirrored, lambda: pixels[:, ::-1], lambda: pixels)
     return tf.cond(upside_down, lambda: pixels[::-1], lambda: pixels)
+
+
+def _transposed(pixels: tf.Tensor) -> tf.Tensor:
+    # By the places of the pixels: `tf.transpose` of bytes makes oneDNN log an error on many
+    # processors, also as floats, as the graph is optimised to transpose before the cast.
+    height, width, channels = tf.unstack(tf.shape(pixels), num=3)
+    places = tf.range(width)[:, tf.newaxis] + width * tf.range(height)
+    return tf.gather(tf.reshape(pixels, (height * width, channels)), places)

@@ -4,7 +4,8 @@ import dataclasses
 from typing import Any, NamedTuple
 
 from keras_efgsm.recipes.config import TrainingConfig
-from keras_efgsm.recipes.network_specs import default_network
+from keras_efgsm.recipes.methods import compose_name, find_method, parts_of_name
+from keras_efgsm.recipes.network_specs import default_network, default_reconstructor
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.recipes.request import AUTOMATIC_RECIPE, Request, changed
 from keras_efgsm.recipes.source import SourceFacts, source_facts
@@ -73,7 +74,9 @@ def choose(request: Request) -> Chosen:
     - **Network**: the default of the image size, see `keras_efgsm.networks`.
     - **Method**: eFGSM without a re-constructor, two passes for each image; on CIFAR-10 the
       re-constructor did not pay its price (docs/cifar10.md). Its start is drawn with a third of
-      epsilon, the share of the paper; on colours from a corner of the ball.
+      epsilon, the share of the paper; on colours from a corner of the ball: so it is too with
+      every other method whose attack has these options.
+    - **Re-constructor**, for a method that trains one: the default of the image size.
     - **Augmentation**: crops of images padded by an eighth of their shorter side, as 4 pixels are
       of CIFAR-10's 32; by a sixteenth where they are grey, as signs and letters fill their image.
       Colours are mirrored, greys are not: a mirrored letter is another one or none.
@@ -114,6 +117,7 @@ def choose(request: Request) -> Chosen:
         )
     choices = _choices(facts, given)
     fields: dict[str, Any] = {"dataset": request.dataset, "reconstructor": None}
+    fields |= _method_fields(facts, given)
     for choice in choices:
         fields |= choice.fields
     base = TrainingConfig(**fields, epsilon=given["epsilon"])
@@ -136,24 +140,15 @@ def _choices(facts: SourceFacts, given: dict[str, Any]) -> list[Choice]:
     number = f"{facts.num_images:,} images"
     is_colour, side = channels == 3, min(height, width)
     network = default_network(facts.image_shape, facts.num_images, facts.num_classes)
-    sigma = {"sigma": given["epsilon"] / 3}
     padding = side // (8 if is_colour else 16)
     is_large = is_colour and facts.num_images >= 10_000
     batch_size = given.get("batch_size") or (128 if facts.num_images >= 5_000 else 64)
-    steps = max(facts.num_images // batch_size, 1)
+    steps = -(-facts.num_images // batch_size)
     epochs = given.get("epochs") or min(max(round(12_000 / steps), 12), 60)
     averaging = 0.999 if epochs * steps >= 10_000 else 0.99
     return [
         Choice("network", network, size, {"classifier": network}),
-        Choice(
-            "method",
-            "efgsm",
-            "two passes an image",
-            {
-                "method": "efgsm",
-                "method_options": {**sigma, **({"first_visit": "corner"} if is_colour else {})},
-            },
-        ),
+        *_method(facts, given, size),
         Choice(
             "augmentation",
             f"crops {padding} px" + (", mirrored" if is_colour else ""),
@@ -168,6 +163,32 @@ def _choices(facts: SourceFacts, given: dict[str, Any]) -> list[Choice]:
             {"weight_averaging": averaging},
         ),
     ]  # fmt: skip
+
+
+def _method(facts: SourceFacts, given: dict[str, Any], size: str) -> list[Choice]:
+    """The method if none is given, and the re-constructor of one that trains it."""
+    fields = _method_fields(facts, given)
+    chosen = []
+    if not any(given.get(name) for name in ("method", "attack", "objective")):
+        chosen = [Choice("method", fields["method"], "two passes an image", fields)]
+    if find_method(fields["method"]).has_reconstructor:
+        name = default_reconstructor(facts.image_shape, facts.num_classes)
+        chosen.append(Choice("re-constructor", name, size, {"reconstructor": name}))
+    return chosen
+
+
+def _method_fields(facts: SourceFacts, given: dict[str, Any]) -> dict[str, Any]:
+    """The method, with the start of its attack if that is drawn around the image."""
+    method = given.get("method") or "efgsm"
+    if given.get("attack") or given.get("objective"):
+        attack, objective = parts_of_name(method)
+        method = compose_name(given.get("attack") or attack, given.get("objective") or objective)
+    start: dict[str, Any] = {"sigma": given["epsilon"] / 3}
+    if facts.image_shape[2] == 3:
+        start["first_visit"] = "corner"
+    known = find_method(method).options
+    options = {name: value for name, value in start.items() if name in known}
+    return {"method": method, "method_options": options}
 
 
 def _schedule(is_large: bool, number: str) -> Choice:

@@ -2,12 +2,23 @@
 
 from typing import TYPE_CHECKING, Any
 
-from keras_efgsm.networks import RECONSTRUCTORS, check_classifier_spec, default_network
+from keras_efgsm.networks import (
+    RECONSTRUCTORS,
+    check_classifier_spec,
+    default_network,
+    default_reconstructor,
+)
 
 if TYPE_CHECKING:
     import keras
 
-__all__ = ["build_classifier", "build_reconstructor", "check_classifier_spec", "default_network"]
+__all__ = [
+    "build_classifier",
+    "build_reconstructor",
+    "check_classifier_spec",
+    "default_network",
+    "default_reconstructor",
+]
 
 
 def build_classifier(

@@ -1,9 +1,11 @@
+import io
 import json
 import shutil
 
 import keras
 import numpy as np
 import pytest
+from rich.console import Console
 
 from keras_efgsm.cli import main
 from keras_efgsm.data import load_digits
@@ -268,6 +270,10 @@ def test_a_damaged_file_of_figures_is_refused_and_kept(place, data, cheap):
 
 
 def figures(robust, headline=0.5):
+    return card_section(measurements(robust), headline).split("\n")
+
+
+def measurements(robust, latency=1.0):
     evaluation = {
         "schema": 2,
         "num_images": 100,
@@ -285,9 +291,13 @@ def figures(robust, headline=0.5):
         ],
     }
     form = {"digest": "d", "size": 2000}
-    latency = {"median_ms": 1.0, "p90_ms": 2.0, "batch_median_ms": 3.0}
+    latency = {
+        "median_ms": latency,
+        "p90_ms": 2 * latency,
+        "batch_median_ms": 3 * latency,
+    }
     through = evaluation | {"worst_case_accuracy": robust, "twin": "m/1", "twin_agreement": 0.99}
-    found = Measurements(
+    return Measurements(
         "m-1.measured.json",
         {
             "epsilon": 0.1,
@@ -309,7 +319,16 @@ def figures(robust, headline=0.5):
             "tflite-int8": measurement.FormResult("m-1-int8.tflite", **form, evaluation=through),
         },
     )
-    return card_section(found, headline).split("\n")
+
+
+def test_no_figure_is_cut_on_a_terminal_of_80_columns():
+    found = measurements(0.525, latency=123.45)
+    found.forms["tflite-float16"] = found.forms.pop("tflite-int8")
+    found.latency["forms"]["tflite-float16"] = found.latency["forms"]["tflite-int8"]
+    console = Console(width=80, file=io.StringIO())
+    console.print(found.table())
+    printed = console.file.getvalue()
+    assert "…" not in printed and "370.35" in printed and "52.50" in printed
 
 
 def test_the_first_line_says_where_a_file_is_worse_than_the_headline():

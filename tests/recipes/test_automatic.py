@@ -96,3 +96,26 @@ def test_a_preset_is_made_when_it_is_asked_for_and_once():
     assert "no-such" not in PRESETS
     with pytest.raises(KeyError):
         PRESETS["no-such"]
+
+
+def test_any_method_is_trained_on_any_images(facts):
+    facts((24, 20, 3), 4, 145)
+    epsilon = {"epsilon": 0.09}
+    combined = choose(Request("photographs", changes={**epsilon, "method": "combined"}))
+    assert combined.config.reconstructor == "subpixel"
+    assert combined.config.method_options["sigma"] == pytest.approx(0.03)
+    assert combined.config.method_options["first_visit"] == "corner"
+    named = {one.name: one for one in combined.choices}
+    assert "method" not in named and named["re-constructor"].value == "subpixel"
+    given = {**epsilon, "objective": "joint", "reconstructor": "dense"}
+    joint = choose(Request("photographs", changes=given))
+    assert (joint.config.method, joint.config.reconstructor) == ("efgsm+joint", "dense")
+    assert "re-constructor" not in {one.name for one in joint.choices}
+    pair = choose(Request("photographs", changes={**epsilon, "attack": "pgd"})).config
+    assert (pair.method, pair.reconstructor) == ("pgd+regularised-cross-entropy", None)
+
+
+def test_the_updates_that_are_said_count_the_last_partial_batch(facts):
+    facts((24, 20, 3), 4, 145)
+    chosen = choose(Request("photographs", changes={"epsilon": 0.1, "epochs": 2}))
+    assert {one.name: one.reason for one in chosen.choices}["averaging"] == "6 updates"

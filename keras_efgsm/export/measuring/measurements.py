@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from keras_efgsm.records import FormRecord, MeasurementsRecord
@@ -137,6 +138,10 @@ class Measurements:
             caption="Milliseconds for one image, the median and the 90th percentile, and for 100. "
             "Robust: the worst case over all attacks, image by image; an upper bound. "
             "Files without gradients: straight-through and by transfer.",
+            # Narrow, so that no figure is cut on a terminal of 80 columns.
+            box=box.SIMPLE_HEAD,
+            collapse_padding=True,
+            pad_edge=False,
         )
         table.add_column("form", no_wrap=True)
         for name in ("size", "ms", "p90", "ms/100", "x Keras", "natural", "robust"):

@@ -1,0 +1,97 @@
+"""What commit 75c4ee0 wrote: a run that was interrupted after six steps, and a trainer."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_efgsm.runs.training
+from keras_efgsm.attacks import EFGSM
+from keras_efgsm.cli import main
+from keras_efgsm.data import ImageData, load_digits
+from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
+from keras_efgsm.objectives import JointReconstruction
+from keras_efgsm.recipes import PRESETS
+from keras_efgsm.runs.folder import RunFolder
+from keras_efgsm.runs.training import train
+
+OLD = Path(__file__).parent / "old"
+
+
+def tiny_classifier(image_shape, num_classes, **_):
+    layers = [keras.Input(image_shape), keras.layers.Flatten(), keras.layers.Dense(num_classes)]
+    return keras.Sequential(layers, name="tiny")
+
+
+def tiny_reconstructor(image_shape, num_classes, **_):
+    pixels = keras.layers.Dense(int(np.prod(image_shape)), activation="sigmoid")
+    return keras.Sequential(
+        [keras.Input((num_classes,)), pixels, keras.layers.Reshape(image_shape)]
+    )
+
+
+def digits(split):
+    data = load_digits(split)
+    return ImageData(data.images[:60], data.labels[:60], data.class_names, data.name)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A copy of the run; its networks, which were made for these files, by name."""
+    monkeypatch.setitem(CLASSIFIERS, "tiny", tiny_classifier)
+    monkeypatch.setitem(RECONSTRUCTORS, "tiny", tiny_reconstructor)
+    return shutil.copytree(OLD / "run", tmp_path / "run")
+
+
+def test_an_interrupted_run_goes_on_as_it_did(run):
+    config = RunFolder(run).read_config()
+    assert (config.image_size, config.channels, config.attack) == (None, None, None)
+    data = {"train_data": digits("train"), "test_data": digits("test")}
+    train(config, run, resume=True, **data, verbose=0)
+    with open(run / "history.csv") as found, open(OLD / "resumed.csv") as expected:
+        pairs = list(zip(csv.DictReader(found), csv.DictReader(expected), strict=True))
+    assert len(pairs) == 3
+    for row, old in pairs:
+        assert row.keys() == old.keys()
+        for name in row.keys() - {"seconds"}:
+            # Of another processor the last digits differ.
+            assert float(row[name]) == pytest.approx(float(old[name]), abs=1e-4), (old, name)
+
+
+def test_the_command_line_resumes_what_had_other_defaults(run, monkeypatch):
+    stored = RunFolder(run).read_config()
+    assert not stored.attack_in_training_mode and PRESETS["digits"].attack_in_training_mode
+    asked = []
+    monkeypatch.setattr(
+        keras_efgsm.runs.training, "train", lambda config, *_, **__: asked.append(config) or 1 / 0
+    )
+    words = ["train", "digits", "--classifier", "tiny", "--reconstructor", "tiny", "--resume"]
+    words += [
+        "--epsilon",
+        "0.1",
+        "--epochs",
+        "3",
+        "--batch-size",
+        "16",
+        "--weight-averaging",
+        "0.9",
+    ]
+    with pytest.raises(ZeroDivisionError):
+        main([*words, "--sigma", "0.1", "--probe-images", "6", "--out", str(run)])
+    assert asked == [stored]
+
+
+def test_a_trainer_loads_with_all_its_parts():
+    trainer = keras.models.load_model(OLD / "trainer.keras")
+    assert isinstance(trainer.attack, EFGSM)
+    assert (trainer.attack.epsilon, trainer.attack.sigma) == (0.1, 0.05)
+    assert isinstance(trainer.objective, JointReconstruction)
+    assert trainer.objective.classification_weight == 0.2
+    assert (trainer.num_samples, trainer.seed, trainer.epsilon_warmup_steps) == (60, 3, 2)
+    logits = np.asarray(trainer.classifier(digits("test").pixels()[:2], training=False))
+    np.testing.assert_allclose(logits, np.load(OLD / "logits.npy"), atol=1e-5)
+    data = digits("train")
+    trainer.fit(data.pixels(), data.labels, batch_size=20, epochs=1, verbose=0)

@@ -1,0 +1,13 @@
+"""The way of a folder of one's own, from training to a served answer."""
+
+import pytest
+
+from integration import own_images
+
+
+@pytest.mark.slow
+def test_a_folder_of_jpegs_becomes_a_served_model(tmp_path, capfd):
+    with capfd.disabled():
+        failed = own_images.run(tmp_path, ("colour",))
+    assert not failed
+    assert (tmp_path / "exported" / "colour" / "colour-1.measured.json").is_file()

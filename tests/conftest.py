@@ -1,3 +1,12 @@
+import os
+
+# One thread an operation in every process, however many the suite runs in and whatever the number
+# of cores: what is computed does not depend on either, and workers do not take each other's core.
+# Before TensorFlow and JAX are imported; processes that tests start inherit it.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")  # one alone could wait for itself
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import keras
 import numpy as np
 import pytest
@@ -43,10 +52,6 @@ SHARED = {
     "test_training_attacks.py",
     "test_training_mode.py",
 }
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "tensorflow(reason): holds on the TensorFlow backend alone")
 
 
 def pytest_ignore_collect(collection_path):

@@ -15,6 +15,7 @@ from keras_efgsm.attacks import EFGSM
 from keras_efgsm.backend import BACKEND
 from keras_efgsm.data import load_digits
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
+from support.fresh_process import FreshProcesses
 
 # What holds on every backend, `KERAS_BACKEND=jax make test`. The other files are about TensorFlow's
 # own forms (SavedModel, TFLite, `tf.data`, `tf.distribute`, ...), scripts that use these, or APGD
@@ -91,6 +92,14 @@ def gradients():
         return [np.asarray(g) for g in jax.grad(function, tuple(range(len(values))))(*values)]
 
     return on_tensorflow if BACKEND == "tensorflow" else on_jax
+
+
+@pytest.fixture(scope="session")
+def fresh():
+    """Python processes in which nothing has run yet: `fresh.run(*words, module="keras_efgsm")`."""
+    processes = FreshProcesses()
+    yield processes
+    processes.close()
 
 
 def small_classifier(*, batch_norm=False, hidden=16, shape=(8, 8, 1), classes=10, seed=0):

@@ -31,8 +31,8 @@ def command(*words: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def replicas() -> dict:
-    done = subprocess.run(command("replicas"), capture_output=True, text=True, check=False)
+def replicas(fresh) -> dict:
+    done = fresh.run(CASES, "replicas")
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -95,6 +95,7 @@ def test_two_workers_train_as_one_device_does_and_hold_half_of_the_momentum_each
     assert (together != single["momentum"]).mean() == 0.0
 
 
+@pytest.mark.slow(reason="trains with two workers, one of which is killed")
 def test_workers_of_which_one_was_killed_go_on_and_end_with_the_same_bits(workers, tmp_path):
     again = saved(tmp_path, 2, "kill=8", restarts=1)
     for state, other in zip(workers, again, strict=True):

@@ -1,7 +1,4 @@
 import inspect
-import subprocess
-import sys
-import textwrap
 
 import keras
 import numpy as np
@@ -334,7 +331,7 @@ def test_on_one_replica_synchronized_batch_norm_changes_rounding_only():
 
 
 @pytest.mark.tensorflow("synchronized batch normalization")
-def test_on_two_replicas_synchronized_batch_norm_takes_the_statistics_over_both():
+def test_on_two_replicas_synchronized_batch_norm_takes_the_statistics_over_both(fresh):
     script = """
         import keras, numpy as np, tensorflow as tf
         cpu = tf.config.list_physical_devices("CPU")[0]
@@ -360,8 +357,6 @@ def test_on_two_replicas_synchronized_batch_norm_takes_the_statistics_over_both(
             step()
             print(synchronized, float(norm.moving_variance.numpy()[0]))
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True
-    )
+    done = fresh.run(code=script)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split() == ["False", "0.0", "True", "1.0"]

@@ -141,7 +141,7 @@ def shape(run):
 
 
 # What a field needs to be seen.
-STANDARD = {"method": "standard"}
+STANDARD = {"method": "standard", "method_options": {}}
 SGD = {"optimizer": "sgd"}
 STOP = {"overfitting_stop": True}
 DISK = {"momentum_storage": "disk"}

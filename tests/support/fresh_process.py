@@ -6,7 +6,7 @@ package itself is imported by the process, as it is at that time.
 
 import json
 import os
-import signal
+import random
 import subprocess
 import sys
 import tempfile
@@ -27,7 +27,10 @@ class Done(NamedTuple):
 
 
 class FreshProcesses:
-    """Runs Python in processes of their own, one at a time."""
+    """Runs Python in processes of their own, one at a time.
+
+    On another backend than TensorFlow each is started anew.
+    """
 
     def __init__(self):
         self._template = None
@@ -53,6 +56,12 @@ class FreshProcesses:
             cwd: the folder to run in. Defaults to that of the tests.
             env: variables on top of those of the tests. Defaults to none.
         """
+        variables = {**os.environ, **(env or {})}
+        if variables.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+            what = ["-m", module] if module else ["-c", textwrap.dedent(code)] if code else []
+            words = [sys.executable, *what, *map(str, argv)]
+            done = subprocess.run(words, capture_output=True, text=True, cwd=cwd, env=variables)
+            return Done(done.returncode, done.stdout, done.stderr)
         if self._template is None:
             self._start()
         with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +71,7 @@ class FreshProcesses:
                 "code": None if code is None else textwrap.dedent(code),
                 "module": module,
                 "cwd": os.fspath(cwd or os.getcwd()),
-                "env": {**os.environ, **(env or {})},
+                "env": variables,
                 "out": str(out),
                 "err": str(err),
             }
@@ -95,6 +104,7 @@ def serve():
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         answers.write(f"{code}\n")
         answers.flush()
+    os._exit(0)  # nothing is left to end, which Keras and TensorFlow would look for
 
 
 def become(request) -> int:
@@ -108,7 +118,9 @@ def become(request) -> int:
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Or all of them would draw alike where no seed is set.
+    random.seed()
+    sys.modules["numpy"].random.seed()
     sys.path[:] = [path for path in sys.path if Path(path) != Path(__file__).parent]
     for path in reversed(request["env"].get("PYTHONPATH", "").split(os.pathsep)):
         if path and path not in sys.path:

@@ -292,13 +292,15 @@ def test_the_wide_networks_answer_alike_after_saving_and_loading(fitted, tmp_pat
 def test_exports_of_a_wide_network_carry_its_normalization_and_activation(tmp_path):
     import tensorflow as tf
 
+    from keras_efgsm.export.litert_runner import open_interpreter
+
     model = cifar10_wrn10_1(activation="silu")
     model.export(tmp_path / "saved", verbose=False)
     loaded = tf.saved_model.load(tmp_path / "saved")
     served = loaded.serve(tf.constant(IMAGES))
     np.testing.assert_allclose(served, forward(model), rtol=1e-4, atol=1e-5)
     model.export(tmp_path / "model.tflite", format="litert", verbose=False)
-    interpreter = tf.lite.Interpreter(str(tmp_path / "model.tflite"))
+    interpreter = open_interpreter(tmp_path / "model.tflite")
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], IMAGES[:1])
     interpreter.invoke()

@@ -84,7 +84,8 @@ class FreshProcesses:
         """Ends the template."""
         if self._template is not None:
             self._template.stdin.close()
-            self._template.wait(10)
+            self._template.wait(60)
+            self._template.stdout.close()
 
 
 def serve():

@@ -1,4 +1,4 @@
-# Everything a checkout needs: `make setup`, `make test`, `make quickstart`.
+# Everything a checkout needs: `make setup`, `make test`, `make test-all`, `make quickstart`.
 
 VENV ?= .venv
 # Tried by running, as a shim of a version manager may be found and yet not work.
@@ -13,7 +13,7 @@ PINS = tensorflow==2.21.0 keras==3.15.1 tensorflow-datasets==4.9.10 cleverhans==
        keras-tuner==1.4.8 adversarial-robustness-toolbox==1.20.1 \
        jax==0.10.2
 
-.PHONY: setup lint format-check types graph test quickstart tune-demo lock wheel clean
+.PHONY: setup lint format-check types graph test test-all quickstart tune-demo lock wheel clean
 
 setup: $(STAMP)
 
@@ -40,8 +40,17 @@ types: setup
 graph: setup
 	$(BIN)/python scripts/import_graph.py --arrows
 
+# A worker for each core. A worker that has run out of tests takes over half of another's: modules
+# stay together, as what they share is trained once, until the very end.
+WORKERS ?= auto
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
 test: lint format-check types
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not slow"
+
+# Also what must be long: trainings that are killed, reproduction, full budgets, rehearsals.
+test-all: lint format-check types
+	$(PYTEST)
 
 quickstart: setup
 	$(BIN)/keras-efgsm quickstart

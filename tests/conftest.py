@@ -1,3 +1,12 @@
+import os
+
+# One thread an operation in every process, however many the suite runs in and whatever the number
+# of cores: what is computed does not depend on either, and workers do not take each other's core.
+# Before TensorFlow and JAX are imported; processes that tests start inherit it.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")  # one alone could wait for itself
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import keras
 import numpy as np
 import pytest
@@ -6,6 +15,7 @@ from keras_efgsm.attacks import EFGSM
 from keras_efgsm.backend import BACKEND
 from keras_efgsm.data import load_digits
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
+from support.fresh_process import FreshProcesses
 
 # What holds on every backend, `KERAS_BACKEND=jax make test`. The other files are about TensorFlow's
 # own forms (SavedModel, TFLite, `tf.data`, `tf.distribute`, ...), scripts that use these, or APGD
@@ -45,10 +55,6 @@ SHARED = {
 }
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "tensorflow(reason): holds on the TensorFlow backend alone")
-
-
 def pytest_ignore_collect(collection_path):
     if BACKEND != "tensorflow" and collection_path.name.startswith("test_"):
         return collection_path.name not in SHARED or None
@@ -86,6 +92,14 @@ def gradients():
         return [np.asarray(g) for g in jax.grad(function, tuple(range(len(values))))(*values)]
 
     return on_tensorflow if BACKEND == "tensorflow" else on_jax
+
+
+@pytest.fixture(scope="session")
+def fresh():
+    """Python processes in which nothing has run yet: `fresh.run(*words, module="keras_efgsm")`."""
+    processes = FreshProcesses()
+    yield processes
+    processes.close()
 
 
 def small_classifier(*, batch_norm=False, hidden=16, shape=(8, 8, 1), classes=10, seed=0):

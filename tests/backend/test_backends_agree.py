@@ -7,9 +7,6 @@ other one slowly; it is held to a looser tolerance.
 """
 
 import importlib.util
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def found(tmp_path_factory, fresh):
     """What each backend wrote: of TensorFlow, and of JAX with TensorFlow's states."""
     folder = tmp_path_factory.mktemp("backends")
     files = {name: folder / f"{name}.npz" for name in ("tensorflow", "jax")}
@@ -37,13 +34,8 @@ def found(tmp_path_factory):
         ("tensorflow", [files["tensorflow"]]),
         ("jax", [files["jax"], files["tensorflow"]]),
     ):
-        done = subprocess.run(
-            [sys.executable, SCRIPT, *arguments],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3"},
-            check=False,
-        )
+        environment = {"KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        done = fresh.run(SCRIPT, *arguments, env=environment)
         assert done.returncode == 0, done.stderr[-3000:]
     return {name: dict(np.load(path)) for name, path in files.items()}
 

@@ -2,10 +2,6 @@
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
@@ -25,34 +21,44 @@ LOGITS = """
 """
 
 
-def python(backend, *arguments):
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def python(fresh):
+    """Runs Python on a backend."""
 
+    def run(backend, *words, **what):
+        environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        return fresh.run(*words, env=environment, **what)
 
-def command(backend, *words):
-    done = python(backend, "-m", "keras_efgsm", *words)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done
+    return run
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def command(python):
+    """Runs a command on a backend, which must end well."""
+
+    def run(backend, *words):
+        done = python(backend, *words, module="keras_efgsm")
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, command):
     """A run that was trained on JAX."""
     folder = tmp_path_factory.mktemp("jax") / "run"
     command("jax", *TRAIN, "--out", folder)
     return folder
 
 
-def logits(backend, path, folder):
-    done = python(backend, "-c", textwrap.dedent(LOGITS), path, folder / "logits.npy")
-    assert done.returncode == 0, done.stderr[-3000:]
-    return np.load(folder / "logits.npy")
+@pytest.fixture
+def logits(python, tmp_path):
+    def run(backend, path):
+        done = python(backend, path, tmp_path / "logits.npy", code=LOGITS)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return np.load(tmp_path / "logits.npy")
+
+    return run
 
 
 def test_a_run_names_the_backend_and_its_version(run):
@@ -60,35 +66,37 @@ def test_a_run_names_the_backend_and_its_version(run):
     assert "jax" in versions and "tensorflow" not in versions
 
 
-def test_a_run_of_jax_is_evaluated_and_exported_under_tensorflow_and_answers_alike(run, tmp_path):
+def test_a_run_of_jax_is_evaluated_and_exported_under_tensorflow_and_answers_alike(
+    run, command, logits, tmp_path
+):
     command("tensorflow", "evaluate", run, "--attacks", "pgd-ce", "--num-images", 50, "--steps", 5)
     exported = tmp_path / "digits"
     command("tensorflow", "export", run, "--to", exported, "--forms", "saved-model")
-    on_jax = logits("jax", run, tmp_path)
-    np.testing.assert_allclose(logits("tensorflow", run, tmp_path), on_jax, atol=1e-4)
-    np.testing.assert_allclose(logits("tensorflow", exported / "1", tmp_path), on_jax, atol=1e-4)
+    on_jax = logits("jax", run)
+    np.testing.assert_allclose(logits("tensorflow", run), on_jax, atol=1e-4)
+    np.testing.assert_allclose(logits("tensorflow", exported / "1"), on_jax, atol=1e-4)
 
 
-def test_export_under_jax_says_where_to_export(run, tmp_path):
-    done = python("jax", "-m", "keras_efgsm", "export", run, "--to", tmp_path / "digits")
+def test_export_under_jax_says_where_to_export(run, python, tmp_path):
+    done = python("jax", "export", run, "--to", tmp_path / "digits", module="keras_efgsm")
     assert done.returncode == 2
     assert "KERAS_BACKEND=tensorflow keras-efgsm export" in done.stderr
     assert not (tmp_path / "digits").exists()
 
 
-def test_the_diagnosis_under_jax_says_where_it_runs(run):
-    done = python("jax", "-m", "keras_efgsm", "diagnose", run)
+def test_the_diagnosis_under_jax_says_where_it_runs(run, python):
+    done = python("jax", "diagnose", run, module="keras_efgsm")
     assert done.returncode == 2
     assert "KERAS_BACKEND=tensorflow" in done.stderr
 
 
-def test_a_run_is_not_resumed_on_another_backend(run):
-    done = python("tensorflow", "-m", "keras_efgsm", *TRAIN, "--out", run, "--resume")
+def test_a_run_is_not_resumed_on_another_backend(run, python):
+    done = python("tensorflow", *TRAIN, "--out", run, "--resume", module="keras_efgsm")
     assert done.returncode == 2
     assert "set KERAS_BACKEND=jax" in done.stderr
 
 
-def test_under_jax_nothing_imports_tensorflow(run):
+def test_under_jax_nothing_imports_tensorflow(run, python):
     script = """
         import sys
         sys.modules["tensorflow"] = None  # an import of it fails
@@ -97,11 +105,11 @@ def test_under_jax_nothing_imports_tensorflow(run):
         assert main(["evaluate", sys.argv[1], "--attacks", "pgd-ce", "--steps", "2"]) == 0
         assert main(["methods"]) == 0
     """
-    done = python("jax", "-c", textwrap.dedent(script), run)
+    done = python("jax", run, code=script)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_half_precision_trains_on_jax(tmp_path):
+def test_half_precision_trains_on_jax(command, tmp_path):
     command("jax", *TRAIN, "--dtype-policy", "mixed_bfloat16", "--out", tmp_path / "half")
     metrics = json.loads((tmp_path / "half" / "metrics.json").read_text())
     assert metrics["natural_accuracy"] > 0.3

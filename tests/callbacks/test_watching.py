@@ -2,10 +2,6 @@ import dataclasses
 import glob
 import importlib.util
 import json
-import os
-import subprocess
-import sys
-import textwrap
 from collections import defaultdict
 
 import keras
@@ -131,7 +127,7 @@ def test_the_perturbation_says_its_epsilon(tmp_path, new_trainer, small):
     assert any("epsilon = 0.125" in text for text in described)
 
 
-def test_watching_changes_no_bit_of_the_training():
+def test_watching_changes_no_bit_of_the_training(fresh):
     script = """
         import hashlib, json, tempfile
         import keras, numpy as np, tensorflow as tf
@@ -156,13 +152,7 @@ def test_watching_changes_no_bit_of_the_training():
         print(json.dumps([digest(), digest(board, MarginWarning(every=1), TimeLeft()),
                           digest(epochs=2)]))
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=False,
-    )
+    done = fresh.run(code=script)
     assert done.returncode == 0, done.stderr
     plain, watched, other = json.loads(done.stdout.splitlines()[-1])
     assert plain == watched

@@ -1,11 +1,13 @@
 """The table of sources: which has a data set, what all are asked, what one more costs."""
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 import keras_efgsm
 from keras_efgsm.data import (
@@ -85,6 +87,25 @@ def test_an_unknown_name_lists_what_each_source_accepts(tmp_path):
     assert all(source.accepts in str(caught.value) for source in SOURCES.values())
 
 
+def prepared(name, data_dir, images, labels):
+    """Prepares a data set in the format of tensorflow-datasets, and returns its name."""
+    rows = enumerate(zip(images, labels, strict=True))
+    examples = [(number, {"image": image, "label": label}) for number, (image, label) in rows]
+    features = {
+        "image": tfds.features.Image(shape=images.shape[1:]),
+        "label": tfds.features.ClassLabel(names=["cat", "dog"]),
+    }
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name=name,
+        version="1.0.0",
+        features=tfds.features.FeaturesDict(features),
+        split_datasets={"train": examples, "test": examples},
+        data_dir=str(data_dir),
+        disable_shuffling=True,
+    )
+    return name
+
+
 @pytest.fixture(scope="module")
 def of_each_source(tmp_path_factory):
     root = tmp_path_factory.mktemp("sources")
@@ -95,24 +116,65 @@ def of_each_source(tmp_path_factory):
         "digits": "digits",
         "folder": str(make_folder("colour", root / "shapes", 4)),
         "npz": str(root / "arrays.npz"),
+        "tfds": prepared("pets", root, x, np.arange(8) % 2),
+        "root": root,
     }
 
 
-@pytest.mark.parametrize("source", ["digits", "folder", "npz"])
+def test_the_contract_is_of_every_source(of_each_source):
+    assert set(of_each_source) == {*SOURCES, "root"}
+
+
+@pytest.mark.parametrize("source", SOURCES)
 def test_what_is_loaded_is_what_was_described(source, of_each_source):
-    dataset = of_each_source[source]
-    facts = describe_source(dataset)
+    dataset, place = of_each_source[source], {"data_dir": of_each_source["root"]}
+    facts = describe_source(dataset, **place)
     assert facts.source == source
     for split in ("train", "test"):
-        data = load_data(dataset, split)
+        data = load_data(dataset, split, **place)
         assert data.image_shape == facts.image_shape()
         assert data.class_names == facts.class_names
         assert len(data) == facts.num_images[split]
-        changed = load_data(dataset, split, image_size=(4, 7), channels=1)
+        changed = load_data(dataset, split, image_size=(4, 7), channels=1, **place)
         assert changed.image_shape == facts.image_shape((4, 7), 1) == (4, 7, 1)
         np.testing.assert_array_equal(changed.labels, data.labels)
-        with pytest.raises(ValueError, match="Received: split='validation'"):
-            load_data(dataset, "validation")
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_what_is_loaded_can_be_saved_and_is_the_same_each_time(source, of_each_source, tmp_path):
+    dataset, place = of_each_source[source], {"data_dir": of_each_source["root"]}
+    parts = {split: load_data(dataset, split, **place) for split in ("train", "test")}
+    arrays = {
+        f"{letter}_{split}": array
+        for split, data in parts.items()
+        for letter, array in (("x", data.images), ("y", data.labels))
+    }
+    np.savez(tmp_path / "saved.npz", **arrays)
+    for split, data in parts.items():
+        assert data.images.dtype == np.uint8 and data.labels.ndim == 1
+        for again in (load_data(dataset, split, **place), load_data(tmp_path / "saved.npz", split)):
+            np.testing.assert_array_equal(again.images, data.images)
+            np.testing.assert_array_equal(again.labels, data.labels)
+    facts = describe_source(dataset, **place)
+    assert pickle.loads(pickle.dumps(facts)) == facts
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"split": "validation"}, "Received: .*validation"),
+        ({"image_size": (0, 4)}, "Received: image_size="),
+        ({"image_size": "8"}, "Received: image_size="),
+        ({"channels": 2}, "Received: channels=2"),
+        ({"seed": -1}, "Received: seed=-1"),
+        ({"test_share": 1.0}, "Received: test_share=1.0"),
+    ],
+)
+def test_every_source_refuses_what_cannot_be_loaded(source, wrong, message, of_each_source):
+    given = {"split": "train", "data_dir": of_each_source["root"], **wrong}
+    with pytest.raises(ValueError, match=message):
+        load_data(of_each_source[source], given.pop("split"), **given)
 
 
 @pytest.mark.parametrize("channels", [0, 2, 5, "grey"])

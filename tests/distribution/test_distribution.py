@@ -31,8 +31,8 @@ def command(*words: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def replicas() -> dict:
-    done = subprocess.run(command("replicas"), capture_output=True, text=True, check=False)
+def replicas(fresh) -> dict:
+    done = fresh.run(CASES, "replicas")
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -58,26 +58,27 @@ def test_replicas_refuse_an_attack_whose_mean_is_that_of_the_batch(replicas):
 
 
 @pytest.fixture(scope="module")
-def single(tmp_path_factory) -> dict:
-    return saved(tmp_path_factory.mktemp("single"), workers=1)[0]
+def single(tmp_path_factory, fresh) -> dict:
+    folder = tmp_path_factory.mktemp("single")
+    done = fresh.run(CASES, "train", folder / "run", folder / "saved")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return dict(np.load(folder / "saved-0.npz"))
 
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory) -> list[dict]:
     folder = tmp_path_factory.mktemp("workers")
-    found = saved(folder, workers=2)
+    found = saved(folder)
     assert (folder / "run" / "classifier.keras").exists()
     assert not (folder / "run" / "worker-1" / "classifier.keras").exists()
     return found
 
 
-def saved(folder: Path, workers: int, *words: str, restarts: int = 0) -> list[dict]:
+def saved(folder: Path, *words: str, restarts: int = 0) -> list[dict]:
+    """What each of two workers ends with."""
     run = command("train", str(folder / "run"), str(folder / "saved"), *words)
-    if workers == 1:
-        subprocess.run(run, check=True, capture_output=True)
-    else:
-        assert not launch(run, workers, restarts=restarts, more_on_restart=lambda: ["--resume"])
-    return [dict(np.load(folder / f"saved-{worker}.npz")) for worker in range(workers)]
+    assert not launch(run, 2, restarts=restarts, more_on_restart=lambda: ["--resume"])
+    return [dict(np.load(folder / f"saved-{worker}.npz")) for worker in range(2)]
 
 
 def weights(state: dict) -> list[np.ndarray]:
@@ -95,8 +96,9 @@ def test_two_workers_train_as_one_device_does_and_hold_half_of_the_momentum_each
     assert (together != single["momentum"]).mean() == 0.0
 
 
+@pytest.mark.slow(reason="trains with two workers, one of which is killed")
 def test_workers_of_which_one_was_killed_go_on_and_end_with_the_same_bits(workers, tmp_path):
-    again = saved(tmp_path, 2, "kill=8", restarts=1)
+    again = saved(tmp_path, "kill=8", restarts=1)
     for state, other in zip(workers, again, strict=True):
         for one, two in zip(weights(state), weights(other), strict=True):
             np.testing.assert_array_equal(one, two)

@@ -44,6 +44,14 @@ def small():
     return build_classifier(SMALL, SHAPE, 7)
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """The same as Keras makes it, without a head."""
+    return keras.applications.MobileNetV3Small(
+        input_shape=SHAPE, include_top=False, pooling="avg", weights=None
+    )
+
+
 @pytest.mark.parametrize("pixels", FUNCTIONS)
 def test_pixels_are_prepared_inside_as_keras_does_it_outside(pixels):
     inputs = keras.Input(SHAPE)
@@ -77,16 +85,13 @@ def test_each_application_is_of_the_kind_that_its_module_says():
         np.testing.assert_allclose(module.preprocess_input(x.copy()), kind(x.copy()), atol=1e-3)
 
 
-def test_an_application_is_one_flat_model_that_ends_in_float32_logits(small):
+def test_an_application_is_one_flat_model_that_ends_in_float32_logits(small, plain):
     assert (small.input_shape, small.output_shape) == ((None, *SHAPE), (None, 7))
     assert small.name == "mobilenetv3small"
     assert not any(isinstance(layer, keras.Model) for layer in small.layers)
     assert small.layers[-1].activation is keras.activations.linear
     assert small.layers[-1].compute_dtype == "float32"
     # That of Keras, fed by hand with what it asks for.
-    plain = keras.applications.MobileNetV3Small(
-        input_shape=SHAPE, include_top=False, pooling="avg", weights=None
-    )
     plain.set_weights(small.get_weights()[:-2])
     kernel, bias = small.get_weights()[-2:]
     expected = forward(plain, 255.0 * images()) @ kernel + bias
@@ -116,10 +121,7 @@ def test_images_that_an_application_does_not_take_are_refused(name, shape, messa
         build_classifier(f"keras.applications:{name}", shape, 10)
 
 
-def test_weights_come_from_a_file_and_layers_freeze_up_to_one(small, tmp_path):
-    plain = keras.applications.MobileNetV3Small(
-        input_shape=SHAPE, include_top=False, pooling="avg", weights=None
-    )
+def test_weights_come_from_a_file_and_layers_freeze_up_to_one(plain, tmp_path):
     plain.save_weights(tmp_path / "features.weights.h5")
     spec = f"{SMALL}:{tmp_path / 'features.weights.h5'}"
     model = build_classifier(spec, SHAPE, 7, freeze_until="expanded_conv_project_bn")
@@ -187,7 +189,12 @@ def test_an_application_is_saved_and_served(small, tmp_path):
     small.save(tmp_path / "small.keras")
     again = build_classifier(str(tmp_path / "small.keras"), SHAPE, 7)
     assert_same(forward(again, images()), forward(small, images()))
-    small.export(tmp_path / "served", verbose=False)
+    # Its preprocessing and first blocks, which have a layer of every kind that it has.
+    blocks = next(layer for layer in small.layers if isinstance(layer, layers.Add)).output
+    pooled = layers.GlobalAveragePooling2D()(blocks)
+    part = keras.Model(small.inputs[0], layers.Dense(7)(pooled))
+    assert {type(layer) for layer in part.layers} == {type(layer) for layer in small.layers}
+    part.export(tmp_path / "served", verbose=False)
     loaded = tf.saved_model.load(tmp_path / "served")
     served = loaded.serve(tf.constant(images()))
-    assert_same(served, forward(small, images()))
+    assert_same(served, forward(part, images()))

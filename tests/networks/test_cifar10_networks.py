@@ -1,7 +1,4 @@
 import inspect
-import subprocess
-import sys
-import textwrap
 
 import keras
 import numpy as np
@@ -295,13 +292,15 @@ def test_the_wide_networks_answer_alike_after_saving_and_loading(fitted, tmp_pat
 def test_exports_of_a_wide_network_carry_its_normalization_and_activation(tmp_path):
     import tensorflow as tf
 
+    from keras_efgsm.export.litert_runner import open_interpreter
+
     model = cifar10_wrn10_1(activation="silu")
     model.export(tmp_path / "saved", verbose=False)
     loaded = tf.saved_model.load(tmp_path / "saved")
     served = loaded.serve(tf.constant(IMAGES))
     np.testing.assert_allclose(served, forward(model), rtol=1e-4, atol=1e-5)
     model.export(tmp_path / "model.tflite", format="litert", verbose=False)
-    interpreter = tf.lite.Interpreter(str(tmp_path / "model.tflite"))
+    interpreter = open_interpreter(tmp_path / "model.tflite")
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], IMAGES[:1])
     interpreter.invoke()
@@ -334,7 +333,7 @@ def test_on_one_replica_synchronized_batch_norm_changes_rounding_only():
 
 
 @pytest.mark.tensorflow("synchronized batch normalization")
-def test_on_two_replicas_synchronized_batch_norm_takes_the_statistics_over_both():
+def test_on_two_replicas_synchronized_batch_norm_takes_the_statistics_over_both(fresh):
     script = """
         import keras, numpy as np, tensorflow as tf
         cpu = tf.config.list_physical_devices("CPU")[0]
@@ -360,8 +359,6 @@ def test_on_two_replicas_synchronized_batch_norm_takes_the_statistics_over_both(
             step()
             print(synchronized, float(norm.moving_variance.numpy()[0]))
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True
-    )
+    done = fresh.run(code=script)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split() == ["False", "0.0", "True", "1.0"]

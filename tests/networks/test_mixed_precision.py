@@ -1,9 +1,5 @@
 import dataclasses
 import json
-import os
-import subprocess
-import sys
-import textwrap
 
 import keras
 import numpy as np
@@ -323,7 +319,7 @@ def test_trades_climbs_as_far_in_half_precision_as_in_float32(runs, policy):
 # The exact continuation; determinism is switched on for a whole process.
 
 
-def test_a_float16_run_that_is_resumed_gives_the_same_bits(tmp_path):
+def test_a_float16_run_that_is_resumed_gives_the_same_bits(tmp_path, fresh):
     script = f"""
         import hashlib, pathlib
         import keras, numpy as np
@@ -364,12 +360,6 @@ def test_a_float16_run_that_is_resumed_gives_the_same_bits(tmp_path):
         assert run(out / "cut", resume=True) == whole
         print("same")
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=False,
-    )
+    done = fresh.run(code=script)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "same"

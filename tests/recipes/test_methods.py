@@ -1,9 +1,5 @@
 import dataclasses
 import json
-import os
-import subprocess
-import sys
-import textwrap
 
 import keras
 import numpy as np
@@ -865,14 +861,8 @@ SCRIPT = """
 """
 
 
-def test_a_resumed_run_of_a_method_with_a_state_equals_the_uninterrupted_one(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(SCRIPT), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=False,
-    )
+def test_a_resumed_run_of_a_method_with_a_state_equals_the_uninterrupted_one(tmp_path, fresh):
+    done = fresh.run(tmp_path, code=SCRIPT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("resuming after epoch 1 of 2") == 2
     assert "free is the same" in done.stdout

@@ -190,6 +190,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow(reason="trains in three processes, two of which are killed")
 def test_a_killed_run_continues_bit_for_bit_in_a_fresh_process(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
 

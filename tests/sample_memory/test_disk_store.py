@@ -55,6 +55,32 @@ def rows(tmp_path):
     return make
 
 
+@pytest.fixture
+def transferred(monkeypatch):
+    """Bytes that went to the file of a store and came from it, since it was last asked."""
+    counted, original = {"preadv": 0, "pwritev": 0}, row_file.RowFile.transfer_rows
+
+    def counting(file, transfer, first, rows):
+        counted[transfer.__name__] += rows.nbytes
+        original(file, transfer, first, rows)
+
+    def since_then():
+        found = dict(counted)
+        counted.update(preadv=0, pwritev=0)
+        return found
+
+    monkeypatch.setattr(row_file.RowFile, "transfer_rows", counting)
+    return since_then
+
+
+NOTHING = {"preadv": 0, "pwritev": 0}
+
+
+def assert_on_disk(transfers, least):
+    """Rows of that many bytes went to the disk and came from it."""
+    assert min(transfers.values()) >= least
+
+
 def wait_for_reads(store):
     store._reader.submit(lambda: None).result()
 
@@ -362,10 +388,10 @@ def test_steps_of_a_compiled_loop_read_what_the_step_before_wrote(tmp_path):
 
 @pytest.mark.parametrize("steps_per_execution", [1, 3])
 def test_training_has_the_same_bits_with_the_momentum_on_disk(
-    new_trainer, digits_data, tmp_path, steps_per_execution
+    new_trainer, digits_data, tmp_path, transferred, steps_per_execution
 ):
     data, _ = digits_data
-    results = []
+    results, transfers = [], []
     for storage in ("memory", "disk"):
         trainer = new_trainer(
             num_samples=len(data),
@@ -377,19 +403,26 @@ def test_training_has_the_same_bits_with_the_momentum_on_disk(
         # samples of it.
         dataset = training_dataset(data, 40, seed=0)
         trainer.fit(dataset, epochs=3, steps_per_epoch=6, shuffle=False, verbose=0)
+        transfers.append(transferred())
         results.append([*trainer.get_weights(), trainer.momentum.numpy()])
     assert trainer.momentum.storage == "disk"
+    assert transfers[0] == NOTHING
+    # Each of the 220 rows is written in each epoch, and read but where it waits to be written.
+    assert_on_disk(transfers[1], least=2 * trainer.momentum.nbytes)
     for a, b in zip(*results, strict=True):
         np.testing.assert_array_equal(a, b)
     assert np.any(results[0][-1])
 
 
-def test_arrays_are_trained_on_with_the_momentum_on_disk(new_trainer, small, tmp_path):
-    results = []
+def test_arrays_are_trained_on_with_the_momentum_on_disk(new_trainer, small, tmp_path, transferred):
+    results, transfers = [], []
     for storage in ("memory", "disk"):
         trainer = new_trainer(momentum_storage=storage, momentum_directory=str(tmp_path))
         trainer.fit(*small, epochs=2, batch_size=30, shuffle=False, verbose=0)
+        transfers.append(transferred())
         results.append(trainer.momentum.numpy())
+    assert transfers[0] == NOTHING
+    assert_on_disk(transfers[1], least=trainer.momentum.nbytes)
     np.testing.assert_array_equal(*results)
 
 
@@ -491,7 +524,7 @@ def test_reading_a_checkpoint_never_holds_the_momentum_whole(new_trainer, tmp_pa
     ("first", "then"), [("disk", "disk"), ("disk", "memory"), ("memory", "disk")]
 )
 def test_a_run_killed_within_an_epoch_goes_on_with_the_same_bits(
-    uninterrupted, digits_data, tmp_path, monkeypatch, first, then
+    uninterrupted, digits_data, tmp_path, monkeypatch, transferred, first, then
 ):
     class Killed(RunRecorder):
         def on_train_batch_end(self, batch, logs=None):
@@ -511,9 +544,16 @@ def test_a_run_killed_within_an_epoch_goes_on_with_the_same_bits(
                 checkpoint_minutes=0,
                 **data,
             )
+    used = {first: transferred()}
     result = train(
         dataclasses.replace(config, momentum_storage=then), tmp_path / "run", resume=True, **data
     )
+    for storage, transfers in (*used.items(), (then, transferred())):
+        if storage == "disk":
+            # Seven steps of the whole, and what a checkpoint reads and a resume writes.
+            assert_on_disk(transfers, least=result.trainer.momentum.nbytes // 2)
+        else:
+            assert transfers == NOTHING
     arrays = [*result.trainer.get_weights(), result.trainer.momentum.numpy()]
     for a, b in zip(arrays, uninterrupted, strict=True):
         np.testing.assert_array_equal(a, b)

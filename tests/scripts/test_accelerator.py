@@ -540,6 +540,7 @@ def returned(machine, tmp_path_factory):
     return rehearse(machine, out)
 
 
+@pytest.mark.slow(reason="rehearses the plan for an accelerator")
 def test_a_rehearsal_leaves_every_output_of_the_real_run(returned):
     plan = returned.json("plan.json")
     assert {record["status"] for record in plan["parts"]} == {"done"}, plan["parts"]
@@ -560,6 +561,7 @@ def test_a_rehearsal_leaves_every_output_of_the_real_run(returned):
     assert len(sizes) <= 8 and max(sizes.values()) < 16 << 20
 
 
+@pytest.mark.slow(reason="rehearses the plan for an accelerator")
 def test_what_came_back_is_installed(returned, data_dir, tmp_path):
     words = ["--runs", tmp_path / "runs", "--results", tmp_path / "results", "--no-export"]
     done = command("install.py", returned.folder, *words, TFDS_DATA_DIR=str(data_dir))
@@ -577,6 +579,7 @@ def test_what_came_back_is_installed(returned, data_dir, tmp_path):
     assert "holds a run already" in again.stderr
 
 
+@pytest.mark.slow(reason="rehearses the plan for an accelerator")
 def test_another_call_goes_on_where_one_ended(returned, machine, tmp_path):
     cut = tmp_path / "cut"
     box = outbox.Outbox(cut)
@@ -592,6 +595,7 @@ def test_another_call_goes_on_where_one_ended(returned, machine, tmp_path):
     assert found.weights("seed0") is not None
 
 
+@pytest.mark.slow(reason="rehearses the plan for an accelerator")
 def test_a_sweep_is_rehearsed_and_installed(machine, tmp_path):
     found = rehearse(machine, tmp_path / "out", "--plan", "sweep", "--variants", "nuat")
     assert {record["status"] for record in found.json("plan.json")["parts"]} == {"done"}

@@ -1,8 +1,5 @@
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -72,12 +69,13 @@ def needs_mnist():
         pytest.skip(f"MNIST is not prepared here: {str(error).splitlines()[0]}")
 
 
+@pytest.mark.slow(reason="trains every row of the paper's tables")
 @pytest.mark.usefixtures("needs_mnist")
-def test_the_smoke_scale_runs_every_row_and_a_second_call_makes_nothing_anew(tmp_path):
-    words = [sys.executable, REPRODUCE, "--scale", "smoke"]
+def test_the_smoke_scale_runs_every_row_and_a_second_call_makes_nothing_anew(tmp_path, fresh):
+    words = [REPRODUCE, "--scale", "smoke"]
     words += ["--out", tmp_path / "out", "--runs", tmp_path / "runs"]
-    wide = {**os.environ, "COLUMNS": "200"}
-    subprocess.run(words, capture_output=True, text=True, check=True, env=wide)
+    wide = {"COLUMNS": "200"}
+    assert fresh.run(*words, env=wide).returncode == 0
     page = (tmp_path / "out" / "README.md").read_text()
     for heading in ("Table 1", "Table 2", "Table 3", "Table 4", "Table 5", "Figures 2 and 3"):
         assert f"## {heading}" in page
@@ -87,7 +85,8 @@ def test_the_smoke_scale_runs_every_row_and_a_second_call_makes_nothing_anew(tmp
         assert facts["result"]
     assert (tmp_path / "out" / "figure2.png").stat().st_size > 5000
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.json")}
-    done = subprocess.run(words, capture_output=True, text=True, check=True, env=wide)
+    done = fresh.run(*words, env=wide)
+    assert done.returncode == 0
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.json")} == before
     assert "training" not in done.stdout.split("The paper's tables")[0]
 
@@ -104,10 +103,9 @@ def test_folders_of_another_configuration_are_refused_before_any_training(tmp_pa
 
 
 @pytest.mark.usefixtures("needs_mnist")
-def test_the_script_tells_of_a_results_folder_of_another_configuration_in_one_line(tmp_path):
+def test_the_script_tells_of_a_results_folder_of_another_configuration_in_one_line(tmp_path, fresh):
     (tmp_path / "ours-seed0.json").write_text(json.dumps({"key": {"epochs": 3}, "result": {}}))
     words = [
-        sys.executable,
         REPRODUCE,
         "--scale",
         "smoke",
@@ -115,7 +113,7 @@ def test_the_script_tells_of_a_results_folder_of_another_configuration_in_one_li
         tmp_path,
     ]
     words += ["--runs", tmp_path / "runs"]
-    done = subprocess.run(words, capture_output=True, text=True)
+    done = fresh.run(*words)
     assert done.returncode == 2
     (line,) = (line for line in done.stderr.splitlines() if line.startswith("reproduce: "))
     assert "results of another configuration" in line

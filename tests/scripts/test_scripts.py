@@ -1,15 +1,14 @@
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import benchmark
 from benchmarks import storage
 from experiments.overfitting import outcome
 from experiments.robustness_curves import summary
+from keras_efgsm.sample_memory.momentum import STORAGE_DTYPES
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 ABLATE = SCRIPTS / "experiments" / "ablate.py"
@@ -47,14 +46,47 @@ def test_the_verdict_on_a_stop_follows_the_collapse_of_the_referee(made, verdict
     assert outcome.verdict(made, "probe") == verdict
 
 
-def test_the_benchmark_prints_ratios_and_compares_signs_of_each_storage(tmp_path):
-    words = [sys.executable, SCRIPTS / "benchmark.py", "--images", "256", "--rounds", "1"]
-    words += ["--storage-epochs", "1", "--storage-seeds", "1", "--json", tmp_path / "out.json"]
-    wide = {**os.environ, "COLUMNS": "200"}
-    done = subprocess.run(words, capture_output=True, text=True, check=True, env=wide)
-    assert "over ordinary" in done.stdout
-    assert "signs unlike float32" in done.stdout
-    assert (tmp_path / "out.json").exists()
+@pytest.fixture(scope="module")
+def succeeds(fresh):
+    """Runs a script, which must end well."""
+
+    def run(*words):
+        done = fresh.run(*words, env={"COLUMNS": "200"})
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done
+
+    return run
+
+
+def test_the_benchmark_prints_ratios_and_compares_signs_of_each_storage(
+    tmp_path, fresh, monkeypatch, capsys
+):
+    # Without MNIST the images are random, and there is no PGD on a thousand of its test images.
+    nothing = {"COLUMNS": "200", "TFDS_DATA_DIR": str(tmp_path)}
+    for name, value in nothing.items():
+        monkeypatch.setenv(name, value)
+    started = []
+
+    def run(words, **options):
+        started.append(words)
+        return fresh.run(*words[1:])
+
+    monkeypatch.setattr(storage.subprocess, "run", run)
+    words = ["--images", "256", "--rounds", "1", "--storage-epochs", "1", "--storage-seeds", "1"]
+    assert benchmark.main([*words, "--json", str(tmp_path / "out.json")]) == 0
+    printed = capsys.readouterr().out
+    assert "over ordinary" in printed
+    assert "signs unlike float32" in printed
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert list(found["storage"]) == list(STORAGE_DTYPES)
+    assert len(started) == len(STORAGE_DTYPES)
+    for dtype, measured in found["storage"].items():
+        assert measured["differing_signs"] < 0.1 and (dtype != "float32") == (
+            measured["differing_signs"] > 0
+        )
+        (run,) = measured["runs"]
+        assert run["momentum_bytes"] == 256 * 28 * 28 * np.dtype(dtype).itemsize
+        assert run["peak_bytes"] > 1e8
 
 
 def test_the_sign_comparison_sees_a_storage_that_turns_signs():
@@ -68,16 +100,15 @@ def test_the_sign_comparison_sees_a_storage_that_turns_signs():
     assert comparison.differing_signs() == {"int8": 1.0, "float16": 0.0, "float32": 0.0}
 
 
-def test_time_to_robustness_measures_each_method_once(tmp_path):
+def test_time_to_robustness_measures_each_method_once(tmp_path, fresh, succeeds):
     words = [
-        sys.executable,
         TIME_TO_ROBUSTNESS,
         "--dataset",
         "digits",
     ]
     words += ["--seconds", "1", "--marks", "0.5", "1", "--num-images", "30", "--steps", "3"]
     words += ["--methods", "standard,free", "--out", tmp_path]
-    subprocess.run(words, capture_output=True, text=True, check=True)
+    succeeds(*words)
     stored = json.loads((tmp_path / "time_to_robustness.json").read_text())
     assert set(stored["runs"]) == {"standard-seed0", "free-seed0"}
     for result in stored["runs"].values():
@@ -88,17 +119,16 @@ def test_time_to_robustness_measures_each_method_once(tmp_path):
     assert "| free |" in (tmp_path / "time_to_robustness.md").read_text()
     before = (tmp_path / "time_to_robustness.json").read_bytes()
     other = [*words[:-2], "--epsilon-warmup", "0.1", "--out", tmp_path]
-    refused = subprocess.run(other, capture_output=True, text=True)
+    refused = fresh.run(*other)
     assert refused.returncode != 0
     assert "other options" in refused.stderr
     assert (tmp_path / "time_to_robustness.json").read_bytes() == before
 
 
 @pytest.fixture(scope="module")
-def profiled(tmp_path_factory):
+def profiled(tmp_path_factory, succeeds):
     out = tmp_path_factory.mktemp("profile") / "out.json"
     words = [
-        sys.executable,
         PROFILE_STEP,
         "--preset",
         "digits",
@@ -106,7 +136,7 @@ def profiled(tmp_path_factory):
         "2",
     ]
     words += ["--rounds", "1", "--methods", "standard,efgsm", "--peak-tflops", "0.5"]
-    subprocess.run([*words, "--json", out], capture_output=True, text=True, check=True)
+    succeeds(*words, "--json", out)
     return json.loads(out.read_text())
 
 
@@ -126,9 +156,8 @@ def test_the_profile_times_the_parts_of_a_step(profiled):
     assert {"forward pass", "reading Gamma"} < set(profiled["parts_ms"])
 
 
-def test_an_ablation_goes_on_after_a_training_that_diverged(tmp_path):
+def test_an_ablation_goes_on_after_a_training_that_diverged(tmp_path, succeeds):
     words = [
-        sys.executable,
         ABLATE,
         "--preset",
         "digits",
@@ -139,7 +168,7 @@ def test_an_ablation_goes_on_after_a_training_that_diverged(tmp_path):
     # So high a rate that the base has no finite loss.
     words += ["--optimizer", "sgd", "--learning-rate", "1e30", "--variants", "averaging"]
     words += ["--runs", tmp_path / "runs", "--out", tmp_path / "out"]
-    subprocess.run(words, capture_output=True, text=True, check=True)
+    succeeds(*words)
     found = json.loads((tmp_path / "out" / "ablation.json").read_text())
     assert set(found["runs"]) == {"base-seed0", "averaging-seed0"}
     for run in found["runs"].values():
@@ -185,19 +214,14 @@ def test_a_method_that_never_arrives_took_at_least_the_time_it_was_given():
     assert "80.0 to 80.0 s | 6.0 (4.0 to 8.0) |" in text
 
 
-def test_multiples_are_checked_before_anything_is_trained(tmp_path):
+def test_multiples_are_checked_before_anything_is_trained(tmp_path, fresh):
     words = [
-        sys.executable,
         TIME_TO_ROBUSTNESS,
         "--dataset",
         "digits",
     ]
     for given in ("nosuch=2", "pgd=0", "pgd", "pgd=x"):
-        refused = subprocess.run(
-            [*words, "--multiples", given, "--out", tmp_path / "out"],
-            capture_output=True,
-            text=True,
-        )
+        refused = fresh.run(*words, "--multiples", given, "--out", tmp_path / "out")
         assert refused.returncode == 2
         assert "multiples" in refused.stderr and "Received" in refused.stderr
     assert not (tmp_path / "out").exists()

@@ -1,10 +1,7 @@
 """The clients, the test double of TensorFlow Serving and the checks of an export, together."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -25,10 +22,9 @@ from keras_efgsm.serving.answers import byte_vector
 CHECK = Path(__file__).parents[2] / "scripts" / "integration" / "serving" / "check.py"
 
 
-def test_the_whole_check_of_an_export_passes(export, tmp_path):
-    words = [sys.executable, CHECK, export, "--json", tmp_path / "checks.json"]
-    wide = {**os.environ, "COLUMNS": "200"}
-    done = subprocess.run(words, capture_output=True, text=True, env=wide)
+def test_the_whole_check_of_an_export_passes(export, tmp_path, fresh):
+    words = [CHECK, export, "--json", tmp_path / "checks.json"]
+    done = fresh.run(*words, env={"COLUMNS": "200"})
     found = json.loads((tmp_path / "checks.json").read_text())
     assert [check for check in found["checks"] if not check["passed"]] == []
     assert done.returncode == 0

@@ -1,9 +1,5 @@
 import csv
 import json
-import os
-import subprocess
-import sys
-import textwrap
 import zipfile
 
 import h5py
@@ -551,7 +547,7 @@ def test_input_gradients_of_a_float16_network_do_not_underflow(new_trainer, smal
 # Repeatability; determinism is switched on for a whole process, so it gets one of its own.
 
 
-def test_the_same_seed_gives_bit_identical_weights_and_another_does_not():
+def test_the_same_seed_gives_bit_identical_weights_and_another_does_not(fresh):
     script = """
         import hashlib, json
         import keras, numpy as np
@@ -573,13 +569,7 @@ def test_the_same_seed_gives_bit_identical_weights_and_another_does_not():
             return hashlib.sha256(b"".join(a.tobytes() for a in arrays)).hexdigest()
         print(json.dumps([digest(0), digest(0), digest(1)]))
     """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=False,
-    )
+    done = fresh.run(code=script)
     assert done.returncode == 0, done.stderr
     first, again, other = json.loads(done.stdout.splitlines()[-1])
     assert first == again

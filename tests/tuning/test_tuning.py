@@ -436,6 +436,7 @@ def statuses_so_far(out):
     return statuses(out) if out.exists() else {}
 
 
+@pytest.mark.slow(reason="searches in two processes, one of which is killed")
 def test_a_search_killed_after_its_first_trial_goes_on_and_repeats_no_finished_one(tmp_path):
     out = tmp_path / "out"
     process = subprocess.Popen(command(out), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -462,6 +463,7 @@ def test_a_search_killed_after_its_first_trial_goes_on_and_repeats_no_finished_o
     assert "Traceback" not in again.stderr
 
 
+@pytest.mark.slow(reason="a search by several processes, one of which is killed")
 def test_a_worker_that_is_killed_is_started_again_and_no_trial_is_lost(tmp_path, monkeypatch):
     options, folder = small_search(), SearchFolder(tmp_path)
     folder.prepare(options)

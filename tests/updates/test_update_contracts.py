@@ -1,6 +1,5 @@
-"""What holds for every update strategy and every callback, each named once."""
+"""What holds for every update strategy, each named once."""
 
-import copy
 import json
 
 import keras
@@ -8,14 +7,6 @@ import numpy as np
 import pytest
 
 from keras_efgsm.attacks import EFGSM, FGSM, PGD, YOPO, FreeReplay
-from keras_efgsm.callbacks import (
-    AdversarialTensorBoard,
-    MarginWarning,
-    MomentumReset,
-    OverfittingStop,
-    TimeLeft,
-    WeightAveraging,
-)
 from keras_efgsm.runs.checkpoint import Checkpoint, save_checkpoint
 from keras_efgsm.trainer import AdversarialTrainer
 from keras_efgsm.updates import (
@@ -44,15 +35,6 @@ STRATEGIES = {
 }
 each_strategy = pytest.mark.parametrize("name", STRATEGIES)
 
-CALLBACKS = {
-    "averaging": lambda folder, data: WeightAveraging(0.5),
-    "stop": lambda folder, data: OverfittingStop(verbose=False),
-    "reset": lambda folder, data: MomentumReset(1),
-    "warning": lambda folder, data: MarginWarning(every=1),
-    "time left": lambda folder, data: TimeLeft(),
-    "tensorboard": lambda folder, data: AdversarialTensorBoard(folder / "board", images=data),
-}
-
 
 @pytest.fixture(scope="module")
 def few(small):
@@ -77,20 +59,9 @@ def fitted(new_trainer, few):
     return make
 
 
-def test_every_strategy_and_callback_is_here():
-    import keras_efgsm.callbacks
-
+def test_every_strategy_is_here():
     assert set(STRATEGIES) == set(UPDATES)
     assert {type(strategy) for strategy, _, _ in STRATEGIES.values()} == set(UPDATES.values())
-    named = [getattr(keras_efgsm.callbacks, name) for name in keras_efgsm.callbacks.__all__]
-    classes = {one for one in named if isinstance(one, type)}
-    # The class of each, without making it.
-    made = {OverfittingStop, WeightAveraging, MomentumReset, MarginWarning, TimeLeft}
-    assert classes == made | {AdversarialTensorBoard}
-    assert len(CALLBACKS) == len(classes)
-
-
-# Strategies.
 
 
 @each_strategy
@@ -200,31 +171,3 @@ def test_options_of_a_strategy_that_are_no_counts_are_refused(count):
     ):
         with pytest.raises(ValueError, match=f"Received: {option}={count}"):
             make(**{option: count})
-
-
-# Callbacks.
-
-
-@pytest.mark.parametrize("name", CALLBACKS)
-def test_a_callback_is_copied_trains_keeps_its_state_and_leaves_the_trainer_savable(
-    name, fitted, few, tmp_path
-):
-    if name == "tensorboard":
-        pytest.importorskip("tensorboard")
-    make = CALLBACKS[name]
-    # As a tuner does for each trial.
-    callback = copy.deepcopy(make(tmp_path, few))
-    trainer = fitted(EFGSM(epsilon=EPSILON), [callback])
-    stateful = {"callback": callback} if hasattr(callback, "get_state") else {}
-    save_checkpoint(tmp_path / "state.npz", trainer, meta={}, callbacks=stateful)
-    if stateful:
-        again = make(tmp_path, few)
-        other = fitted(EFGSM(epsilon=EPSILON), [])
-        Checkpoint(tmp_path / "state.npz").restore(other, {"callback": again})
-        # It is in place once the `fit` that resumes has begun, and no epoch is left to train.
-        other.fit(*few, epochs=1, initial_epoch=1, callbacks=[again], verbose=0)
-        keras.tree.assert_same_structure(again.get_state(), callback.get_state())
-    trainer.save(tmp_path / "trainer.keras")
-    loaded = keras.saving.load_model(tmp_path / "trainer.keras")
-    for a, b in zip(loaded.get_weights(), trainer.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)

@@ -46,7 +46,8 @@ def training_dataset(
     ```python
     trainer = AdversarialTrainer(classifier, EFGSM(epsilon=0.3), num_samples=len(data))
     trainer.keep_images(data.images)
-    trainer.fit(training_dataset(data, 128, seed=0), steps_per_epoch=steps_per_epoch(data, 128))
+    batches = training_dataset(data, 128, seed=0)  # in an order of their own
+    trainer.fit(batches, steps_per_epoch=steps_per_epoch(data, 128), shuffle=False)
     ```
     """
     steps = steps_per_epoch(data, batch_size)

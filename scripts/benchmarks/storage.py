@@ -36,6 +36,7 @@ class StorageComparison:
         self.stores = {
             dtype: SampleMomentum(num_samples, (28, 28, 1), dtype) for dtype in STORAGE_DTYPES
         }
+        self.table = self.stores["float32"].table
 
     def gather(self, ids):
         return self.stores["float32"].gather(ids)

@@ -11,11 +11,11 @@ import pytest
 
 import keras_efgsm.runs.training
 from keras_efgsm.attacks import named_attacks
-from keras_efgsm.cli import evaluate, main
+from keras_efgsm.cli import main
 from keras_efgsm.cli import train as train_command
 from keras_efgsm.cli.train import command_line, read_config
 from keras_efgsm.data import load_digits
-from keras_efgsm.recipes import ATTACKS, OBJECTIVES, automatic
+from keras_efgsm.recipes import ATTACKS, OBJECTIVES, automatic, evaluation_command
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.runs.folder import RunFolder
@@ -430,7 +430,7 @@ def test_methods_refuses_an_unknown_one(refused):
 def test_the_card_names_the_command_that_measured_its_figures(run, tmp_path, words):
     target = tmp_path / "figures.json"
     assert main(["evaluate", str(run.path), *words.split(), "--json", str(target)]) == 0
-    told = evaluate.command_line(json.loads(target.read_text()), test_images=360).split()
+    told = evaluation_command.command_line(json.loads(target.read_text()), test_images=360).split()
     assert told[:3] == ["keras-efgsm", "evaluate", "RUN"]
     given = words.split()
     pairs = {given[i]: given[i + 1 : i + 2] for i in range(len(given)) if given[i][:2] == "--"}

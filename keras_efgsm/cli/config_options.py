@@ -85,7 +85,7 @@ def read_request(options: argparse.Namespace, *, only: Sequence[str] = ()) -> Re
         for name, value in given.items()
         if name.startswith(prefix) and value is not None
     }
-    # `null` stands for a default that follows from epsilon.
+    # `none` stands for a default that follows from epsilon.
     method_options = {k: None if v is NO_VALUE else v for k, v in method_options.items()}
     return Request(options.data, options.recipe, changes, method_options)
 

@@ -57,7 +57,9 @@ def or_none(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def anything(text: str) -> Any:
-    """A number, a fraction, a truth value or `null` if it reads as one, else the text."""
+    """A number, a fraction, a truth value or `none` if it reads as one, else the text."""
+    if text.lower() in ("none", "null"):
+        return NO_VALUE
     try:
         return json.loads(text.lower())
     except ValueError:

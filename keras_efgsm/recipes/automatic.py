@@ -74,8 +74,9 @@ def choose(request: Request) -> Chosen:
     - **Network**: the default of the image size, see `keras_efgsm.networks`.
     - **Method**: eFGSM without a re-constructor, two passes for each image; on CIFAR-10 the
       re-constructor did not pay its price (docs/cifar10.md). Its start is drawn with a third of
-      epsilon, the share of the paper; on colours from a corner of the ball: so it is too with
-      every other method whose attack has these options.
+      epsilon, the share of the paper; on colours from a corner of the ball, and its step is
+      epsilon, as `cifar10-cpu` has it: so it is too with every other method whose attack has
+      these options.
     - **Re-constructor**, for a method that trains one: the default of the image size.
     - **Augmentation**: crops of images padded by an eighth of their shorter side, as 4 pixels are
       of CIFAR-10's 32; by a sixteenth where they are grey, as signs and letters fill their image.
@@ -188,6 +189,8 @@ def _method_fields(facts: SourceFacts, given: dict[str, Any]) -> dict[str, Any]:
         start["first_visit"] = "corner"
     known = find_method(method).options
     options = {name: value for name, value in start.items() if name in known}
+    if "first_visit" in options:  # eFGSM, for photographs
+        options["step_size"] = given["epsilon"]
     return {"method": method, "method_options": options}
 
 

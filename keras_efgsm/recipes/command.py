@@ -7,6 +7,7 @@ from typing import Any
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.option import flag_of, kind_of
 from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.recipes.request import at_epsilon
 
 # Where the data lie differs between machines, and is no part of a run.
 _LEFT_OUT = ("data_dir",)
@@ -29,7 +30,8 @@ def command_line(config: TrainingConfig) -> str:
     ```
     """
     preset = min(PRESETS, key=lambda name: _distance(config, PRESETS[name]))
-    base = PRESETS[preset]
+    # What is given for another radius keeps its share of epsilon.
+    base = at_epsilon(PRESETS[preset], config.epsilon)
     words = ["keras-efgsm", "train", *_data_words(config.dataset, preset)]
     if config.method != base.method:
         if "+" in config.method:
@@ -44,14 +46,14 @@ def command_line(config: TrainingConfig) -> str:
             )
     for name, value in config.method_options.items():
         if value != base.method_options[name] or type(value) is not type(base.method_options[name]):
-            words += _option(name, value, of_method=True)
+            words += _option(name, value)
     first = PRESETS[preset]
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if field.name in _LEFT_OUT + _ELSEWHERE:
             continue
-        is_network = field.name == "reconstructor"
-        if value != getattr(first if is_network else base, field.name):
+        of_preset = field.name in ("reconstructor", "epsilon")
+        if value != getattr(first if of_preset else base, field.name):
             words += _option(field.name, value, is_flag=kind_of(field.type)[0] is bool)
     return shlex.join(words)
 
@@ -97,11 +99,11 @@ def _data_words(dataset: str, preset: str) -> list[str]:
     return [dataset, "--recipe", preset]
 
 
-def _option(name: str, value: Any, *, is_flag: bool = False, of_method: bool = False) -> list[str]:
+def _option(name: str, value: Any, *, is_flag: bool = False) -> list[str]:
     flag = flag_of(name)
     if is_flag:
         return [flag if value else flag.replace("--", "--no-", 1)]
     if isinstance(value, tuple | list):
         return [flag, *map(written, value)]
-    text = "null" if of_method and value is None else written(value)
+    text = written(value)
     return [f"{flag}={text}"] if text.startswith("-") else [flag, text]

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from keras_efgsm.checks import check_choice
+from keras_efgsm.checks import check_choice, check_epsilon
 from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import find_method
 from keras_efgsm.recipes.presets import PRESETS
 
 # The recipe that is chosen by the images, see `keras_efgsm.recipes.automatic`.
@@ -56,6 +57,35 @@ class Request:
         return PRESETS[self.data].dataset if self.data in PRESETS else self.data
 
 
+def at_epsilon(config: TrainingConfig, epsilon: float) -> TrainingConfig:
+    """The same recipe for another radius: sigma and step of the attack keep their share of it.
+
+    Those that are the method's own defaults stay: a recipe that says nothing of them was not made
+    for one radius.
+
+    Args:
+        config: the recipe.
+        epsilon: L-infinity radius in pixels of [0, 1].
+
+    Raises:
+        ValueError: if epsilon is not in (0, 1].
+
+    Example:
+
+    ```python
+    halved = at_epsilon(PRESETS["cifar10-cpu"], 4 / 255)
+    halved.method_options["step_size"] * 255  # 4.0
+    ```
+    """
+    share = check_epsilon(epsilon) / config.epsilon
+    own = find_method(config.method).complete({})
+    options = {
+        name: value * share if name in ("sigma", "step_size") and value != own[name] else value
+        for name, value in config.method_options.items()
+    }
+    return dataclasses.replace(config, epsilon=epsilon, method_options=options)
+
+
 def changed(
     base: TrainingConfig, changes: Mapping[str, Any], method_options: Mapping[str, Any]
 ) -> TrainingConfig:
@@ -70,9 +100,10 @@ def changed(
         ValueError: if a value is out of range or unknown, or the options exclude each other.
     """
     changes = dict(changes)
+    if changes.get("epsilon") is not None and changes["epsilon"] != base.epsilon:
+        base = at_epsilon(base, changes["epsilon"])
     method = changes.pop("method", None)
     attack, objective = changes.pop("attack", None), changes.pop("objective", None)
-    _check_step(method_options)
     values: dict[str, Any] = {"method_options": {**base.method_options, **method_options}}
     is_other = method is not None and method != base.method
     if attack or objective:
@@ -80,17 +111,18 @@ def changed(
         values = start.part_changes(attack, objective, method_options)
     elif is_other:
         values = base.method_changes(method, method_options)
+    _check_step(method_options, values["method_options"].get("step_size"))
     return dataclasses.replace(base, **{**values, **changes})
 
 
-def _check_step(given: Mapping[str, Any]) -> None:
+def _check_step(given: Mapping[str, Any], step_size: float | None) -> None:
     """A step of a given length does not go to the boundary, so that nothing shortens it."""
-    if given.get("step_size") is None:
+    if step_size is None:
         return
     for name, default in (("overshoot", 1.0), ("use_projection", True)):
         if given.get(name, default) != default:
             raise ValueError(
                 f"`{name}` changes the step to the boundary, in whose place `step_size` makes one "
-                "of a given length; give one of them. "
-                f"Received: {name}={given[name]!r}, step_size={given['step_size']!r}"
+                "of a given length; give one of them, where a recipe has it `--step-size none`. "
+                f"Received: {name}={given[name]!r}, step_size={step_size!r}"
             )

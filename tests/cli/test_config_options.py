@@ -329,3 +329,17 @@ def test_tune_takes_its_own_fields_alone():
     options = make_parser().parse_args(["tune", *words])
     request = read_request(options, only=("dataset", "epsilon"))
     assert request.changes == {"epsilon": 0.1}
+
+
+def test_a_recipe_for_another_radius_keeps_the_shares_of_its_attack():
+    words = ["cifar10-cpu", "--epsilon", "4/255"]
+    half, preset = parsed(*words), PRESETS["cifar10-cpu"]
+    for name in ("sigma", "step_size"):
+        assert half.method_options[name] == pytest.approx(preset.method_options[name] / 2)
+    assert parsed(*words, "--sigma", "0.02").method_options["sigma"] == 0.02
+    assert parsed("cifar10-cpu") == preset
+    for config in (half, parsed(*words, "--step-size", "none", "--sigma", "0.02")):
+        assert parsed(*command_line(config).split()[2:]) == config
+    with pytest.raises(ValueError, match="`overshoot` changes the step to the boundary"):
+        parsed(*words, "--overshoot", "2.0")
+    assert parsed(*words, "--overshoot", "2.0", "--step-size", "none").epochs == preset.epochs

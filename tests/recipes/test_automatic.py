@@ -68,11 +68,13 @@ def test_size_and_number_of_the_images_choose_what_is_not_given(facts):
     assert (many.config.optimizer, many.config.schedule) == ("sgd", "one-cycle")
     assert many.config.flip and many.config.crop_padding == 4
     assert many.config.method_options["first_visit"] == "corner"
+    assert many.config.method_options["step_size"] == 8 / 255
     assert many.config.batch_size == 128
     facts((36, 36, 1), 26, 1000)
     few = choose(Request("letters", changes={"epsilon": 0.2})).config
     assert (few.optimizer, few.flip, few.crop_padding) == ("adam", False, 2)
     assert few.method_options["first_visit"] == "gaussian"
+    assert few.method_options["step_size"] is None
     assert few.method_options["sigma"] == pytest.approx(0.2 / 3)
     assert few.batch_size == 64 and few.epochs == 60
     assert few.classifier != many.config.classifier

@@ -138,6 +138,7 @@ _MAKERS["cifar10"] = _like(
     method_options={
         "sigma": 8 / 255 / 3,
         "first_visit": "corner",
+        "step_size": 8 / 255,
         "consistency_weight": 10.0,
     },
     label_smoothing=0.4,

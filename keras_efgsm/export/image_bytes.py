@@ -53,8 +53,10 @@ def pixels_of_files(image_bytes: tf.Tensor, contract: Contract) -> tf.Tensor:
     )
     sizes = _sizes(files, heads, jpeg) if takes_jpeg else _png_sizes(heads)
     if contract.resizes:
-        is_right = tf.reduce_prod(tf.cast(sizes, tf.float64), axis=1) <= MAX_PIXELS
-        wanted = f"of at most {MAX_PIXELS} pixels"
+        # As floats, in which no product overflows.
+        pixels = tf.reduce_prod(tf.cast(sizes, tf.float64), axis=1)
+        is_right = tf.logical_and(pixels > 0.0, pixels <= MAX_PIXELS)
+        wanted = f"of 1 to {MAX_PIXELS} pixels"
     else:
         is_right = tf.reduce_all(tf.equal(sizes, [height, width]), axis=1)
         wanted = f"of {height} x {width} pixels; they are not resized here"

@@ -28,7 +28,8 @@ class ResumedEpoch(keras.callbacks.CallbackList):  # type: ignore[misc]  # Keras
     callbacks = ResumedEpoch(
         30, [TimeLeft()], trainer=trainer, verbose=2, epochs=10, steps_per_epoch=40
     )
-    trainer.fit(dataset, initial_epoch=4, epochs=10, steps_per_epoch=40, callbacks=callbacks)
+    epochs = {"initial_epoch": 4, "epochs": 10, "steps_per_epoch": 40}
+    trainer.fit(dataset, **epochs, callbacks=callbacks, shuffle=False)
     ```
     """
 

@@ -224,7 +224,7 @@ def test_inside_a_form_the_evaluation_goes_on_after_its_last_batch(
 
     def stopped(run, attack, *arguments):
         seen.append(attack.name)
-        if seen == ["pgd", "square"]:
+        if seen == ["pgd-cw", "square"]:
             raise KeyboardInterrupt
         return withstand(run, attack, *arguments)
 
@@ -235,7 +235,7 @@ def test_inside_a_form_the_evaluation_goes_on_after_its_last_batch(
         "digits-1.saved-model.partial.npz"
     ]
     measure(place, data, attacks)
-    assert seen == ["pgd", "square", "square"]
+    assert seen == ["pgd-cw", "square", "square"]
     assert not list((place / "digits").glob("*.npz"))
 
 

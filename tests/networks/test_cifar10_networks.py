@@ -262,7 +262,7 @@ def test_yopo_cuts_a_wide_network_behind_its_first_convolution(small):
     before = classifier.get_weights()
     trainer = AdversarialTrainer(classifier, YOPO(epsilon=0.1, outer_steps=2, inner_steps=2))
     trainer.compile(keras.optimizers.SGD(0.1))
-    kernels = [layer for layer in trainer.split.first.layers if hasattr(layer, "kernel")]
+    kernels = [layer for layer in trainer.split().first.layers if hasattr(layer, "kernel")]
     assert [kernel.output.shape for kernel in kernels] == [(None, 8, 8, 16)]
     trainer.fit(x, y, batch_size=50, verbose=0)
     after = classifier.get_weights()

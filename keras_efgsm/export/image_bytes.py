@@ -56,7 +56,7 @@ def pixels_of_files(image_bytes: tf.Tensor, contract: Contract) -> tf.Tensor:
         # As floats, in which no product overflows.
         pixels = tf.reduce_prod(tf.cast(sizes, tf.float64), axis=1)
         is_right = tf.logical_and(pixels > 0.0, pixels <= MAX_PIXELS)
-        wanted = f"of 1 to {MAX_PIXELS} pixels"
+        wanted = f"of at most {MAX_PIXELS} pixels, and of one at least"
     else:
         is_right = tf.reduce_all(tf.equal(sizes, [height, width]), axis=1)
         wanted = f"of {height} x {width} pixels; they are not resized here"

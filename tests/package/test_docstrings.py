@@ -149,6 +149,8 @@ def interrupt():
 def run_example(objects, folder, tmp_path, monkeypatch):
     """Runs an example in its own copy of the folder, with what it names."""
     monkeypatch.chdir(tmp_path)
+    # In a job in the background SIGINT is ignored, and what waits for it would wait for ever.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     # A class that an example registers is gone afterwards.
     monkeypatch.setattr("keras_efgsm.attacks.registry.ATTACKS", dict(ATTACKS))
     monkeypatch.setattr("keras_efgsm.objectives.registry.OBJECTIVES", dict(OBJECTIVES))
@@ -168,7 +170,8 @@ def run_example(objects, folder, tmp_path, monkeypatch):
             FORMS.clear()
             FORMS.update(forms)
 
-    return run
+    yield run
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.mark.parametrize("example", RUN, ids=str)

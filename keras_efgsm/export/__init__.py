@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from keras_efgsm.export.measuring.measured_export import measure
     from keras_efgsm.export.model_card import replace_section, write_model_card
     from keras_efgsm.export.onnx_file import onnx_logits, write_onnx
-    from keras_efgsm.export.record import Agreement, ExportRecord
     from keras_efgsm.export.saved_model import write_saved_model
     from keras_efgsm.export.tflite import tflite_logits, write_tflite
     from keras_efgsm.export.verification import check_agreement, measure_agreement
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
         register_form,
     )
     from keras_efgsm.networks.precision import float32_twin
+    from keras_efgsm.records.export import Agreement, ExportRecord
 
 # Where each name comes from; the modules of the last group write with TensorFlow.
 _ON_EVERY_BACKEND = {
@@ -52,7 +52,7 @@ _ON_EVERY_BACKEND = {
         "register_form",
     ),
     "keras_efgsm.export.figures": ("check_figures",),
-    "keras_efgsm.export.record": ("Agreement", "ExportRecord"),
+    "keras_efgsm.records.export": ("Agreement", "ExportRecord"),
 }
 _WITH_TENSORFLOW = {
     "keras_efgsm.export.contents": (

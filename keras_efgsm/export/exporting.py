@@ -14,10 +14,11 @@ from keras_efgsm.export.contract import check_contract
 from keras_efgsm.export.figures import check_figures
 from keras_efgsm.export.model_card import write_model_card
 from keras_efgsm.export.tflite import check_representative_images
-from keras_efgsm.export.verification import Agreement, check_agreement, measure_agreement
+from keras_efgsm.export.verification import check_agreement, measure_agreement
 from keras_efgsm.export.versions import check_name, next_version, publish
 from keras_efgsm.form import FORMS, Given
 from keras_efgsm.networks.precision import float32_twin
+from keras_efgsm.records.export import Agreement
 
 
 @dataclass(frozen=True)

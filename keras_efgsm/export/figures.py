@@ -6,10 +6,8 @@ from pathlib import PurePath
 from typing import Any
 
 from keras_efgsm.export.markdown import cell, code, table
-from keras_efgsm.records import AttackRecord, EvaluationRecord, RecordError
+from keras_efgsm.records import EvaluationRecord, RecordError
 from keras_efgsm.records.wording import percent, radius, seconds
-
-_ATTACK_COLUMNS = ("step_size", "restarts", "epsilon", "num_images", "seed")
 
 
 def check_figures(figures: Mapping[str, Any] | None) -> None:
@@ -48,10 +46,8 @@ def headline_accuracy(figures: Mapping[str, Any] | None) -> float | None:
     Args:
         figures: the JSON of `keras-efgsm evaluate`, checked, or `None`.
     """
-    if not figures or not figures.get("attacks"):
-        return None
-    strongest = min(attack["robust_accuracy"] for attack in figures["attacks"])
-    return float(min(strongest, figures["worst_case_accuracy"]))
+    record = EvaluationRecord.from_dict(figures) if figures else None
+    return record.robust_accuracy if record and record.attacks else None
 
 
 def headline(figures: Mapping[str, Any] | None) -> str:
@@ -62,26 +58,25 @@ def headline(figures: Mapping[str, Any] | None) -> str:
     """
     if not figures:
         return "**Robust accuracy: not evaluated.**"
-    natural = f"natural accuracy {percent(figures['natural_accuracy'])}"
-    data = f"{figures.get('dataset', '?')} ({figures.get('split', '?')})"
-    on = f"{data}, {figures['num_images']} images"
-    if not figures.get("attacks"):
+    record = EvaluationRecord.from_dict(figures)
+    natural = f"natural accuracy {percent(record.natural_accuracy)}"
+    data = f"{record.dataset or '?'} ({record.split or '?'})"
+    on = f"{data}, {record.num_images} images"
+    if not record.attacks:
         return f"**Robust accuracy: not evaluated**; {natural} on {on}."
-    epsilons = sorted({radius(a.get("epsilon")) for a in figures["attacks"]})
-    ball = f"within an L-infinity ball of radius {' / '.join(epsilons)}"
-    worst = figures["worst_case_accuracy"]
-    strongest = min(figures["attacks"], key=lambda attack: attack["robust_accuracy"])
-    if strongest["robust_accuracy"] < worst:
-        # An attack on fewer images found more than the worst case over all of them.
+    epsilons = sorted({radius(attack.epsilon) for attack in record.attacks})
+    robust = percent(record.robust_accuracy)
+    claim = f"**Robust accuracy {robust}** within an L-infinity ball of radius"
+    claim = f"{claim} {' / '.join(epsilons)}"
+    if record.worst_is_one_attack:
         return (
-            f"**Robust accuracy {percent(strongest['robust_accuracy'])}** {ball}, under "
-            f"{strongest['name']} on the first {strongest['num_images']} images; the worst case "
-            f"over the attacks on all {figures['num_images']} images is {percent(worst)}; "
-            f"{natural}. Measured on {data}."
+            f"{claim}, under {record.strongest.name} on the first {record.strongest.num_images} "
+            f"images; the worst case over the attacks on all {record.num_images} images is "
+            f"{percent(record.worst_case_accuracy)}; {natural}. Measured on {data}."
         )
     return (
-        f"**Robust accuracy {percent(worst)}** {ball} (the worst case over "
-        f"{len(figures['attacks'])} attack(s), image by image); {natural}. Measured on {on}."
+        f"{claim} (the worst case over {len(record.attacks)} attack(s), image by image); "
+        f"{natural}. Measured on {on}."
     )
 
 
@@ -94,41 +89,38 @@ def results(figures: Mapping[str, Any] | None) -> str:
     if not figures:
         return "## Figures\n\nNot evaluated."
     lines = ["## Figures", ""]
+    record = EvaluationRecord.from_dict(figures)
+    images = record.num_images
     rows: list[tuple[Any, ...]] = [
-        ("natural", *("",) * 4, figures["num_images"], "", percent(figures["natural_accuracy"]))
+        ("natural", *("",) * 4, images, "", percent(record.natural_accuracy))
     ]
-    for attack in figures.get("attacks") or []:
-        cells = [
-            radius(attack.get(c)) if c == "epsilon" else attack.get(c) for c in _ATTACK_COLUMNS
-        ]
-        label = " ".join(str(attack[p]) for p in ("name", "engine") if attack.get(p))
-        if attack.get("loss"):
-            label += f", loss {attack['loss']}"
-        rows.append((label, _budget(attack), *cells, percent(attack["robust_accuracy"])))
+    for attack in record.attacks:
+        label = " ".join(filter(None, (attack.name, attack.engine)))
+        if attack.loss:
+            label += f", loss {attack.loss}"
+        step_size, restarts = attack.step_size, attack.restarts
+        settings = (step_size, restarts, radius(attack.epsilon), attack.num_images, attack.seed)
+        # Step size and restarts have columns of their own.
+        budget = replace(attack, step_size=None, restarts=None).budget or cell(None)
+        rows.append((label, budget, *settings, percent(attack.robust_accuracy)))
     if len(rows) > 1:
-        worst = percent(figures["worst_case_accuracy"])
+        worst = percent(record.worst_case_accuracy)
         label = "**worst case of the attacks on all images, per image**"
-        rows.append((label, *("",) * 4, figures["num_images"], "", f"**{worst}**"))
+        rows.append((label, *("",) * 4, images, "", f"**{worst}**"))
     header = ("attack", "budget", "step size", "restarts", "epsilon", "images", "seed", "accuracy")
     lines.append(table(header, rows))
     if len(rows) == 1:
         lines += ["", "Robust accuracy: not evaluated."]
-    elif figures.get("cascade"):
+    elif record.cascade:
         lines += [
             "",
             "A cascade: each attack of the evaluation saw only the images that withstood those "
             "above it, and its accuracy is that of all so far.",
         ]
     # The card travels: of a path only the name means something elsewhere.
-    about = [f"model {code(PurePath(figures['model']).name)}"] if figures.get("model") else []
-    about += [f"hardware {figures['hardware']}"] if figures.get("hardware") else []
-    about += [f"{k} {v}" for k, v in (figures.get("versions") or {}).items()]
-    if figures.get("seconds") is not None:
-        about.append(seconds(figures["seconds"]))
+    about = [f"model {code(PurePath(record.model).name)}"] if record.model else []
+    about += [f"hardware {record.hardware}"] if record.hardware else []
+    about += [f"{k} {v}" for k, v in (record.versions or {}).items()]
+    if record.seconds is not None:
+        about.append(seconds(record.seconds))
     return "\n".join([*lines, "", f"Evaluated with: {', '.join(about)}."] if about else lines)
-
-
-def _budget(attack: Mapping[str, Any]) -> str:
-    """Steps or queries for an image and target classes; step size and restarts have columns."""
-    record = AttackRecord.from_dict(attack)
-    return replace(record, step_size=None, restarts=None).budget or cell(None)

@@ -10,8 +10,10 @@ from typing import Any
 
 from keras_efgsm.export.figures import check_figures, headline, results
 from keras_efgsm.export.markdown import code, fence, table
-from keras_efgsm.export.record import Agreement, ExportRecord, FileRecord, digests, size_in_bytes
+from keras_efgsm.export.written_files import digests, size_in_bytes
 from keras_efgsm.form import FORMS, Contract
+from keras_efgsm.records.export import Agreement, ContractRecord, ExportRecord, FileRecord
+from keras_efgsm.records.wording import percent
 
 MEASURED = "Measured on each file"
 _LIMITS = "Limits"
@@ -83,7 +85,7 @@ def write_model_card(
             f"`path` must end in `.md` and not exist yet. Received: path={str(path)!r}"
         )
     check_figures(figures)
-    settings = dict(config or {})
+    settings = json.loads(json.dumps(dict(config or {}), default=str))
     command = command or settings.pop("command", None) or _python_call(name)
     if files is None:
         forms = ("saved-model", "tflite")
@@ -91,9 +93,9 @@ def write_model_card(
     height, width, channels = image_shape
     contract = Contract((height, width, channels), tuple(class_names), resizes)
     record = ExportRecord(
+        contract=ContractRecord.of(contract),
         name=name,
         version=version,
-        contract=contract,
         files=tuple(_describe(form, file, contract, calibration) for form, file in files.items()),
         agreements=dict(agreements or {}),
         loading=_loading(files, contract, name),
@@ -247,14 +249,14 @@ def _files(record: ExportRecord) -> str:
 
 
 def _agreement(name: str, found: Agreement) -> tuple[str, str, str, str]:
-    share = f"{100 * found.same_class:.2f} %"
-    return code(name), f"{found.difference:.1e}", share, f"{found.num_images} {found.on}"
+    images = f"{found.num_images} {found.on}"
+    return code(name), f"{found.difference:.1e}", percent(found.same_class), images
 
 
 def _configuration(config: Mapping[str, Any]) -> str:
     if not config:
         return "## Training configuration\n\nNot recorded."
-    rows = [(k, code(json.dumps(v, default=str, ensure_ascii=False))) for k, v in config.items()]
+    rows = [(k, code(json.dumps(v, ensure_ascii=False))) for k, v in config.items()]
     return f"## Training configuration\n\n{table(('name', 'value'), rows)}"
 
 

@@ -7,11 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_efgsm.export.record import Agreement
 from keras_efgsm.form import FORMS, ExportError
 from keras_efgsm.networks.requirements import random_images
-
-__all__ = ["LOWEST_AGREEMENT", "Agreement", "check_agreement", "measure_agreement"]
+from keras_efgsm.records.export import Agreement
 
 # A file that names another class than its original more often than not is another classifier;
 # what a quantised one loses beyond that is for its measured accuracy to say.

@@ -6,9 +6,9 @@ raises a `ValueError` that says what is wrong; `write` leaves the old file or th
 is what every picture begins with.
 """
 
-from keras_efgsm.records.card import CardRecord, CardSection
 from keras_efgsm.records.diagnosis import DiagnosisRecord, FindingRecord
 from keras_efgsm.records.evaluation import AttackRecord, EvaluationRecord
+from keras_efgsm.records.export import Agreement, ContractRecord, ExportRecord, FileRecord
 from keras_efgsm.records.history import HistoryRecord, LogRecord
 from keras_efgsm.records.measurements import FormRecord, MeasurementsRecord
 from keras_efgsm.records.metrics import MetricsRecord, StopRecord
@@ -28,7 +28,7 @@ RECORDS: tuple[type[Record], ...] = (
     TallyRecord,
     DiagnosisRecord,
     MeasurementsRecord,
-    CardRecord,
+    ExportRecord,
     MetricsRecord,
     HistoryRecord,
     LogRecord,
@@ -41,11 +41,13 @@ RECORDS: tuple[type[Record], ...] = (
 
 __all__ = [
     "RECORDS",
+    "Agreement",
     "AttackRecord",
-    "CardRecord",
-    "CardSection",
+    "ContractRecord",
     "DiagnosisRecord",
     "EvaluationRecord",
+    "ExportRecord",
+    "FileRecord",
     "FinalistsRecord",
     "FindingRecord",
     "FormRecord",

@@ -140,6 +140,8 @@ class Record(Part):
     # Whether the file says its schema; one that never did is of schema 1.
     HAS_SCHEMA: ClassVar[bool] = True
     INDENT: ClassVar[int] = 2
+    # Whether letters beyond ASCII are escaped.
+    ASCII: ClassVar[bool] = True
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
@@ -176,7 +178,10 @@ class Record(Part):
 
     def encode(self) -> bytes:
         """The bytes of the file."""
-        return (json.dumps(self.to_dict(), indent=self.INDENT, allow_nan=False) + "\n").encode()
+        text = json.dumps(
+            self.to_dict(), indent=self.INDENT, allow_nan=False, ensure_ascii=self.ASCII
+        )
+        return f"{text}\n".encode()
 
     @classmethod
     def decode(cls, content: bytes) -> Self:

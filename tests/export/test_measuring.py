@@ -20,8 +20,8 @@ from keras_efgsm.export.measuring import (
     measure_latencies,
     measurement,
     runner,
-    size_in_bytes,
 )
+from keras_efgsm.export.written_files import size_in_bytes
 from keras_efgsm.recipes.config import TrainingConfig
 
 EPSILON = 0.1

@@ -96,13 +96,39 @@ SAMPLES = {
         "latency": None,
         "forms": {"onnx": {"path": "a", "digest": "d", "size": 9, "evaluation": EVALUATION}},
     },
-    records.CardRecord: {
+    records.ExportRecord: {
         "schema": 1,
+        "contract": {
+            "image_size": [8, 6],
+            "channels": 3,
+            "pixels": "[0, 1]",
+            "resizing": None,
+            "class_names": ["cat", "dog"],
+        },
         "name": "cats",
         "version": 1,
-        "lead": "# cats, version 1",
-        "sections": [{"heading": "Limits", "body": "- An upper bound."}],
-        "evaluation": EVALUATION,
+        "files": [
+            {
+                "form": "onnx",
+                "file": "cats-1.onnx",
+                "size": 9,
+                "sha256": {"cats-1.onnx": "ab"},
+                "what": "ONNX",
+                "takes": "images",
+                "answers": "logits",
+                "notes": ["A note."],
+            }
+        ],
+        "agreements": {
+            "onnx": {"difference": 0.1, "same_class": 0.5, "num_images": 64, "on": "random"}
+        },
+        "loading": ["With Python."],
+        "limits": ["None."],
+        "figures": EVALUATION,
+        "config": {"epsilon": 0.1},
+        "command": "keras-efgsm export RUN",
+        "versions": {"keras": "3.15.1"},
+        "card_sha256": None,
     },
     records.MetricsRecord: {"natural_accuracy": 0.9, "epochs": 2, "stop": STOP, "seed": 3, **ABOUT},
     records.HistoryRecord: {"rows": [{"epoch": 1, "loss": 2.5}, {"epoch": 2, "probe": 0.5}]},
@@ -363,6 +389,7 @@ def test_a_missing_file_is_an_oserror_and_a_failed_write_leaves_the_old_one(
         (records.MetricsRecord, "results/**/metrics.json"),
         (records.HistoryRecord, "results/**/history.csv"),
         (records.MeasurementsRecord, "exported_models/**/*.measured.json"),
+        (records.ExportRecord, "exported_models/**/*-[0-9].json"),
         (records.SearchRecord, "results/**/search.json"),
         (records.TrialsRecord, "results/**/trials.json"),
         (records.FinalistsRecord, "results/**/finalists.json"),
@@ -475,17 +502,32 @@ def test_a_diagnosis_is_doubtful_unless_it_is_known_to_be_good():
         assert records.DiagnosisRecord.from_dict(good | change).is_doubtful
 
 
-def test_a_section_of_a_card_is_replaced_without_reading_its_markdown():
-    card = make(records.CardRecord)
-    added = card.with_section("Measured", "## not a heading\n", before="Limits")
-    assert [section.heading for section in added.sections] == ["Measured", "Limits"]
-    again = added.with_section("Measured", "once")
-    assert again.markdown() == (
-        "# cats, version 1\n\n## Measured\n\nonce\n\n## Limits\n\n- An upper bound.\n"
-    )
-    assert again.with_section("Last", "x").sections[-1].body == "x"
-    with pytest.raises(ValueError, match="one line"):
-        card.with_section("two\nlines", "x")
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"contract": {"image_size": [8]}}, "image_size of height and width"),
+        ({"contract": {"channels": "3"}}, "channels"),
+        ({"files": [{"form": "onnx"}]}, "file"),
+        ({"agreements": {"onnx": 0.1}}, "onnx"),
+        ({"figures": {**EVALUATION, "worst_case_accuracy": 0.9}}, "worst_case_accuracy"),
+        ({"config": []}, "config"),
+    ],
+)
+def test_each_part_of_an_exports_record_is_checked(change, named, tmp_path):
+    sample = SAMPLES[records.ExportRecord]
+    if "contract" in change:
+        change = {"contract": {**sample["contract"], **change["contract"]}}
+    content = json.dumps({**sample, **change})
+    assert named in refused(records.ExportRecord, tmp_path / "file", content)
+
+
+def test_an_exports_record_keeps_labels_as_they_are_and_knows_its_card():
+    sample = SAMPLES[records.ExportRecord]
+    contract = {**sample["contract"], "class_names": ["größer", "b"]}
+    record = records.ExportRecord.from_dict({**sample, "contract": contract})
+    assert "größer" in record.encode().decode()
+    assert record.contract.image_shape == (8, 6, 3) and not record.contract.resizes
+    assert record.with_card("a").describes("a") and not record.with_card("a").describes("b")
 
 
 # Wording.

@@ -2,12 +2,7 @@
 
 from keras_efgsm.export.measuring.card import write_measured_card
 from keras_efgsm.export.measuring.card_section import HEADING, card_section
-from keras_efgsm.export.measuring.exported_forms import (
-    Export,
-    find_export,
-    find_twin,
-    size_in_bytes,
-)
+from keras_efgsm.export.measuring.exported_forms import Export, find_export, find_twin
 from keras_efgsm.export.measuring.latency import Latency, measure_latencies, runner
 from keras_efgsm.export.measuring.measured_export import measure
 from keras_efgsm.export.measuring.measurement import measure_export
@@ -26,6 +21,5 @@ __all__ = [
     "measure_export",
     "measure_latencies",
     "runner",
-    "size_in_bytes",
     "write_measured_card",
 ]

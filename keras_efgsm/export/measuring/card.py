@@ -8,7 +8,7 @@ from keras_efgsm.export.measuring.card_section import card_section
 from keras_efgsm.export.measuring.exported_forms import Export
 from keras_efgsm.export.measuring.measurements import Measurements
 from keras_efgsm.export.model_card import MEASURED, render_card, replace_section
-from keras_efgsm.export.record import ExportRecord
+from keras_efgsm.records.export import ExportRecord
 
 _HEADLINE = re.compile(r"^\*\*Robust accuracy (\d+(?:\.\d+)?) %", re.MULTILINE)
 

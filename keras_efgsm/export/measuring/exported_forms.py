@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_efgsm.export.forms.saved_model import SAVED_MODEL, SAVED_MODEL_FILE
-from keras_efgsm.export.record import size_in_bytes
 from keras_efgsm.form import FORMS, parse_name
-
-__all__ = ["Export", "find_export", "find_twin", "size_in_bytes"]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from rich.table import Table
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.records.wording import percent
 from keras_efgsm.typing import Commands
 
 
@@ -114,8 +115,8 @@ def _try_each(options: argparse.Namespace, names: list[str], console: Console) -
             table.add_row(
                 name,
                 f"{last['loss']:.3f}",
-                f"{last['accuracy']:.1%}",
-                f"{result.metrics['natural_accuracy']:.1%}",
+                percent(last["accuracy"], 1),
+                percent(result.metrics["natural_accuracy"], 1),
                 f"{result.metrics['training_seconds']:.1f}",
             )
     return table

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from keras_efgsm.records.wording import percent
 from keras_efgsm.typing import Commands
 
 
@@ -90,7 +91,7 @@ def _table(reports: dict[str, Any]) -> Table:
         table.add_column(heading, justify="right")
     for name, report in reports.items():
         left = [report.natural_accuracy, *(attack.robust_accuracy for attack in report.attacks)]
-        table.add_row(name, *(f"{figure:.1%}" for figure in left))
+        table.add_row(name, *(percent(figure, 1) for figure in left))
     return table
 
 

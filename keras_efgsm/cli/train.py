@@ -14,6 +14,7 @@ from keras_efgsm.cli.values import number
 from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.request import AUTOMATIC_RECIPE, Request, changed
+from keras_efgsm.records.wording import percent
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.typing import Commands
 
@@ -152,7 +153,7 @@ def run(options: argparse.Namespace) -> None:
     table.add_row("training", f"{metrics['training_seconds']:.0f} s")
     table.add_row(
         f"natural accuracy, {metrics['test_images']:,} test images",
-        f"{metrics['natural_accuracy']:.2%}",
+        percent(metrics["natural_accuracy"]),
     )
     stop = metrics["stop"]
     if stop is not None and stop["fired"]:

@@ -1,7 +1,23 @@
 """The progress bar of an evaluation."""
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from keras_efgsm.records.wording import percent
+
+
+class _RobustShare(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"robust so far {percent(float(task.fields['robust']))}")
 
 
 def progress_bar(wanted: bool) -> Progress:
@@ -15,7 +31,7 @@ def progress_bar(wanted: bool) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("robust so far {task.fields[robust]:.2%}"),
+        _RobustShare(),
         # A batch may take a minute, and the usual window of 30 s would see none.
         TimeRemainingColumn(),
         console=console,

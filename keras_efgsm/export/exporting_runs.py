@@ -12,8 +12,8 @@ import numpy as np
 from keras_efgsm.checks import check_count
 from keras_efgsm.data.image_size import check_image_size
 from keras_efgsm.export.exporting import ExportResult, export_classifier
-from keras_efgsm.export.run_data import load_images, path_of, resizes
 from keras_efgsm.form import FORMS
+from keras_efgsm.recipes.building import load_images
 from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.evaluation_command import command_line as evaluation_command
@@ -77,7 +77,7 @@ def export_run(
     result.model_card
     ```
     """
-    path = path_of(source)
+    path = Path(getattr(source, "path", source))
     check_count(calibration_images, "calibration_images", minimum=16)
     size = check_image_size(image_size)
     found = _read_keras_file(path) if path.suffix == ".keras" else _read_run(RunFolder(path))
@@ -96,7 +96,7 @@ def export_run(
         no_images = "it needs `dataset`, whose training images it is calibrated with"
     elif class_names is None or forms is None or set(forms) & set(calibrated):
         try:
-            data = load_images(images_of, "train", data_dir, config, size)
+            data = load_images(images_of, "train", config, data_dir=data_dir, image_size=size)
             class_names = class_names or data.class_names
             count = min(calibration_images, len(data))
             drawn = np.random.default_rng(seed).choice(len(data), count, replace=False)
@@ -121,7 +121,8 @@ def export_run(
         forms=forms,
         representative_images=images,
         representative_source=described,
-        resizes=resizes(config, size),
+        # So that the export resizes files as well.
+        resizes=(size or getattr(config, "image_size", None)) is not None,
         figures=found.figures,
         config=None if config is None else {**config.to_dict(), **_outcome(found.metrics)},
         command=_command(path, to, given, found),

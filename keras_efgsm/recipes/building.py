@@ -1,7 +1,7 @@
 """Builds the parts of a run from its configuration: trainer, held-out probe, callbacks."""
 
 import dataclasses
-import inspect
+import os
 from typing import Any
 
 import keras
@@ -25,32 +25,36 @@ def load_training_data(config: TrainingConfig, split: str, **options: Any) -> Im
     Args:
         config: the run.
         split: `"train"` or `"test"`, or another that the data set has.
-        **options: in place of those of the run, as `load_data` takes them.
+        **options: in place of those of the run, as `load_images` takes them.
 
     Raises:
         ValueError: if there are none, or not of one size.
     """
-    wanted = {
-        name: getattr(config, name) for name in ("data_dir", "image_size", "channels", "seed")
-    }
-    return load_images(config.dataset, split, **{**wanted, **options})
+    return load_images(config.dataset, split, config, **options)
 
 
-def load_images(dataset: str, split: str, **options: Any) -> ImageData:
-    """The images of a data set, of one size.
+def load_images(
+    dataset: str | os.PathLike[str],
+    split: str,
+    config: TrainingConfig | None = None,
+    **options: Any,
+) -> ImageData:
+    """The images of a data set, prepared as a run prepares them.
 
     Args:
         dataset: as for `load_data`.
         split: as there.
-        **options: `data_dir`, `image_size`, `channels` and `seed` as there.
+        config: the run, whose options stand where none is given. Defaults to none.
+        **options: `data_dir`, `image_size`, `channels` and `seed` as there; None is that of the
+            run, or of `load_data`.
 
     Raises:
         ValueError: if there are none, or not of one size.
     """
-    takes = inspect.signature(load_data).parameters
-    if options.get("channels") is not None and "channels" not in takes:
-        raise ValueError(f"Images keep their channels. Received: channels={options['channels']}")
-    return load_data(dataset, split, **{k: v for k, v in options.items() if k in takes})
+    names = ("data_dir", "image_size", "channels", "seed")
+    of_run = {} if config is None else {name: getattr(config, name) for name in names}
+    given = {name: value for name, value in options.items() if value is not None}
+    return load_data(dataset, split, **{**of_run, **given})
 
 
 def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer:

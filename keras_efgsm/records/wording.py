@@ -164,7 +164,7 @@ def data_name(dataset: Any, split: Any = None) -> str:
     Example:
 
     ```python
-    data_name("/home/me/cats", "test")  # 'cats (test)'
+    data_name("pictures/cats", "test")  # 'cats (test)'
     ```
     """
     parts = str(dataset).rstrip("/").split("/")

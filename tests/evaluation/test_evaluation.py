@@ -385,7 +385,7 @@ def test_a_progress_bar_on_a_terminal_shows_images_and_robust_share(monkeypatch,
     attack = PGD(epsilon=EPSILON, steps=2, step_size=0.2)
     evaluate(brightness_classifier(), (X, Y), attack, restarts=2, progress=True)
     shown = capfd.readouterr().err
-    assert "pgd-ce 2/2" in shown and "11/11" in shown and "50.00%" in shown
+    assert "pgd-ce 2/2" in shown and "11/11" in shown and "50.00 %" in shown
     evaluate(brightness_classifier(), (X, Y), attack, progress=False)
     assert capfd.readouterr().err == ""
 

@@ -13,7 +13,7 @@ from keras_efgsm.export.measuring.card import write_measured_card
 from keras_efgsm.export.measuring.exported_forms import find_export
 from keras_efgsm.export.measuring.measurement import measure_export
 from keras_efgsm.export.measuring.measurements import Measurements
-from keras_efgsm.export.run_data import load_images
+from keras_efgsm.recipes.building import load_images
 from keras_efgsm.runs.folder import RunFolder
 
 
@@ -59,7 +59,8 @@ def measure(
         steps: of gradient attacks that are named. Defaults to that of `make_attacks`.
         targets: of targeted attacks that are named. Defaults to that of `make_attacks`.
         queries: of Square that is named. Defaults to that of `make_attacks`.
-        num_images: takes the first so many images. Defaults to 1,000, or all where there are fewer.
+        num_images: takes the first so many images. Defaults to that of
+            `measure_export`.
         batch_size: most images in a batch. Defaults to `250`.
         seed: seed of the attacks' noise, >= 0. Defaults to `0`.
         calls: timed calls of each form with one image. Defaults to `300`.
@@ -100,9 +101,9 @@ def measure(
         attacks = make_attacks(attacks, radius, steps=steps, targets=targets, queries=queries)
     if data is None or isinstance(data, (str, os.PathLike)):
         name = given("dataset", data, "dataset")
-        data = load_images(name, split, data_dir, config, image_size, channels)
-    if num_images is None:
-        num_images = min(1000, len(data) if isinstance(data, ImageData) else len(data[1]))
+        data = load_images(
+            name, split, config, data_dir=data_dir, image_size=image_size, channels=channels
+        )
     found = measure_export(
         export.folder,
         data,

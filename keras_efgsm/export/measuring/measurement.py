@@ -19,7 +19,11 @@ from keras_efgsm.export.measuring.measurements import KERAS, KERAS_EAGER, FormRe
 from keras_efgsm.export.written_files import size_in_bytes
 from keras_efgsm.form import FORMS
 from keras_efgsm.records.environment import allowed_cores, hardware, versions
+from keras_efgsm.records.wording import percent
 from keras_efgsm.runs.folder import RunFolder
+
+MOST_IMAGES = 1000
+"""How many images a form is measured on unless it is said."""
 
 
 def measure_export(
@@ -28,7 +32,7 @@ def measure_export(
     attacks: Sequence[Attack],
     *,
     run: str | os.PathLike[str] | None = None,
-    num_images: int = 1000,
+    num_images: int | None = None,
     batch_size: int = 250,
     seed: int = 0,
     split: str = "test",
@@ -50,7 +54,8 @@ def measure_export(
         attacks: attacks of one epsilon, the cheapest first.
         run: folder of the run that was exported, whose Keras model is measured beside the forms.
             Defaults to none.
-        num_images: takes the first so many images. Defaults to `1000`.
+        num_images: takes the first so many images. Defaults to `MOST_IMAGES`, or all where there
+            are fewer.
         batch_size: most images in a batch. Defaults to `250`.
         seed: seed of the attacks' noise, >= 0. Defaults to `0`.
         split: which part of the data set this is, for the report. Defaults to `"test"`.
@@ -90,6 +95,8 @@ def measure_export(
     # All of them first: a file that cannot be read is told before hours are spent.
     models = {form: load_classifier(path) for form, path in paths.items()}
     twin = load_classifier(export.folder)
+    if num_images is None:
+        num_images = min(MOST_IMAGES, len(check_data(data, twin, None).labels))
     images = check_data(data, twin, num_images)
     settings = {
         "dataset": images.name,
@@ -107,7 +114,7 @@ def measure_export(
     for form, path in paths.items():
         known, digest = found.forms.get(form), models[form].identity()
         if known is not None and known.digest == digest:
-            tell(f"{form}: measured before, robust {known.robust:.2%}")
+            tell(f"{form}: measured before, robust {percent(known.robust)}")
             continue
         state = _state(export, form)
         subject, tried = models[form], list(attacks)
@@ -133,8 +140,8 @@ def measure_export(
         found.write()
         state.unlink(missing_ok=True)
         tell(
-            f"{form}: natural {report.natural_accuracy:.2%}, robust "
-            f"{report.worst_case_accuracy:.2%}, {report.seconds:.0f} s"
+            f"{form}: natural {percent(report.natural_accuracy)}, robust "
+            f"{percent(report.worst_case_accuracy)}, {report.seconds:.0f} s"
         )
     return found
 

@@ -32,6 +32,9 @@ def add_command(commands: Commands) -> None:
     parser.add_argument(
         "--picture", help="where the picture (PNG) goes; default: diagnosis.png of the run"
     )
+    parser.add_argument(
+        "--details", action="store_true", help="the evidence of what was not found as well"
+    )
     parser.set_defaults(run=run)
 
 
@@ -54,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
     )
     console = Console()
-    console.print(diagnosis.table())
+    console.print(diagnosis.table(details=options.details))
     if figures is not None:
         diagnosis.write_json(figures)
         console.print(f"figures: {figures}", soft_wrap=True)

@@ -90,6 +90,7 @@ def run(options: argparse.Namespace) -> None:
             f"(no module named {error.name!r})"
         ) from error
 
+    from keras_efgsm.cli.epoch_bar import EpochBar
     from keras_efgsm.recipes.automatic import configuration
 
     request = read_request(options, only=_FIELDS)
@@ -111,18 +112,21 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
     )
     try:
-        result = tune(
-            search,
-            options.out or f"searches/{run_name(request)}",
-            workers=options.workers,
-            finalists=options.finalists,
-            finalist_epochs=options.finalist_epochs,
-            seeds=options.seeds,
-            final_epochs=options.final_epochs,
-            final_attacks=options.final_attacks,
-            final_images=options.final_images,
-            verbose=2 if options.quiet else "auto",
-        )
+        # As `train` does: a line an epoch, and a bar that goes when the epoch is over.
+        with EpochBar() as bar:
+            result = tune(
+                search,
+                options.out or f"searches/{run_name(request)}",
+                workers=options.workers,
+                finalists=options.finalists,
+                finalist_epochs=options.finalist_epochs,
+                seeds=options.seeds,
+                final_epochs=options.final_epochs,
+                final_attacks=options.final_attacks,
+                final_images=options.final_images,
+                callbacks=[] if options.quiet else [bar],
+                verbose=2,
+            )
     except SearchFailed as error:
         # For the command line it is an outcome like any other: one line, no traceback.
         raise ValueError(str(error)) from error

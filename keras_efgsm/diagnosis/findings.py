@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from keras_efgsm.records import DiagnosisRecord, FindingRecord
@@ -171,19 +172,26 @@ class Diagnosis:
         """
         self.record.write(path)
 
-    def table(self) -> Table:
-        """The findings as a `rich` table, headed by the verdict."""
+    def table(self, details: bool = True) -> Table:
+        """The findings as a `rich` table, headed by the verdict.
+
+        Args:
+            details: whether to give the evidence of signs that are not there as well. Defaults to
+                `True`; `False` leaves a line for each of these.
+        """
         table = Table(
+            box=box.HEAVY_HEAD if details else box.SIMPLE_HEAD,
             title=f"{self.model}: {self.verdict}",
             caption=f"{self.num_correct} of {count(self.num_images, 'image')} of {self.dataset} "
             f"are classified correctly and were attacked, epsilon {radius(self.epsilon)}, seed "
             f"{self.seed}, {in_seconds(self.seconds)}. {self.advice}",
         )
-        table.add_column("sign of masking")
-        table.add_column("found")
+        table.add_column("sign of masking", no_wrap=True)
+        table.add_column("found", no_wrap=True)
         table.add_column("evidence", ratio=1)
         for finding in self.findings:
             found = ("mild" if finding.mild else "yes") if finding.flagged else "no"
             style = "bold red" if finding.flagged else None
-            table.add_row(finding.name.replace("_", " "), found, finding.evidence, style=style)
+            evidence = finding.evidence if details or finding.flagged else ""
+            table.add_row(finding.name.replace("_", " "), found, evidence, style=style)
         return table

@@ -1,11 +1,12 @@
 """A whole search: trials, finalists, and the best configuration trained and attacked in full."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import keras
 from rich.console import Console
 
 from keras_efgsm.attacks import Attack
@@ -58,6 +59,7 @@ def tune(
     final_attacks: str = "adp",
     final_attack_options: Mapping[str, Any] | None = None,
     final_images: int | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
 ) -> TuningResult | None:
     """Searches, repeats the best trials with other seeds, and trains and attacks the winner.
@@ -78,6 +80,7 @@ def tune(
             `"adp"`.
         final_attack_options: `steps`, `step_size`, `targets`, `queries`. Defaults to none.
         final_images: how many test images. Defaults to all.
+        callbacks: Keras callbacks of every training in this process. Defaults to none.
         verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
 
     Raises:
@@ -114,10 +117,10 @@ def tune(
         )
     if role is not None and "chief" not in role:
         folder.prepare(options)
-        run_trials(folder, options, verbose)
+        run_trials(folder, options, verbose, RobustHyperModel(options, callbacks=callbacks))
         return None
     with folder.locked():
-        hypermodel = RobustHyperModel(options)
+        hypermodel = RobustHyperModel(options, callbacks=callbacks)
         if folder.prepare(options):
             print(f"continuing the search in {folder.path}", flush=True)
         if workers > 1:
@@ -151,7 +154,7 @@ def tune(
             with_values(options.config, outcome["finalists"][0]["values"]),
             epochs=final_epochs or options.config.epochs,
         )
-        _train_best(folder, config, verbose)
+        _train_best(folder, config, callbacks, verbose)
         evaluation = _evaluate_best(folder, config, attacks, cascade, final_images, console)
     return TuningResult(config, trials, outcome, evaluation, folder)
 
@@ -204,7 +207,12 @@ def _warn_of_ends(console: Console, trials: list[TrialRecord], options: SearchOp
             )
 
 
-def _train_best(folder: SearchFolder, config: TrainingConfig, verbose: str | int) -> None:
+def _train_best(
+    folder: SearchFolder,
+    config: TrainingConfig,
+    callbacks: Sequence[keras.callbacks.Callback],
+    verbose: str | int,
+) -> None:
     run = RunFolder(folder.best)
     begun = run.config.exists()
     if begun:
@@ -218,7 +226,7 @@ def _train_best(folder: SearchFolder, config: TrainingConfig, verbose: str | int
     if run.metrics.exists():
         return
     print(f"the best configuration, epochs {config.epochs}: {folder.best}", flush=True)
-    train(config, folder.best, resume=begun, verbose=verbose)
+    train(config, folder.best, resume=begun, callbacks=callbacks, verbose=verbose)
 
 
 def _evaluate_best(

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,6 +62,7 @@ class RobustHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # keras-t
         options: what is searched and how it is measured.
         train: images to train on. Defaults to those of `options.load_data()`.
         validation: images to attack. Defaults to those of `options.load_data()`.
+        callbacks: Keras callbacks of every training. Defaults to none.
 
     Example:
 
@@ -77,6 +78,7 @@ class RobustHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # keras-t
         options: SearchOptions,
         train: ImageData | None = None,
         validation: ImageData | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
     ):
         super().__init__(name="robust", tunable=True)
         if train is None or validation is None:
@@ -84,6 +86,7 @@ class RobustHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # keras-t
         self.options = options
         self.train = train
         self.validation = validation
+        self.callbacks = list(callbacks)
         self.measured: Measured | None = None
 
     def config_for(
@@ -177,6 +180,7 @@ class RobustHyperModel(keras_tuner.HyperModel):  # type: ignore[misc]  # keras-t
                 *own.values(),
                 *momentum_callbacks(config),
                 keras.callbacks.TerminateOnNaN(),
+                *self.callbacks,
                 *(callbacks or []),
             ],
             shuffle=False,

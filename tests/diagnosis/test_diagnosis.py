@@ -1,3 +1,4 @@
+import io
 import json
 from types import SimpleNamespace
 
@@ -451,6 +452,19 @@ def test_mild_signs_alone_are_called_mild():
     assert diagnosis.verdict == "mild signs of masking" and not diagnosis.masked
 
 
+def test_a_table_without_details_has_the_evidence_of_what_was_found_alone():
+    about = {"model": "m", "dataset": "d", "epsilon": 0.1, "num_images": 9, "num_correct": 9}
+    about |= {"lowest_accuracy": 0.5, "seed": 0, "versions": {}, "hardware": "h", "seconds": 1.0}
+    findings = (Finding("a_sign", True, "Seen.", {}), Finding("another", False, "Unseen.", {}))
+    diagnosis = Diagnosis(**about, findings=findings)
+    for details in (True, False):
+        console = Console(width=80, record=True, file=io.StringIO())
+        console.print(diagnosis.table(details=details))
+        shown = console.export_text()
+        assert "a sign" in shown and "Seen." in shown and "another" in shown
+        assert ("Unseen." in shown) is details
+
+
 def test_a_model_that_guesses_leaves_nothing_to_attack():
     labels = np.arange(COUNT) % 2
     guess = diagnose(
@@ -547,7 +561,10 @@ def test_the_command_prints_the_verdict_and_writes_figures_and_picture(saved, tm
     words += ["--steps", "5", "--queries", "20", "--json", tmp_path / "d.json"]
     words += ["--picture", tmp_path / "d.png"]
     assert main([str(word) for word in words]) == 0
-    assert "no sign of masking" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "no sign of masking" in shown and "longer steps do worse" in shown
+    # A line for each sign, and what surrounds them.
+    assert len(shown.splitlines()) < 30
     read = json.loads((tmp_path / "d.json").read_text())
     assert read["num_images"] == 60 and read["dataset"] == "digits:test"
     assert (tmp_path / "d.png").exists()

@@ -7,6 +7,7 @@ import sys
 import time
 
 import h5py
+import keras
 import keras_tuner
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ from keras_efgsm.tuning.trials import (
 # A number of training samples that no layer's size equals.
 TRAIN_IMAGES = 187
 MOMENTUM_SEEN = []
+TRAININGS_SEEN = []
 AFTERWARDS = {
     "finalists": 1,
     "seeds": 1,
@@ -94,7 +96,15 @@ def finished(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RobustHyperModel, "measure", watched)
-        return out, tune(small_search(), out, **AFTERWARDS)
+        seen = keras.callbacks.LambdaCallback(
+            on_train_begin=lambda logs: TRAININGS_SEEN.append(logs)
+        )
+        return out, tune(small_search(), out, callbacks=[seen], **AFTERWARDS)
+
+
+def test_callbacks_are_called_in_each_trial_finalist_and_the_best_training(finished):
+    _, result = finished
+    assert len(TRAININGS_SEEN) == len(result.trials) + len(result.finalists["runs"]) + 1
 
 
 @pytest.mark.parametrize("train_images", [None, TRAIN_IMAGES])

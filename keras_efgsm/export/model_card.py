@@ -10,9 +10,9 @@ from typing import Any
 
 from keras_efgsm.export.figures import check_figures, headline, results
 from keras_efgsm.export.markdown import code, fence, table
-from keras_efgsm.export.written_files import digests, size_in_bytes
 from keras_efgsm.form import FORMS, Contract
 from keras_efgsm.records.export import Agreement, ContractRecord, ExportRecord, FileRecord
+from keras_efgsm.records.exported_files import digests, size_in_bytes
 from keras_efgsm.records.wording import percent
 
 MEASURED = "Measured on each file"

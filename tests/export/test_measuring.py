@@ -21,8 +21,8 @@ from keras_efgsm.export.measuring import (
     measurement,
     runner,
 )
-from keras_efgsm.export.written_files import size_in_bytes
 from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.records.exported_files import size_in_bytes
 
 EPSILON = 0.1
 

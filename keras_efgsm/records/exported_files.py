@@ -1,4 +1,4 @@
-"""Size and digests of the files that make a form of an export."""
+"""The files of an export on disk: their sizes and digests."""
 
 import hashlib
 from pathlib import Path

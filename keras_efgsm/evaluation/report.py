@@ -3,11 +3,12 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from rich.table import Table
 
+from keras_efgsm.attacks import Attack
 from keras_efgsm.records import AttackRecord, EvaluationRecord, wording
 from keras_efgsm.records.wording import percent
 
@@ -50,6 +51,50 @@ class AttackResult:
     num_attacked: int
     num_turned: int
     seconds: float
+
+    @classmethod
+    def of(
+        cls,
+        attack: Attack,
+        *,
+        name: str,
+        engine: str,
+        restarts: int,
+        seed: int,
+        start: np.ndarray,
+        robust: np.ndarray,
+        seconds: float,
+    ) -> Self:
+        """The result of an attack with its own settings.
+
+        Args:
+            attack: which was run.
+            name: what the report calls it.
+            engine: whose implementation ran.
+            restarts: how often it started.
+            seed: seed of its noise.
+            start: whether `(n,)` each image was attacked.
+            robust: whether `(n,)` each withstood.
+            seconds: wall-clock time.
+        """
+        spent = attack.budget
+        return cls(
+            name=name,
+            engine=engine,
+            loss=attack.chosen_loss,
+            epsilon=attack.epsilon,
+            steps=spent.steps,
+            step_size=spent.step_size,
+            rounds=spent.rounds,
+            queries=spent.queries,
+            restarts=restarts,
+            random_start=attack.starts_at_random,
+            seed=seed,
+            robust=robust,
+            num_attacked=int(start.sum()),
+            num_turned=int(start.sum() - robust.sum()),
+            seconds=seconds,
+        )
 
     @property
     def robust_accuracy(self) -> float:

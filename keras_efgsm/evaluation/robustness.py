@@ -150,24 +150,15 @@ def evaluate_robustness(
                 if tally.step == 0 and tally.waiting is None:
                     withstood[number] = start
                 withstand(run, attack, judge, images, tally, start, batch_size, runs, bar)
-            spent = attack.budget
-            robust = withstood[number]
             results.append(
-                AttackResult(
+                AttackResult.of(
+                    attack,
                     name=_reported_name(attack, twin),
                     engine=engine,
-                    loss=attack.chosen_loss,
-                    epsilon=attack.epsilon,
-                    steps=spent.steps,
-                    step_size=spent.step_size,
-                    rounds=spent.rounds,
-                    queries=spent.queries,
                     restarts=runs,
-                    random_start=attack.starts_at_random,
                     seed=seed,
-                    robust=robust,
-                    num_attacked=int(start.sum()),
-                    num_turned=int(start.sum() - robust.sum()),
+                    start=start,
+                    robust=withstood[number],
                     seconds=tally.attack_seconds[number],
                 )
             )

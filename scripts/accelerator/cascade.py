@@ -53,23 +53,15 @@ def run_cascade(
             start = tally.robust[number - 1] if number else tally.correct
             tally.robust[number] = start
             withstand(run, attack, judge, images, tally, start, batch_size, 1, bar)
-            robust, spent = tally.robust[number], attack.budget
             results.append(
-                AttackResult(
+                AttackResult.of(
+                    attack,
                     name=attack.name,
                     engine="native",
-                    loss=attack.chosen_loss,
-                    epsilon=attack.epsilon,
-                    steps=spent.steps,
-                    step_size=spent.step_size,
-                    rounds=spent.rounds,
-                    queries=spent.queries,
                     restarts=1,
-                    random_start=attack.starts_at_random,
                     seed=seed,
-                    robust=robust,
-                    num_attacked=int(start.sum()),
-                    num_turned=int(start.sum() - robust.sum()),
+                    start=start,
+                    robust=tally.robust[number],
                     seconds=tally.attack_seconds[number],
                 )
             )

@@ -12,6 +12,7 @@ from keras_efgsm.data import load_data
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS, image_shape_of
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS
+from reporting.result_table import ResultTable
 
 BATCH = 128
 
@@ -106,11 +107,16 @@ def ratios_of(seconds: dict[str, list[float]]) -> dict[str, float]:
 
 def epoch_table(seconds: dict[str, list[float]], rounds: int) -> Table:
     """For the terminal."""
-    table = Table(title=f"epoch time, median of {rounds}, in turn")
-    for heading in ("training", "seconds", "min", "max", "over ordinary"):
-        table.add_column(heading, justify="left" if heading == "training" else "right")
     ratios = ratios_of(seconds)
-    for name, values in seconds.items():
-        times = (statistics.median(values), min(values), max(values))
-        table.add_row(name, *(f"{value:.2f}" for value in times), f"{ratios[name]:.2f}")
-    return table
+    rows = [
+        [
+            name,
+            *(
+                f"{v:.2f}"
+                for v in (statistics.median(values), min(values), max(values), ratios[name])
+            ),
+        ]
+        for name, values in seconds.items()
+    ]
+    headings = ("training", "seconds", "min", "max", "over ordinary")
+    return ResultTable(headings, rows, f"epoch time, median of {rounds}, in turn").rich()

@@ -28,7 +28,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from benchmarks.step_parts import step_parts
 from benchmarks.step_times import (
@@ -47,6 +46,7 @@ from keras_efgsm.cli.train import add_config_options, read_config
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.records.environment import hardware, versions
+from reporting.result_table import ResultTable
 
 
 def read_options() -> tuple[argparse.Namespace, TrainingConfig]:
@@ -108,39 +108,40 @@ def profile(options: argparse.Namespace, config: TrainingConfig) -> dict[str, An
 
 def show(result: dict[str, Any], console: Console) -> None:
     """Prints the tables."""
-    table = Table(
-        title=f"{result['classifier']}, batch {result['batch_size']}, {result['dtype_policy']}, "
-        f"{result['backend']}, {result['hardware']}"
-    )
-    for name in (
+    headings = (
         "method",
         "ms a step",
         f"s for {EPOCH_IMAGES:,} images",
         "times ordinary",
         "TFLOP/s",
         f"of {result['peak_tflops']:.3g} TFLOP/s",
-    ):
-        table.add_column(name, justify="left" if name == "method" else "right")
+    )
     ordinary = result["methods"].get("standard", {}).get("step_ms")
-    for method, row in result["methods"].items():
-        table.add_row(
+    rows = [
+        [
             method,
             f"{row['step_ms']:.2f}",
             f"{row['epoch_seconds']:.1f}",
             f"{row['step_ms'] / ordinary:.2f}" if ordinary else "-",
             f"{row['operations'] / row['step_ms'] / 1e9:.3g}",
             f"{row['share_of_peak']:.1%}",
-        )
-    console.print(table)
+        ]
+        for method, row in result["methods"].items()
+    ]
+    title = (
+        f"{result['classifier']}, batch {result['batch_size']}, {result['dtype_policy']}, "
+        f"{result['backend']}, {result['hardware']}"
+    )
+    console.print(ResultTable(headings, rows, title).rich())
     if result["parts_ms"]:
         whole = result["methods"][result["parts_of"]]["step_ms"]
-        table = Table(title=f"parts of a step of {result['parts_of']} ({whole:.2f} ms in `fit`)")
-        table.add_column("part, compiled by itself")
-        table.add_column("ms", justify="right")
-        table.add_column("of the step", justify="right")
-        for name, milliseconds in result["parts_ms"].items():
-            table.add_row(name, f"{milliseconds:.2f}", f"{milliseconds / whole:.0%}")
-        console.print(table)
+        parts = [
+            [name, f"{milliseconds:.2f}", f"{milliseconds / whole:.0%}"]
+            for name, milliseconds in result["parts_ms"].items()
+        ]
+        title = f"parts of a step of {result['parts_of']} ({whole:.2f} ms in `fit`)"
+        headings = ("part, compiled by itself", "ms", "of the step")
+        console.print(ResultTable(headings, parts, title).rich())
     console.print(f"peak: {result['peak_from']}")
 
 

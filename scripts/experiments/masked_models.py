@@ -29,6 +29,7 @@ from keras_efgsm import (
     load_data,
 )
 from keras_efgsm.diagnosis import diagnose
+from reporting.result_table import ResultTable
 
 
 def run(names: list[str], dataset: str, num_images: int, seed: int, console: Console) -> list[dict]:
@@ -58,23 +59,21 @@ def run(names: list[str], dataset: str, num_images: int, seed: int, console: Con
 def table(rows: list[dict]) -> Table:
     """Models, verdicts and signs."""
     first = rows[0]
-    made = Table(
-        title=f"{first['dataset']}, {first['num_images']} images, seed {first['seed']}",
-    )
-    for heading in ("model", "epsilon", "right", "lowest", "verdict", "signs", "as expected"):
-        made.add_column(heading)
-    for row in rows:
-        signs = [f["name"].replace("_", " ") for f in row["findings"] if f["flagged"]]
-        made.add_row(
+    shown = [
+        [
             row["name"],
             f"{row['epsilon']:g}",
             f"{row['num_correct'] / row['num_images']:.1%}",
             f"{row['lowest_accuracy']:.1%}",
             row["verdict"],
-            ", ".join(signs),
+            ", ".join(f["name"].replace("_", " ") for f in row["findings"] if f["flagged"]),
             "yes" if row["verdict"] == row["expected"] else f"NO: {row['expected']}",
-        )
-    return made
+        ]
+        for row in rows
+    ]
+    headings = ("model", "epsilon", "right", "lowest", "verdict", "signs", "as expected")
+    title = f"{first['dataset']}, {first['num_images']} images, seed {first['seed']}"
+    return ResultTable(headings, shown, title, words=len(headings)).rich()
 
 
 def main() -> int:

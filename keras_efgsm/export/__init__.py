@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from keras_efgsm.export.exporting import ExportResult, export_classifier
     from keras_efgsm.export.exporting_runs import export_run
     from keras_efgsm.export.figures import check_figures
+    from keras_efgsm.export.markdown import replace_section
     from keras_efgsm.export.measuring.measured_export import measure
-    from keras_efgsm.export.model_card import replace_section, write_model_card
+    from keras_efgsm.export.model_card import write_model_card
     from keras_efgsm.export.onnx_file import onnx_logits, write_onnx
     from keras_efgsm.export.saved_model import write_saved_model
     from keras_efgsm.export.tflite import tflite_logits, write_tflite
@@ -64,7 +65,8 @@ _WITH_TENSORFLOW = {
     "keras_efgsm.export.exporting_runs": ("export_run",),
     "keras_efgsm.export.exporting": ("ExportResult", "export_classifier"),
     "keras_efgsm.export.measuring.measured_export": ("measure",),
-    "keras_efgsm.export.model_card": ("replace_section", "write_model_card"),
+    "keras_efgsm.export.markdown": ("replace_section",),
+    "keras_efgsm.export.model_card": ("write_model_card",),
     "keras_efgsm.export.onnx_file": ("onnx_logits", "write_onnx"),
     "keras_efgsm.export.saved_model": ("write_saved_model",),
     "keras_efgsm.export.tflite": ("tflite_logits", "write_tflite"),

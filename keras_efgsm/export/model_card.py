@@ -3,20 +3,16 @@
 import importlib.metadata
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_efgsm.export.figures import check_figures, headline, results
-from keras_efgsm.export.markdown import code, fence, table
+from keras_efgsm.export.markdown import LIMITS, MEASURED, code, fence, table
 from keras_efgsm.form import FORMS, Contract
 from keras_efgsm.records.export import Agreement, ContractRecord, ExportRecord, FileRecord
 from keras_efgsm.records.exported_files import digests, size_in_bytes
 from keras_efgsm.records.wording import percent
-
-MEASURED = "Measured on each file"
-_LIMITS = "Limits"
 
 
 def write_model_card(
@@ -139,53 +135,6 @@ def render_card(record: ExportRecord, measured: str | None = None) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def replace_section(card: str, heading: str, body: str) -> str:
-    """Returns a card with the section `heading` replaced, or inserted before the limits.
-
-    For a card that was edited by hand, or comes from a version that kept no record of the export.
-
-    Args:
-        card: the text of a card.
-        heading: the heading without `## `, such as `"Measured on each file"`.
-        body: what comes below it, without the heading.
-
-    Raises:
-        ValueError: if `heading` is empty or of several lines.
-
-    Example:
-
-    ```python
-    card = Path("exported_models/mnist/mnist-1.md").read_text()
-    card = replace_section(card, "Measured on each file", "| file | accuracy |")
-    ```
-    """
-    if not heading or heading.strip() != heading or len(heading.splitlines()) != 1:
-        raise ValueError(f"`heading` must be one line. Received: heading={heading!r}")
-    parts = _split_at_headings(card)
-    new = f"## {heading}\n\n{body.strip()}"
-    titles = [part.split("\n", 1)[0].rstrip() for part in parts]
-    if f"## {heading}" in titles:
-        parts[titles.index(f"## {heading}")] = new
-    elif f"## {_LIMITS}" in titles:
-        parts.insert(titles.index(f"## {_LIMITS}"), new)
-    else:
-        parts.append(new)
-    return "\n\n".join(part.strip("\n") for part in parts if part.strip("\n")) + "\n"
-
-
-def _split_at_headings(card: str) -> list[str]:
-    """What comes before the first `## `, and one part from each on; code blocks have none."""
-    parts: list[list[str]] = [[]]
-    in_code = False
-    for line in card.split("\n"):
-        if line.startswith("```"):
-            in_code = not in_code
-        if not in_code and re.match(r"## ", line):
-            parts.append([])
-        parts[-1].append(line)
-    return ["\n".join(part) for part in parts]
-
-
 def _describe(form: str, path: Path, contract: Contract, calibration: str | None) -> FileRecord:
     words = FORMS[form].words(path, contract, calibration)
     return FileRecord(
@@ -274,7 +223,7 @@ def _limits(record: ExportRecord) -> str:
             "Nothing is known of this version's robustness: it was not evaluated.",
             "Unrelated images get a class as well.",
         ]
-    return f"## {_LIMITS}\n\n" + "\n".join(f"- {line}" for line in (*lines, *record.limits))
+    return f"## {LIMITS}\n\n" + "\n".join(f"- {line}" for line in (*lines, *record.limits))
 
 
 def _versions() -> dict[str, str]:

@@ -4,10 +4,11 @@ import re
 
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.export.figures import headline_accuracy
+from keras_efgsm.export.markdown import MEASURED, replace_section
 from keras_efgsm.export.measuring.card_section import card_section
 from keras_efgsm.export.measuring.exported_forms import Export
 from keras_efgsm.export.measuring.measurements import Measurements
-from keras_efgsm.export.model_card import MEASURED, render_card, replace_section
+from keras_efgsm.export.model_card import render_card
 from keras_efgsm.records.export import ExportRecord
 
 _HEADLINE = re.compile(r"^\*\*Robust accuracy (\d+(?:\.\d+)?) %", re.MULTILINE)

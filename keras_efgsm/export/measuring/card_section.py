@@ -6,11 +6,9 @@ from keras_efgsm.export.measuring.measurements import KERAS, KERAS_EAGER, Measur
 from keras_efgsm.records import EvaluationRecord
 from keras_efgsm.records.wording import percent, radius
 
-HEADING = "Measured on each file"
-
 
 def card_section(found: Measurements, headline: float | None = None) -> str:
-    """The body of the section `HEADING` of a model card, in Markdown.
+    """The body of the section `MEASURED` of a model card, in Markdown.
 
     Its first line names the weakest file, and says so if that is worse than the card's headline.
 

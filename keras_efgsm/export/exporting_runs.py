@@ -77,7 +77,7 @@ def export_run(
     result.model_card
     ```
     """
-    path = Path(getattr(source, "path", source))
+    path = source.path if isinstance(source, RunFolder) else Path(source)
     check_count(calibration_images, "calibration_images", minimum=16)
     size = check_image_size(image_size)
     found = _read_keras_file(path) if path.suffix == ".keras" else _read_run(RunFolder(path))

@@ -47,6 +47,8 @@ def replace_section(card: str, heading: str, body: str) -> str:
     Example:
 
     ```python
+    from pathlib import Path
+
     card = Path("exported_models/mnist/mnist-1.md").read_text()
     card = replace_section(card, "Measured on each file", "| file | accuracy |")
     ```

@@ -7,12 +7,7 @@ import keras
 
 from keras_efgsm.attacks.graphs import CompiledAttacks, in_graph
 from keras_efgsm.attacks.inputs import check_call
-from keras_efgsm.attacks.logits import batch_statistics_logits as batch_statistics_logits
-from keras_efgsm.attacks.logits import evaluation_logits as evaluation_logits
-from keras_efgsm.attacks.losses import LOSSES as LOSSES
-from keras_efgsm.attacks.losses import cross_entropy as cross_entropy
-from keras_efgsm.attacks.losses import margin_loss as margin_loss
-from keras_efgsm.attacks.losses import still_correct as still_correct
+from keras_efgsm.attacks.losses import LOSSES
 from keras_efgsm.checks import check_count, check_epsilon
 from keras_efgsm.configured import Configured
 from keras_efgsm.noise import Noise, seed_words

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_efgsm.attacks.attack import Attack, evaluation_logits
+from keras_efgsm.attacks.attack import Attack
+from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.backend import compiled
 from keras_efgsm.checks import check_images, check_labels
 from keras_efgsm.noise import Noise

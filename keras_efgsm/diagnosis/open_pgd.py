@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_efgsm.attacks import PGD
-from keras_efgsm.attacks.attack import still_correct
+from keras_efgsm.attacks.losses import still_correct
 from keras_efgsm.noise import Noise
 from keras_efgsm.typing import LogitsFn, Tensor
 

@@ -10,7 +10,7 @@ from keras import ops
 from keras_efgsm import equations
 from keras_efgsm.attacks import PGD, Attack
 from keras_efgsm.attacks.apgd import APGD, TargetedAPGD
-from keras_efgsm.attacks.attack import LOSSES
+from keras_efgsm.attacks.losses import LOSSES
 from keras_efgsm.attacks.random_sampling import RandomSampling
 from keras_efgsm.attacks.square import Square
 from keras_efgsm.backend import compiled_once, input_gradient

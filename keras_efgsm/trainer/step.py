@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_efgsm.attacks import Attack, Perturbed
-from keras_efgsm.attacks.attack import batch_statistics_logits, evaluation_logits
+from keras_efgsm.attacks.logits import batch_statistics_logits, evaluation_logits
 from keras_efgsm.backend import (
     apply_gradients,
     replica_count,

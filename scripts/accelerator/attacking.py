@@ -12,7 +12,7 @@ from keras import ops
 from accelerator.cascade import run_cascade
 from accelerator.estimates import Rates, attack_operations
 from keras_efgsm.attacks import Attack
-from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.backend import compiled
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import EvaluatedModel, RobustnessReport

@@ -6,7 +6,7 @@ import numpy as np
 from keras import ops
 
 from benchmarks.step_times import median_seconds
-from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.backend import compiled
 from keras_efgsm.noise import Noise
 from keras_efgsm.recipes.config import TrainingConfig

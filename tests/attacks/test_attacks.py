@@ -4,7 +4,7 @@ import pytest
 from keras import ops
 
 from keras_efgsm.attacks import EFGSM, FGSM, PGD, Identity
-from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.backend import compiled
 from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import AdversarialCrossEntropy, JointReconstruction

@@ -5,8 +5,8 @@ from keras import ops
 from keras.ops import convert_to_tensor as tensor
 from scipy.optimize import linprog
 
-from keras_efgsm.attacks.attack import evaluation_logits
 from keras_efgsm.attacks.fab import TargetedFAB, project_to_hyperplane
+from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.attacks.pgd import PGD
 from keras_efgsm.evaluation.native_engine import compile_native
 from keras_efgsm.networks import digits_classifier

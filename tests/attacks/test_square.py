@@ -7,7 +7,7 @@ from keras import ops
 from keras.ops import convert_to_tensor as tensor
 
 from keras_efgsm import equations
-from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.attacks.pgd import PGD
 from keras_efgsm.attacks.square import Square, draw_squares, window_sides
 from keras_efgsm.backend import call_on_host

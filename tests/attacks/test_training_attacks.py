@@ -16,7 +16,7 @@ from keras_efgsm.attacks import (
     PriorFGSM,
     TradesAttack,
 )
-from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.backend import compiled
 from keras_efgsm.noise import Noise
 from keras_efgsm.sample_memory.momentum import SampleMomentum

@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from keras_efgsm.attacks import EFGSM, FGSM, PGD
-from keras_efgsm.attacks.attack import batch_statistics_logits, evaluation_logits
+from keras_efgsm.attacks.logits import batch_statistics_logits, evaluation_logits
 from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import LogitConsistency
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_efgsm.attacks import FGSM
-from keras_efgsm.attacks.attack import batch_statistics_logits
+from keras_efgsm.attacks.logits import batch_statistics_logits
 from keras_efgsm.backend import use_fast_layers
 from keras_efgsm.backend.small_convolution import kernel_gradient
 from keras_efgsm.networks.precision import dtype_policy_scope

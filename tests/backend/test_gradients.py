@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_efgsm.attacks.attack import cross_entropy, margin_loss
+from keras_efgsm.attacks.losses import cross_entropy, margin_loss
 from keras_efgsm.backend import compiled, input_gradient, rival_margins_and_gradients
 
 NUM_CLASSES = 5

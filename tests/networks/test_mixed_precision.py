@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_efgsm import equations, export_classifier
 from keras_efgsm.attacks import PGD, TradesAttack
-from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.data import load_digits
 from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.networks import CLASSIFIERS, digits_classifier, precision

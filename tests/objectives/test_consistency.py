@@ -12,7 +12,7 @@ import pytest
 from keras import ops
 
 from keras_efgsm.attacks import EFGSM, FGSM, NFGSM, NuclearAttack, PriorFGSM
-from keras_efgsm.attacks.attack import batch_statistics_logits
+from keras_efgsm.attacks.logits import batch_statistics_logits
 from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import JointReconstruction, LogitConsistency, NuclearNorm
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer

@@ -16,7 +16,7 @@ from benchmarks.alternation import Contender, alternate, ratio
 from benchmarks.policies import efgsm_config
 from benchmarks.short_training import ShortTraining, difference
 from keras_efgsm.attacks import FGSM
-from keras_efgsm.attacks.attack import batch_statistics_logits, evaluation_logits
+from keras_efgsm.attacks.logits import batch_statistics_logits, evaluation_logits
 from keras_efgsm.data import ImageData
 from keras_efgsm.networks import (
     CIFAR10_PIXELS,

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_efgsm.attacks.attack import evaluation_logits
+from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.noise import Noise
 
 EPSILON = 0.1

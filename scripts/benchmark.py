@@ -35,7 +35,7 @@ from benchmarks import epochs, policies, storage
 from benchmarks.short_training import ShortTraining
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import check_choice, check_count
-from keras_efgsm.cli.train import add_config_options, read_config
+from keras_efgsm.cli.config_options import add_config_options, read_config
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.presets import PRESETS

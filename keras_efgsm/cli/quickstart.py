@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> None:
     from keras_efgsm.backend import BACKEND
     from keras_efgsm.data import load_data
     from keras_efgsm.evaluation import evaluate_robustness, make_attacks
-    from keras_efgsm.recipes.network_specs import build_classifier
+    from keras_efgsm.networks import build_classifier
     from keras_efgsm.recipes.presets import PRESETS
     from keras_efgsm.runs.training import train
 
@@ -48,7 +48,12 @@ def run(options: argparse.Namespace) -> None:
     result = train(config, out / "robust", verbose=0)
     keras.utils.set_random_seed(config.seed)
     data = load_data("digits", "train")
-    ordinary = build_classifier(config.classifier, data, config.activation, None)
+    ordinary = build_classifier(
+        config.classifier,
+        tuple(data.image_shape),
+        data.num_classes,
+        activation=config.activation,
+    )
     ordinary.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     ordinary.fit(data.pixels(), data.labels, epochs=config.epochs, verbose=0)
     ordinary.save(out / "ordinary.keras")

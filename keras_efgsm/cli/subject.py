@@ -41,9 +41,9 @@ class Subject(NamedTuple):
         Raises:
             ValueError: if they cannot be read, or the classifier takes others.
         """
-        from keras_efgsm.recipes.building import load_images
+        from keras_efgsm.data import load_data
 
-        data = load_images(
+        data = load_data(
             self.dataset,
             self.split,
             data_dir=self.data_dir,

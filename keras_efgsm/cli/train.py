@@ -9,16 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from keras_efgsm.cli.config_options import add_config_options, read_config, read_request, run_name
+from keras_efgsm.cli.config_options import add_config_options, read_request, run_name
 from keras_efgsm.cli.values import number
-from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.request import AUTOMATIC_RECIPE, Request, changed
 from keras_efgsm.records.wording import percent
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.typing import Commands
-
-__all__ = ["add_command", "add_config_options", "command_line", "read_config", "run"]
 
 
 def add_command(commands: Commands, words: Sequence[str] = ()) -> None:

@@ -11,17 +11,7 @@ import numpy as np
 
 from keras_efgsm.backend import accelerators, use_fast_layers
 from keras_efgsm.checks import check_choice
-from keras_efgsm.networks.dtype_policies import AUTOMATIC, DTYPE_POLICIES
-
-__all__ = [
-    "AUTOMATIC",
-    "DTYPE_POLICIES",
-    "FixedPrecision",
-    "PrecisionChoice",
-    "choose_dtype_policy",
-    "dtype_policy_scope",
-    "float32_twin",
-]
+from keras_efgsm.networks.dtype_policies import DTYPE_POLICIES
 
 # Processors that multiply in bfloat16, by their flags under Linux.
 _BFLOAT16_FLAGS = ("amx_bf16", "avx512_bf16")

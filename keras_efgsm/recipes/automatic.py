@@ -3,12 +3,28 @@
 import dataclasses
 from typing import Any, NamedTuple
 
+from keras_efgsm.data import describe_source
+from keras_efgsm.networks import default_network, default_reconstructor
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import compose_name, find_method, parts_of_name
-from keras_efgsm.recipes.network_specs import default_network, default_reconstructor
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.recipes.request import AUTOMATIC_RECIPE, Request, changed
-from keras_efgsm.recipes.source import SourceFacts, source_facts
+
+
+class TrainingImages(NamedTuple):
+    """What a recipe is chosen by.
+
+    Attributes:
+        image_shape: height, width and channels.
+        num_classes: how many classes they have.
+        num_images: how many there are.
+        notes: sentences that a user should read before a training.
+    """
+
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    num_images: int
+    notes: list[str]
 
 
 class Choice(NamedTuple):
@@ -101,7 +117,7 @@ def choose(request: Request) -> Chosen:
     ```
     """
     given = dict(request.changes)
-    facts = source_facts(
+    facts = describe_training_images(
         request.dataset,
         given.get("data_dir"),
         given.get("image_size"),
@@ -126,6 +142,36 @@ def choose(request: Request) -> Chosen:
     return Chosen(config, [one for one in choices if _is_in(one, config)], facts.notes)
 
 
+def describe_training_images(
+    dataset: str,
+    data_dir: str | None = None,
+    image_size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    seed: int = 0,
+) -> TrainingImages:
+    """What is known of training images before they are read.
+
+    Args:
+        dataset: as for `load_data`.
+        data_dir: as there. Defaults to none.
+        image_size: to which they are resized. Defaults to the size they have.
+        channels: likewise. Defaults to those they have.
+        seed: that test images are drawn with, where there are none. Defaults to 0.
+
+    Raises:
+        ValueError: if they cannot be read, or are not of one size and none is given.
+
+    Example:
+
+    ```python
+    describe_training_images("digits").image_shape  # (8, 8, 1)
+    ```
+    """
+    found = describe_source(dataset, data_dir, seed=seed)
+    shape = found.image_shape(image_size, channels)
+    return TrainingImages(shape, found.num_classes, found.num_images["train"], found.lines())
+
+
 def _is_in(choice: Choice, config: TrainingConfig) -> bool:
     """Whether nothing that was given took its place."""
     values = dataclasses.asdict(config)
@@ -135,7 +181,7 @@ def _is_in(choice: Choice, config: TrainingConfig) -> bool:
     )
 
 
-def _choices(facts: SourceFacts, given: dict[str, Any]) -> list[Choice]:
+def _choices(facts: TrainingImages, given: dict[str, Any]) -> list[Choice]:
     height, width, channels = facts.image_shape
     size = f"{height} x {width}, {'grey' if channels == 1 else 'colour'}"
     number = f"{facts.num_images:,} images"
@@ -166,7 +212,7 @@ def _choices(facts: SourceFacts, given: dict[str, Any]) -> list[Choice]:
     ]  # fmt: skip
 
 
-def _method(facts: SourceFacts, given: dict[str, Any], size: str) -> list[Choice]:
+def _method(facts: TrainingImages, given: dict[str, Any], size: str) -> list[Choice]:
     """The method if none is given, and the re-constructor of one that trains it."""
     fields = _method_fields(facts, given)
     chosen = []
@@ -178,7 +224,7 @@ def _method(facts: SourceFacts, given: dict[str, Any], size: str) -> list[Choice
     return chosen
 
 
-def _method_fields(facts: SourceFacts, given: dict[str, Any]) -> dict[str, Any]:
+def _method_fields(facts: TrainingImages, given: dict[str, Any]) -> dict[str, Any]:
     """The method, with the start of its attack if that is drawn around the image."""
     method = given.get("method") or "efgsm"
     if given.get("attack") or given.get("objective"):

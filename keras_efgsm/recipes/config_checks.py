@@ -59,7 +59,7 @@ def check_classifier(value: Any, name: str) -> Any:
     Raises:
         ValueError: otherwise.
     """
-    from keras_efgsm.recipes.network_specs import check_classifier_spec
+    from keras_efgsm.networks import check_classifier_spec
 
     check_classifier_spec(value)
     return value

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from keras_efgsm.checks import check_count
+from keras_efgsm.data import load_data
 from keras_efgsm.evaluation import load_classifier
-from keras_efgsm.recipes.building import load_images
 from keras_efgsm.records import ReportCurvesRecord
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.records.report_curves import MeasuredPart
@@ -70,7 +70,7 @@ def measure_run(
         return measured
     model = load_classifier(run.path)
     reconstructor = load_reconstructor(run.path, model)
-    data = load_images(
+    data = load_data(
         run.config["dataset"],
         with_what["split"],
         data_dir=data_dir or run.config.get("data_dir"),

@@ -8,7 +8,8 @@ from typing import Any
 
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import check_epsilon
-from keras_efgsm.recipes.building import load_images, size_options
+from keras_efgsm.data import load_data
+from keras_efgsm.recipes.building import size_options
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.runs.folder import RunFolder
 
@@ -42,7 +43,7 @@ def adopt_classifier(
     model = load_classifier(source)
     folder = RunFolder(source.with_name(f"{source.stem}.report"))
     check_epsilon(epsilon)
-    data = load_images(dataset, "test", **images)
+    data = load_data(dataset, "test", **images)
     if tuple(data.image_shape) != tuple(model.image_shape):
         raise ValueError(
             f"The classifier takes images of shape {tuple(model.image_shape)}; "

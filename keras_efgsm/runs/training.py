@@ -26,7 +26,7 @@ from keras_efgsm.data import (
 from keras_efgsm.distribution.agreement import Agreement
 from keras_efgsm.distribution.limits import check_run
 from keras_efgsm.networks import synchronize_batch_norm
-from keras_efgsm.networks.precision import AUTOMATIC, DTYPE_POLICIES
+from keras_efgsm.networks.dtype_policies import AUTOMATIC, DTYPE_POLICIES
 from keras_efgsm.recipes.building import (
     build_trainer,
     hold_out_probe,

@@ -8,8 +8,9 @@ from keras import ops
 
 from keras_efgsm.backend import HostTable, SampleTable
 from keras_efgsm.checks import check_choice, check_count, check_number
+from keras_efgsm.records.wording import size as format_bytes
 from keras_efgsm.sample_memory.disk_rows import DiskRows
-from keras_efgsm.sample_memory.room import available_memory, format_bytes
+from keras_efgsm.sample_memory.room import available_memory
 from keras_efgsm.typing import Tensor
 
 STORAGE_DTYPES = ("int8", "float16", "float32")

@@ -3,10 +3,6 @@
 import os
 from pathlib import Path
 
-from keras_efgsm.records.wording import size as format_bytes
-
-__all__ = ["available_memory", "format_bytes"]
-
 
 def available_memory() -> int | None:
     """Bytes that a new array may take on this host, or None where the system does not tell.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_efgsm.sample_memory.room import format_bytes
+from keras_efgsm.records.wording import size as format_bytes
 
 # Bytes of one piece when the whole is read or written in order.
 _CHUNK = 64 << 20

@@ -15,7 +15,8 @@ from experiments.ablation.variants import make_variant
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.data import ImageData
 from keras_efgsm.networks import multiply_adds
-from keras_efgsm.networks.precision import AUTOMATIC, DTYPE_POLICIES, float32_twin
+from keras_efgsm.networks.dtype_policies import AUTOMATIC, DTYPE_POLICIES
+from keras_efgsm.networks.precision import float32_twin
 from keras_efgsm.recipes.building import with_dtype_policy
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS

@@ -18,8 +18,8 @@ from keras_efgsm.attacks import PGD
 from keras_efgsm.callbacks.probe import Probe
 from keras_efgsm.data import load_data
 from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.records.wording import size as format_bytes
 from keras_efgsm.sample_memory.momentum import STORAGE_DTYPES
-from keras_efgsm.sample_memory.room import format_bytes
 
 
 class StorageComparison:

@@ -32,11 +32,12 @@ from experiments.ablation.summary import summarise, table_of, title_of
 from experiments.ablation.variants import BASE, PIECES
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import check_choice, check_count
-from keras_efgsm.cli.train import add_config_options, command_line, read_config
+from keras_efgsm.cli.config_options import add_config_options, read_config
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.evaluation.attack_sets import make_attacks
 from keras_efgsm.recipes.building import load_training_data
+from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.records.environment import hardware, versions

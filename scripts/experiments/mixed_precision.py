@@ -19,7 +19,7 @@ from keras_efgsm.callbacks import WeightAveraging
 from keras_efgsm.checks import check_choice
 from keras_efgsm.data import load_data, steps_per_epoch, training_dataset
 from keras_efgsm.evaluation import evaluate_robustness, make_attacks
-from keras_efgsm.networks.precision import DTYPE_POLICIES
+from keras_efgsm.networks.dtype_policies import DTYPE_POLICIES
 from keras_efgsm.recipes.building import build_trainer
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS

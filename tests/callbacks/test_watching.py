@@ -15,9 +15,9 @@ from keras_efgsm.callbacks.margin_signal import MarginSignal
 from keras_efgsm.callbacks.probe import Probe
 from keras_efgsm.callbacks.remaining_time import describe_duration, seconds_left
 from keras_efgsm.cli import main
-from keras_efgsm.cli.train import command_line
 from keras_efgsm.data import ImageData, load_digits
 from keras_efgsm.networks import CLASSIFIERS
+from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.runs import training

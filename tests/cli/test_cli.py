@@ -13,9 +13,10 @@ import keras_efgsm.runs.training
 from keras_efgsm.attacks import named_attacks
 from keras_efgsm.cli import main
 from keras_efgsm.cli import train as train_command
-from keras_efgsm.cli.train import command_line, read_config
+from keras_efgsm.cli.config_options import read_config
 from keras_efgsm.data import load_digits
 from keras_efgsm.recipes import ATTACKS, OBJECTIVES, automatic, evaluation_command
+from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.runs.folder import RunFolder

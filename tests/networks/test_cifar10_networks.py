@@ -24,7 +24,8 @@ from keras_efgsm.networks import (
     wide_resnet,
     wide_resnet_reconstructor,
 )
-from keras_efgsm.networks.precision import DTYPE_POLICIES, dtype_policy_scope
+from keras_efgsm.networks.dtype_policies import DTYPE_POLICIES
+from keras_efgsm.networks.precision import dtype_policy_scope
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 
 IMAGES = np.random.default_rng(0).random((4, 32, 32, 3), dtype="float32")

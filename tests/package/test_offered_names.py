@@ -17,6 +17,7 @@ from keras_efgsm import public_names
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "keras_efgsm"
+CODE = ("keras_efgsm", "scripts", "tests")
 NAMESPACES = [
     "attacks",
     "callbacks",
@@ -157,6 +158,38 @@ def named_by(path):
         elif isinstance(node, ast.Assign):
             names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     return {name for name in names if not name.startswith("_")}
+
+
+def test_a_name_is_imported_from_the_module_that_makes_it():
+    passed_on = []
+    for path in sorted(one for folder in CODE for one in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or "keras_efgsm." not in f"{node.module}.":
+                continue
+            source = ROOT / f"{node.module.replace('.', '/')}.py"
+            # A package offers the names of its modules, `public_names` those of the top.
+            if source.exists() and source.stem != "public_names":
+                where = f"{path.relative_to(ROOT)}:{node.lineno}"
+                names = {alias.name for alias in node.names} - made_by(source)
+                passed_on += [(where, node.module, name) for name in sorted(names)]
+    assert passed_on == []
+
+
+@functools.cache
+def made_by(path):
+    """Names that a module makes itself, in a branch of it as well."""
+    names, bodies = set(), [ast.parse(path.read_text("utf-8")).body]
+    for body in bodies:
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                found = (name for target in targets for name in ast.walk(target))
+                names |= {name.id for name in found if isinstance(name, ast.Name)}
+            elif isinstance(node, ast.If | ast.Try):
+                bodies += [node.body, node.orelse]
+    return names
 
 
 def test_a_program_of_before_still_imports_its_names():

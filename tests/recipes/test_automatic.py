@@ -6,11 +6,10 @@ import sys
 import pytest
 
 from keras_efgsm.recipes import ATTACKS, METHODS, OBJECTIVES, PRESETS, automatic
-from keras_efgsm.recipes.automatic import choose
+from keras_efgsm.recipes.automatic import TrainingImages, choose
 from keras_efgsm.recipes.parts import find_part
 from keras_efgsm.recipes.request import Request
 from keras_efgsm.recipes.signature import _read, arguments_of, resolve
-from keras_efgsm.recipes.source import SourceFacts
 
 
 @pytest.fixture
@@ -18,7 +17,8 @@ def facts(monkeypatch):
     """Puts a data set there that has these facts."""
 
     def put(*values):
-        monkeypatch.setattr(automatic, "source_facts", lambda *_: SourceFacts(*values, ["a note"]))
+        images = TrainingImages(*values, ["a note"])
+        monkeypatch.setattr(automatic, "describe_training_images", lambda *_: images)
 
     return put
 

@@ -350,14 +350,14 @@ def test_what_files_say_is_escaped(report, new_run, monkeypatch):
             "findings": [{"name": evil, "flagged": True, "evidence": evil}],
         },
     )
-    load = measured_run.load_images
+    load = measured_run.load_data
 
     def with_evil_names(*arguments, **options):
         data = load(*arguments, **options)
         names = (evil, *data.class_names[1:])
         return ImageData(data.images, data.labels, names, data.name)
 
-    monkeypatch.setattr(measured_run, "load_images", with_evil_names)
+    monkeypatch.setattr(measured_run, "load_data", with_evil_names)
     page = report(folder)
     assert not page.all("script") and not page.all("b", None)[0]["text"].startswith("run")
     assert all(image["src"].startswith("data:image/png") for image in page.all("img"))

@@ -8,6 +8,7 @@ from keras import ops
 from keras.ops import convert_to_tensor as tensor
 
 from keras_efgsm.equations import update_momentum
+from keras_efgsm.records import wording
 from keras_efgsm.sample_memory import momentum, room
 from keras_efgsm.sample_memory.momentum import STORAGE_DTYPES, SampleMomentum, decode, encode
 
@@ -131,7 +132,7 @@ def test_its_size_is_told_before_and_after(dtype, size):
     assert table.shape == (10, *SHAPE)
     assert table.nbytes == 240 * size == table.numpy().nbytes
     assert table.describe() == (
-        f"per-sample momentum: 10 x (4, 3, 2) as {dtype}, {room.format_bytes(240 * size)}"
+        f"per-sample momentum: 10 x (4, 3, 2) as {dtype}, {wording.size(240 * size)}"
     )
 
 
@@ -285,4 +286,4 @@ def test_this_machine_tells_how_much_memory_it_has():
     ],
 )
 def test_bytes_are_written_in_the_largest_fitting_unit(count, text):
-    assert room.format_bytes(count) == text
+    assert wording.size(count) == text

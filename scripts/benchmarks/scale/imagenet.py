@@ -15,7 +15,7 @@ from keras_efgsm.networks import multiply_adds
 from keras_efgsm.networks.reconstructors.subpixel import subpixel_reconstructor
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.records import read_json
-from keras_efgsm.sample_memory.room import format_bytes
+from keras_efgsm.records.wording import size as format_bytes
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "imagenet.md"

@@ -133,7 +133,7 @@ def main() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from keras_efgsm.sample_memory.room import format_bytes
+    from keras_efgsm.records.wording import size as format_bytes
 
     results = take_turns(options)
     limit = int(options.limit_gb * 1e9)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.ablation.variants import BASE, describe, make_variant
-from keras_efgsm.networks.precision import AUTOMATIC
+from keras_efgsm.networks.dtype_policies import AUTOMATIC
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.records import read_json
 from keras_efgsm.runs.folder import RunFolder

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
     data = load_data("digits", "train")
     ordinary = build_classifier(
         config.classifier,
-        tuple(data.image_shape),
+        data.image_shape,
         data.num_classes,
         activation=config.activation,
     )

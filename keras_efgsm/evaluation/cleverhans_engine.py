@@ -61,7 +61,7 @@ def compile_cleverhans(
         )
     import tensorflow as tf
 
-    from keras_efgsm.backend.tensorflow import traced_by_shape
+    from keras_efgsm.backend.tensorflow.graphs import traced_by_shape
 
     try:
         from cleverhans.tf2.attacks.projected_gradient_descent import projected_gradient_descent

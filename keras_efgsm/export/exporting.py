@@ -13,7 +13,6 @@ from keras_efgsm.export.choosing import choose_forms, choose_options
 from keras_efgsm.export.contract import check_contract
 from keras_efgsm.export.figures import check_figures
 from keras_efgsm.export.model_card import write_model_card
-from keras_efgsm.export.record import Agreement
 from keras_efgsm.export.tflite import check_representative_images
 from keras_efgsm.export.verification import check_agreement, measure_agreement
 from keras_efgsm.export.versions import check_name, next_version, publish

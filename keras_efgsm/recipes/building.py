@@ -9,11 +9,11 @@ import keras
 from keras_efgsm.backend import BACKEND, replica_count
 from keras_efgsm.callbacks import MomentumReset, OverfittingStop, WeightAveraging
 from keras_efgsm.data import ImageData, load_data, steps_per_epoch
-from keras_efgsm.networks import synchronize_batch_norm
-from keras_efgsm.networks.precision import AUTOMATIC, choose_dtype_policy, dtype_policy_scope
+from keras_efgsm.networks import RECONSTRUCTORS, build_classifier, synchronize_batch_norm
+from keras_efgsm.networks.dtype_policies import AUTOMATIC
+from keras_efgsm.networks.precision import choose_dtype_policy, dtype_policy_scope
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import find_method
-from keras_efgsm.recipes.network_specs import build_classifier, build_reconstructor
 from keras_efgsm.recipes.optimizers import L2SGD
 from keras_efgsm.recipes.schedules import OneCycle
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
@@ -73,7 +73,8 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
         reconstructor = None
         if find_method(config.method).has_reconstructor:
             assert config.reconstructor is not None  # which the configuration checks
-            reconstructor = build_reconstructor(config.reconstructor, data)
+            build = RECONSTRUCTORS[config.reconstructor]
+            reconstructor = build(data.image_shape, data.num_classes)
     if replica_count() > 1:
         # Or each replica would normalise by a part of the batch, and the training depend on them.
         for network in filter(None, (classifier, reconstructor)):
@@ -83,7 +84,7 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
         raise ValueError(
             f"The images must have shape {taken}, as the classifier {config.classifier!r} takes "
             f"them; {size_options(taken)} brings them to it. "
-            f"Received: dataset={data.name!r} with images of shape {tuple(data.image_shape)}"
+            f"Received: dataset={data.name!r} with images of shape {data.image_shape}"
         )
     attack = config.make_attack()
     updates = steps_per_epoch(data, config.batch_size) * attack.replays
@@ -146,7 +147,13 @@ def size_options(shape: tuple[int | None, ...]) -> str:
 
 
 def _classifier(config: TrainingConfig, data: ImageData) -> keras.Model:
-    return build_classifier(config.classifier, data, config.activation, config.freeze_until)
+    return build_classifier(
+        config.classifier,
+        data.image_shape,
+        data.num_classes,
+        activation=config.activation,
+        freeze_until=config.freeze_until,
+    )
 
 
 def _optimizer(config: TrainingConfig, learning_rate: Any) -> keras.optimizers.Optimizer:

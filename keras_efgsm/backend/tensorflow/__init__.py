@@ -16,7 +16,6 @@ from keras_efgsm.backend.tensorflow.graphs import (
     compiled_once,
     enable_determinism,
     is_symbolic,
-    traced_by_shape,
 )
 from keras_efgsm.backend.tensorflow.keras_step import (
     batch_to_build_on,
@@ -54,7 +53,6 @@ __all__ = [
     "share_of_batch",
     "take_test_step",
     "take_train_step",
-    "traced_by_shape",
     "use_fast_layers",
     "weight_and_image_gradients",
     "weight_gradients",

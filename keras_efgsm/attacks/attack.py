@@ -1,6 +1,7 @@
 """The base of every attack, from images, labels and noise to perturbed images."""
 
 import copy
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple, Self
 
 import keras
@@ -55,7 +56,7 @@ class Budget(NamedTuple):
     queries: int | None = None
 
 
-class Attack(Configured):
+class Attack(Configured, ABC):
     """Base of every attack of training and evaluation: a small object with keyword-only options.
 
     A subclass sets `kind`, keeps its options as attributes of their names, and implements
@@ -141,6 +142,7 @@ class Attack(Configured):
     def __init__(self, *, epsilon: float):
         self.epsilon = check_epsilon(epsilon)
 
+    @abstractmethod
     def perturb(
         self,
         logits_fn: LogitsFn,
@@ -162,7 +164,6 @@ class Attack(Configured):
                 samples not seen before.
             gradient_scale: factor that keeps a float16 network's gradients from underflowing.
         """
-        raise NotImplementedError
 
     def __call__(self, classifier: LogitsFn, x: Tensor, y: Tensor, seed: int = 0) -> Tensor:
         """Adversarial images for a batch of clean ones; sample ids are positions in the batch.

@@ -1,6 +1,7 @@
 """The base of every objective, from the examples of a batch to losses."""
 
 import copy
+from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple, Self
 
 import keras
@@ -44,7 +45,7 @@ class ObjectiveResult(NamedTuple):
     logits: Tensor
 
 
-class Objective(Configured):
+class Objective(Configured, ABC):
     """Base of training objectives; with an attack it makes a training method.
 
     A subclass sets `name`, by which `register_objective` makes it found, and keeps its options as
@@ -79,6 +80,7 @@ class Objective(Configured):
     # Whether a term of it is one of the whole batch, no mean over images.
     couples_batch: bool = False
 
+    @abstractmethod
     def losses(
         self, classifier: LogitsFn, reconstructor: LogitsFn | None, examples: Examples
     ) -> ObjectiveResult:
@@ -89,7 +91,6 @@ class Objective(Configured):
             reconstructor: maps class probabilities to images in training mode, or None.
             examples: the batch.
         """
-        raise NotImplementedError
 
     def scaled(self, factor: Tensor) -> Self:
         """The same objective with `factor` times the weight of its regulariser, for a warm-up."""

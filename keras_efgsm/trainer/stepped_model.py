@@ -32,11 +32,11 @@ class SteppedModel(keras.Model):  # type: ignore[misc]  # Keras has no types
 
     def training_step(self, data: Any) -> dict[str, Tensor]:
         """Takes a step of training on a batch, as `fit` got it, and returns its logs."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not train.")
 
     def evaluation_step(self, data: Any) -> dict[str, Tensor]:
         """Evaluates a batch and returns the logs so far."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not evaluate.")
 
     def tables(self) -> tuple[list[Any], int]:
         """The `SampleTable`s that a step changes, and a number that changes when others take over.

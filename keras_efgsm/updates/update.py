@@ -1,5 +1,6 @@
 """The base of update strategies, and the training step as they see it."""
 
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 from keras_efgsm.attacks import Attack, Perturbed
@@ -83,7 +84,7 @@ class Step(Protocol):
         ...
 
 
-class Update:
+class Update(ABC):
     """Base of the ways in which a batch becomes updates of the weights.
 
     A subclass implements `take`, and extends `for_attack` and `get_config` by its options. It holds
@@ -102,7 +103,7 @@ class Update:
         """
         return cls()
 
-    def check(self, attack: Attack) -> None:
+    def check(self, attack: Attack) -> None:  # noqa: B027  # most go with any attack
         """Refuses an attack that it cannot train with; called once, before training.
 
         Args:
@@ -112,6 +113,7 @@ class Update:
             ValueError: if they do not go together.
         """
 
+    @abstractmethod
     def take(self, step: Step, batch: TrainingBatch) -> tuple[Perturbed, ObjectiveResult]:
         """All updates that a batch is for.
 
@@ -122,7 +124,6 @@ class Update:
         Returns:
             The examples of the last update, and the objective there.
         """
-        raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
         return {}

@@ -11,6 +11,7 @@ from keras_efgsm.attacks import (
     PGD,
     Attack,
     Budget,
+    Identity,
     Perturbed,
     find_attack,
     register_attack,
@@ -127,7 +128,7 @@ def test_an_attack_that_is_defined_once_more_takes_its_own_place(same_table_afte
 
 
 def test_an_option_that_is_not_kept_is_named():
-    class Forgets(Attack):
+    class Forgets(Identity):
         def __init__(self, *, epsilon, steps):
             super().__init__(epsilon=epsilon)
 

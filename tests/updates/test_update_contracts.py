@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_efgsm.attacks import EFGSM, FGSM, PGD, YOPO, FreeReplay
+from keras_efgsm.attacks import EFGSM, FGSM, PGD, YOPO, Attack, FreeReplay
+from keras_efgsm.objectives import Objective
 from keras_efgsm.runs.checkpoint import Checkpoint, save_checkpoint
 from keras_efgsm.trainer import AdversarialTrainer
 from keras_efgsm.updates import (
@@ -160,6 +161,17 @@ def test_an_attack_that_names_no_strategy_there_is_is_refused(new_classifier):
 
     with pytest.raises(ValueError, match="one of free, one, yopo.*Lost, update='nowhere'$"):
         AdversarialTrainer(new_classifier(), Lost(epsilon=EPSILON))
+
+
+@pytest.mark.parametrize(
+    ("base", "method"), [(Attack, "perturb"), (Objective, "losses"), (Update, "take")]
+)
+def test_a_part_without_what_it_must_do_is_refused_when_it_is_made(base, method):
+    class Idle(base):
+        pass
+
+    with pytest.raises(TypeError, match=f"abstract class Idle.*{method}"):
+        Idle(**({"epsilon": EPSILON} if base is Attack else {}))
 
 
 @pytest.mark.parametrize("count", [0, 1.5, True])

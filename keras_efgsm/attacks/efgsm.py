@@ -27,14 +27,16 @@ class EFGSM(Attack):
 
     Args:
         epsilon: L-infinity radius in pixels of [0, 1].
-        sigma: standard deviation of the start in pixels of [0, 1]. Defaults to `0.1`.
+        sigma: standard deviation of the start in pixels of [0, 1]. Defaults to `epsilon / 3`.
         decay: weight of the past in the momentum, in [0, 1). Defaults to `0.95`.
         rivals: how many rival classes compete for the nearest boundary: a whole number m for the
             m largest logits, or `"all"` for the exact minimum of equation 12. Each costs a
             backward pass. Defaults to `1`, the runner-up alone, which trained the more robust
             models here.
-        overshoot: factor on the step to the boundary. Defaults to `1.0`.
-        use_projection: whether the result is projected to the ball. Defaults to `True`.
+        overshoot: factor on the step to the boundary; a step of `step_size` has none. Defaults to
+            `1.0`.
+        use_projection: whether the step to the boundary ends in the ball; a step of `step_size`
+            always does. Defaults to `True`.
         momentum_from: what joins the momentum: `"gradient"`, the sign of the step to the boundary,
             as the paper's text has it, or `"perturbation"`, the sign of `x_adv - x`, as its
             equation 13 is printed. Defaults to `"gradient"`, which trained much more robust
@@ -54,7 +56,7 @@ class EFGSM(Attack):
     Example:
 
     ```python
-    attack = EFGSM(epsilon=0.3, sigma=0.1)
+    attack = EFGSM(epsilon=0.3)
     x_adv = attack(classifier, x, y)
     ```
     """
@@ -68,7 +70,7 @@ class EFGSM(Attack):
         self,
         *,
         epsilon: float,
-        sigma: float = 0.1,
+        sigma: float | None = None,
         decay: float = 0.95,
         rivals: int | str = 1,
         overshoot: float = 1.0,
@@ -79,7 +81,9 @@ class EFGSM(Attack):
         memory: str = "sample",
     ):
         super().__init__(epsilon=epsilon)
-        self.sigma = check_number(sigma, "sigma", minimum=0.0)
+        self.sigma = (
+            self.epsilon / 3 if sigma is None else check_number(sigma, "sigma", minimum=0.0)
+        )
         self.decay = check_number(decay, "decay", minimum=0.0, maximum=0.999)
         is_text = isinstance(rivals, str)
         self.rivals = (

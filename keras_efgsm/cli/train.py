@@ -5,6 +5,7 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +13,7 @@ from rich.table import Table
 from keras_efgsm.cli.config_options import add_config_options, read_request, run_name
 from keras_efgsm.cli.values import number
 from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.methods import find_method
 from keras_efgsm.recipes.request import AUTOMATIC_RECIPE, Request, changed
 from keras_efgsm.records.wording import percent
 from keras_efgsm.runs.folder import RunFolder
@@ -199,7 +201,8 @@ def _with_defaults_of(
 ) -> TrainingConfig:
     """What neither the command nor its recipe says is as in the run: a default may be another now.
 
-    So is `attack_in_training_mode`, which runs that were written before have off.
+    So are `attack_in_training_mode`, which runs that were written before have off, and the `sigma`
+    of eFGSM, which was 0.1 whatever epsilon.
     """
     parts = ("method", "attack", "objective")
     left = [
@@ -208,7 +211,16 @@ def _with_defaults_of(
         if getattr(config, field.name) == field.default
         and field.name not in (*request.changes, *parts)
     ]
-    return dataclasses.replace(config, **{name: getattr(stored, name) for name in left})
+    changes: dict[str, Any] = {name: getattr(stored, name) for name in left}
+    if config.method == stored.method:
+        own = find_method(config.method).options
+        kept = {
+            name: stored.method_options[name]
+            for name, value in config.method_options.items()
+            if value == own[name] and name not in request.method_options
+        }
+        changes["method_options"] = {**config.method_options, **kept}
+    return dataclasses.replace(config, **changes)
 
 
 def _launch(options: argparse.Namespace, out: str) -> None:

@@ -185,6 +185,15 @@ class TrainingConfig(HowToTrain):
         radius = self.epsilon * self.epsilon_factor
         return find_method(self.method).attack(radius, self.method_options)
 
+    def method_option(self, name: str) -> Any:
+        """An option of the method; in place of None, what follows from epsilon.
+
+        Args:
+            name: its name in `method_options`.
+        """
+        value = self.method_options[name]
+        return getattr(self.make_attack(), name) if value is None else value
+
     def make_objective(self) -> "Objective":
         """What the training minimises."""
         assert self.label_smoothing is not None  # that of the method, since `__post_init__`

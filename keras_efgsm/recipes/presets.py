@@ -58,6 +58,7 @@ _MAKERS: dict[str, Callable[[], TrainingConfig]] = {
         classifier="digits",
         reconstructor="digits",
         epsilon=0.2,
+        method_options={"sigma": 0.1},
         epochs=60,
         batch_size=64,
         weight_averaging=0.99,
@@ -69,6 +70,7 @@ _MAKERS: dict[str, Callable[[], TrainingConfig]] = {
         reconstructor="mnist-dense",
         epsilon=0.3,
         method="efgsm",
+        method_options={"sigma": 0.1},
         epochs=12,
         activation="silu",
         learning_rate=4e-3,
@@ -76,7 +78,12 @@ _MAKERS: dict[str, Callable[[], TrainingConfig]] = {
     ),
     # The paper's method as we read it, on a network as cheap that sees the pixels themselves.
     "mnist-joint": _preset(
-        dataset="mnist", classifier="mnist", reconstructor="mnist", epsilon=0.3, epochs=40
+        dataset="mnist",
+        classifier="mnist",
+        reconstructor="mnist",
+        epsilon=0.3,
+        method_options={"sigma": 0.1},
+        epochs=40,
     ),
     # As the paper prints it: network, re-constructor, lambda, epochs, the nearest of all classes,
     # no projection, momentum of perturbations, the last weights as they are. It names neither
@@ -88,6 +95,7 @@ _MAKERS: dict[str, Callable[[], TrainingConfig]] = {
         epsilon=0.3,
         method_options={
             "lambda": 0.1,
+            "sigma": 0.1,
             "rivals": "all",
             "use_projection": False,
             "momentum_from": "perturbation",

@@ -7,7 +7,6 @@ from typing import Any
 
 from keras_efgsm.checks import check_choice, check_epsilon
 from keras_efgsm.recipes.config import TrainingConfig
-from keras_efgsm.recipes.methods import find_method
 from keras_efgsm.recipes.presets import PRESETS
 
 # The recipe that is chosen by the images, see `keras_efgsm.recipes.automatic`.
@@ -60,8 +59,7 @@ class Request:
 def at_epsilon(config: TrainingConfig, epsilon: float) -> TrainingConfig:
     """The same recipe for another radius: sigma and step of the attack keep their share of it.
 
-    Those that are the method's own defaults stay: a recipe that says nothing of them was not made
-    for one radius.
+    Those that the recipe leaves to the attack follow from its epsilon.
 
     Args:
         config: the recipe.
@@ -78,9 +76,8 @@ def at_epsilon(config: TrainingConfig, epsilon: float) -> TrainingConfig:
     ```
     """
     share = check_epsilon(epsilon) / config.epsilon
-    own = find_method(config.method).complete({})
     options = {
-        name: value * share if name in ("sigma", "step_size") and value != own[name] else value
+        name: value * share if name in ("sigma", "step_size") and value is not None else value
         for name, value in config.method_options.items()
     }
     return dataclasses.replace(config, epsilon=epsilon, method_options=options)

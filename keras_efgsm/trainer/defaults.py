@@ -31,7 +31,7 @@ def recommended_attack(epsilon: float) -> EFGSM:
     ```
     """
     radius = check_epsilon(epsilon)
-    return EFGSM(epsilon=radius, sigma=radius / 3, first_visit="corner", step_size=radius)
+    return EFGSM(epsilon=radius, first_visit="corner", step_size=radius)
 
 
 def chosen_attack(attack: Attack | None, epsilon: float | None) -> Attack:

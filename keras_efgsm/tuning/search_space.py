@@ -155,7 +155,7 @@ def values_of(config: TrainingConfig, names: Iterable[str]) -> dict[str, float]:
         names: out of `SEARCHABLE`.
     """
     return {
-        name: float(config.method_options[name] if name in _OF_METHOD else getattr(config, name))
+        name: float(config.method_option(name) if name in _OF_METHOD else getattr(config, name))
         for name in names
     }
 

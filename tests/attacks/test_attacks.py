@@ -467,6 +467,16 @@ def test_bad_options_are_refused_with_what_was_received(attack, options):
     assert str(error.value).endswith(f"Received: {name}={value!r}")
 
 
+@pytest.mark.parametrize("epsilon", [1e-3, 8 / 255, 0.3, 1.0])
+def test_efgsm_starts_with_a_third_of_its_ball_unless_told(epsilon):
+    attack = EFGSM(epsilon=epsilon)
+    assert attack.sigma == epsilon / 3 == EFGSM.from_config(attack.get_config()).sigma
+    assert EFGSM(epsilon=epsilon, sigma=0.1).sigma == 0.1
+    assert EFGSM(epsilon=epsilon, sigma=0.0).sigma == 0.0
+    # With the epsilon of MNIST it is what it was before it followed epsilon, to the bit.
+    assert np.float32(EFGSM(epsilon=0.3).sigma) == np.float32(0.1)
+
+
 def test_a_radius_on_the_255_scale_is_told_to_be_divided():
     with pytest.raises(ValueError, match=r"0\.\.255 scale by 255 \(here 0\.0313725\)"):
         PGD(epsilon=8)

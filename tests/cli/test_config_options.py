@@ -19,6 +19,7 @@ from keras_efgsm.objectives import AdversarialCrossEntropy
 from keras_efgsm.recipes import ATTACKS, METHODS, OBJECTIVES, PRESETS, TrainingConfig
 from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.option import GROUPS, flag_of
+from keras_efgsm.recipes.request import at_epsilon
 
 
 def parser_for(words):
@@ -78,8 +79,9 @@ OF_BEFORE = {
 def test_every_option_of_before_still_means_the_same(flag):
     field, value = OF_BEFORE[flag]
     words = [] if isinstance(value, bool) else [str(value)]
-    expected = dataclasses.replace(PRESETS["digits"], **{field: value})
-    assert parsed("digits", flag, *words) == expected
+    # The start of the attack, half of epsilon there, goes with epsilon.
+    base = at_epsilon(PRESETS["digits"], value) if field == "epsilon" else PRESETS["digits"]
+    assert parsed("digits", flag, *words) == dataclasses.replace(base, **{field: value})
 
 
 @pytest.mark.parametrize(
@@ -220,6 +222,8 @@ def test_an_unknown_recipe_is_refused_with_those_that_there_are():
 
 # Composition.
 
+EFGSM_ALONE = ("digits", "--method", "efgsm")
+
 
 def test_attack_and_objective_are_named_one_by_one_and_keep_what_the_other_part_had():
     changes = {"label_smoothing": 0.3, "method_options": {"nuclear_weight": 2.0}}
@@ -231,7 +235,7 @@ def test_attack_and_objective_are_named_one_by_one_and_keep_what_the_other_part_
     assert config.make_objective().get_config()["nuclear_weight"] == 2.0
     other = parsed("digits", "--method", "efgsm", "--objective", "trades", "--beta", "6")
     assert other.make_objective().get_config() == {"beta": 6, "label_smoothing": 0.0}
-    assert other.make_attack().get_config() == PRESETS["digits"].make_attack().get_config()
+    assert other.make_attack().get_config() == parsed(*EFGSM_ALONE).make_attack().get_config()
 
 
 class Halved(FGSM):
@@ -329,6 +333,36 @@ def test_tune_takes_its_own_fields_alone():
     options = make_parser().parse_args(["tune", *words])
     request = read_request(options, only=("dataset", "epsilon"))
     assert request.changes == {"epsilon": 0.1}
+
+
+@pytest.mark.parametrize("preset", ["digits", "mnist", "mnist-deep", "mnist-joint", "mnist-paper"])
+def test_a_preset_starts_where_it_was_searched_and_at_another_radius_with_the_same_share(preset):
+    config = parsed(preset)
+    assert config.method_options["sigma"] == config.make_attack().sigma == 0.1
+    half = parsed(preset, "--epsilon", str(config.epsilon / 2))
+    assert half.make_attack().sigma == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "digits --method efgsm",
+        "digits --method efgsm-trades",
+        "cifar10-cpu --method combined",
+        "mnist --method standard --attack efgsm --objective logit-pairing",
+        "cifar10-cpu --sigma none",
+    ],
+)
+def test_where_nobody_says_a_start_is_drawn_with_a_third_of_the_ball(words):
+    small = parsed(*words.split(), "--epsilon", "2/255", "--epsilon-factor", "1")
+    assert small.method_options["sigma"] is None
+    larger = dataclasses.replace(small, epsilon=0.3, epsilon_factor=1.25)
+    assert small.make_attack().sigma == 2 / 255 / 3 == small.method_option("sigma")
+    assert larger.make_attack().sigma == pytest.approx(0.125)
+    assert parsed(*shlex.split(command_line(small))[2:]) == small
+    # Of a run of before, which wrote what it took.
+    old = {**small.to_dict(), "method_options": {**small.method_options, "sigma": 0.1}}
+    assert TrainingConfig.from_dict(json.loads(json.dumps(old))).make_attack().sigma == 0.1
 
 
 def test_a_recipe_for_another_radius_keeps_the_shares_of_its_attack():

@@ -1,6 +1,8 @@
 """What commit 75c4ee0 wrote: a run that was interrupted after six steps, and a trainer."""
 
 import csv
+import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import pytest
 
 import keras_efgsm.runs.training
 from keras_efgsm.attacks import EFGSM
-from keras_efgsm.cli import main
+from keras_efgsm.cli import main, make_parser
+from keras_efgsm.cli.config_options import read_config
 from keras_efgsm.data import ImageData, load_digits
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
 from keras_efgsm.objectives import JointReconstruction
@@ -82,6 +85,23 @@ def test_the_command_line_resumes_what_had_other_defaults(run, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         main([*words, "--sigma", "0.1", "--probe-images", "6", "--out", str(run)])
     assert asked == [stored]
+
+
+def test_the_command_line_resumes_a_start_that_did_not_follow_epsilon(run, monkeypatch):
+    words = ["train", "digits", "--method", "efgsm", "--epsilon", "0.1"]
+    config = read_config(make_parser(words).parse_args(words))
+    stored = dataclasses.replace(config, method_options={**config.method_options, "sigma": 0.1})
+    (run / "config.json").write_text(json.dumps(stored.to_dict()))
+    asked = []
+    monkeypatch.setattr(
+        keras_efgsm.runs.training, "train", lambda config, *_, **__: asked.append(config) or 1 / 0
+    )
+    for more in ([], ["--sigma", "none"], ["--decay", "0.9"], ["--method", "combined"]):
+        with pytest.raises(ZeroDivisionError):
+            main([*words, *more, "--resume", "--out", str(run)])
+    # The last is the preset's own, half of epsilon.
+    assert [one.method_option("sigma") for one in asked] == [0.1, 0.1 / 3, 0.1, 0.05]
+    assert asked[0] == stored
 
 
 def test_a_trainer_loads_with_all_its_parts():

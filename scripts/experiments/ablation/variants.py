@@ -63,7 +63,7 @@ def _option(name: str, value: Callable[[Any], Any]) -> Callable[[TrainingConfig]
                 f"The variant changes `{name}`, which the method {base.method!r} does not have. "
                 f"Received: method={base.method!r}"
             )
-        options = {**base.method_options, name: value(base.method_options[name])}
+        options = {**base.method_options, name: value(base.method_option(name))}
         return dataclasses.replace(base, method_options=options)
 
     return change

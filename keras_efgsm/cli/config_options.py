@@ -11,7 +11,7 @@ from keras_efgsm.cli.values import NO_VALUE, anything, reader_of
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.option import GROUPS, flag_of, kind_of
-from keras_efgsm.recipes.parts import ATTACKS, OBJECTIVES, find_part
+from keras_efgsm.recipes.parts import find_part, part_names
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.recipes.request import Request
 from keras_efgsm.recipes.signature import Argument
@@ -140,10 +140,10 @@ def _method_options(words: Sequence[str]) -> dict[str, tuple[Argument, list[str]
     for method, known in METHODS.items():
         for name, argument in known.arguments().items():
             add(name, argument, method)
-    named = _values_of(words, "--attack"), _values_of(words, "--objective")
-    tables = ("attack", ATTACKS, named[0]), ("objective", OBJECTIVES, named[1])
-    for what, table, others in tables:
-        for part in [*table, *(name for name in others if ":" in name and name not in table)]:
+    for what in ("attack", "objective"):
+        named = part_names(what)
+        others = _values_of(words, f"--{what}")
+        for part in [*named, *(name for name in others if ":" in name and name not in named)]:
             for name, argument in find_part(part, what).arguments().items():
                 if name not in found or found[name][1][0] not in METHODS:
                     add(name, argument, part)

@@ -66,14 +66,14 @@ def _parts() -> Table:
     """Every attack and objective by its name, those that were registered from outside as well."""
     from keras_efgsm.attacks import named_attacks
     from keras_efgsm.evaluation import ATTACK_SETS
-    from keras_efgsm.recipes.parts import ATTACKS, OBJECTIVES
+    from keras_efgsm.recipes.parts import part_names
 
     table = Table(title="parts", box=None, pad_edge=False)
     table.add_column("option", no_wrap=True)
     table.add_column("names")
     for option, names in (
-        ("train --attack", ATTACKS),
-        ("train --objective", OBJECTIVES),
+        ("train --attack", part_names("attack")),
+        ("train --objective", part_names("objective")),
         ("evaluate --attacks", [*ATTACK_SETS, *named_attacks(for_evaluation=True)]),
     ):
         table.add_row(option, ", ".join(names))

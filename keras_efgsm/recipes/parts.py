@@ -1,6 +1,9 @@
 """Attacks and objectives by the names that `--attack` and `--objective` take.
 
-A new one is its file and one line here, or from outside the package
+A new one of the package is its file and one line here: `--help` reads signatures from their
+sources, and must not wait for the seconds in which Keras and the tables of `register_attack` and
+`register_objective` are imported. From outside of the package the decorator is enough, and a line
+names an attack with options:
 
 ```python
 ATTACKS["pgd-40"] = Part("keras_efgsm.attacks.pgd:PGD", fixed={"steps": 40})
@@ -9,6 +12,7 @@ ATTACKS["pgd-40"] = Part("keras_efgsm.attacks.pgd:PGD", fixed={"steps": 40})
 Its options and their defaults are those of its signature.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +24,7 @@ Options = Mapping[str, Any]
 # the options and the number of classes, None where that is not known.
 Passes = Callable[[Options, int | None], float]
 
+_PACKAGE = __name__.partition(".")[0]
 # What comes from other fields of a run.
 _OF_THE_RUN = ("epsilon", "label_smoothing")
 
@@ -189,6 +194,34 @@ OBJECTIVES: dict[str, Part | str | Callable[..., Any]] = {
 }
 
 
+def part_names(what: str) -> tuple[str, ...]:
+    """Every attack or objective that there is: those above, and those registered from outside.
+
+    Args:
+        what: `"attack"` or `"objective"`.
+
+    Example:
+
+    ```python
+    assert "pgd" in part_names("attack")
+    ```
+    """
+    return tuple(_table(what))
+
+
+def _table(what: str) -> dict[str, Part | str | Callable[..., Any]]:
+    own = ATTACKS if what == "attack" else OBJECTIVES
+    # Who registered one has imported the registry, and with it Keras.
+    registry = sys.modules.get(f"{_PACKAGE}.{what}s.registry")
+    registered = {} if registry is None else vars(registry)[f"{what.upper()}S"]
+    outside = {
+        name: made_by
+        for name, made_by in registered.items()
+        if made_by.__module__.partition(".")[0] != _PACKAGE
+    }
+    return {**outside, **own}
+
+
 def find_part(name: str, what: str) -> Part:
     """The attack or objective of a name, or of `"package.module:Class"`.
 
@@ -199,7 +232,7 @@ def find_part(name: str, what: str) -> Part:
     Raises:
         ValueError: if there is none, listing them.
     """
-    table = ATTACKS if what == "attack" else OBJECTIVES
+    table = _table(what)
     if name not in table and ":" in str(name):
         return Part(name)
     if name not in table:

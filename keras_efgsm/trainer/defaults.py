@@ -11,7 +11,7 @@ from keras_efgsm.updates import Update, update_for
 def recommended_attack(epsilon: float) -> EFGSM:
     """The attack that the presets for photographs train with: eFGSM from a corner of the ball.
 
-    As `cifar10-cpu` has it. Its noise is a third of epsilon, as in all presets: at three times
+    As `cifar10-cpu` has it. Its noise is the default, a third of epsilon: at three times
     epsilon a quarter of the pixels would start in the corner opposite to the memory. Where a pixel
     has no memory yet it starts in a random corner: a start near the clean image, eFGSM's own,
     leaves the first visits of each sample weaker than those that follow. Its step is epsilon and

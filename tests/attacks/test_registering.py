@@ -1,11 +1,13 @@
 """An attack of the user's own: its class and one line, from outside of the package."""
 
 import json
+import shlex
 
 import keras
 import numpy as np
 import pytest
 
+from keras_efgsm import recipes
 from keras_efgsm.attacks import (
     ATTACKS,
     PGD,
@@ -16,9 +18,15 @@ from keras_efgsm.attacks import (
     find_attack,
     register_attack,
 )
-from keras_efgsm.cli import main
+from keras_efgsm.cli import main, make_parser
+from keras_efgsm.cli.config_options import read_config
 from keras_efgsm.equations import project
 from keras_efgsm.evaluation import evaluate_robustness, make_attacks
+from keras_efgsm.objectives import OBJECTIVES
+from keras_efgsm.recipes.command import command_line
+from keras_efgsm.recipes.parts import find_part
+from keras_efgsm.recipes.regularised import regularised_cross_entropy
+from keras_efgsm.recipes.signature import resolve
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +96,29 @@ def test_the_command_evaluates_with_it(brighten, model, tmp_path):
     assert main([*words, *data, "--json", str(out)]) in (None, 0)
     (attack,) = json.loads(out.read_text())["attacks"]
     assert (attack["name"], attack["queries"]) == ("brighten", 2)
+
+
+def test_it_trains_by_name_with_its_own_options(brighten, capsys):
+    words = ["train", "digits", "--attack", "brighten", "--objective", "cross-entropy"]
+    words += ["--steps", "7", "--darker", "true"]
+    config = read_config(make_parser(words).parse_args(words))
+    attack = config.make_attack()
+    assert (type(attack), attack.steps, attack.darker) == (brighten, 7, True)
+    again = shlex.split(command_line(config))[1:]
+    assert read_config(make_parser(again).parse_args(again)) == config
+    assert main(["methods"]) == 0
+    listed = " ".join(capsys.readouterr().out.split())
+    assert "brighten" in listed.partition("train --attack")[2].partition("train --objective")[0]
+    with pytest.raises(ValueError, match="one of 'brighten', 'none', .*Received: attack='darken'"):
+        find_part("darken", "attack")
+
+
+def test_of_the_package_what_is_registered_trains_or_evaluates_and_what_trains_is_registered():
+    trains = {resolve(find_part(name, "attack").made_by) for name in recipes.ATTACKS}
+    assert trains <= set(ATTACKS.values())
+    assert all(other.evaluation_options is not None for other in set(ATTACKS.values()) - trains)
+    minimised = {resolve(find_part(name, "objective").made_by) for name in recipes.OBJECTIVES}
+    assert minimised == {regularised_cross_entropy, *OBJECTIVES.values()}
 
 
 def test_it_is_named_in_refusals(brighten):

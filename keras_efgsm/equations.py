@@ -375,18 +375,6 @@ def worst_linear_margin(
     return margin_value + ops.sum(gradient * (corner - x_start), axis=axes)
 
 
-def smooth_labels(one_hot: Tensor, smoothing: float) -> Tensor:
-    """Label smoothing: `(1 - s) * y + s / K` for labels `(B, K)`.
-
-    Example:
-
-    ```python
-    smooth_labels(ops.array([[1.0, 0.0]]), smoothing=0.2)  # [[0.9, 0.1]]
-    ```
-    """
-    return (1.0 - smoothing) * one_hot + smoothing / one_hot.shape[-1]
-
-
 def kl_divergence(logits_p: Tensor, logits_q: Tensor) -> Tensor:
     """`KL(softmax(p) || softmax(q))` `(B,)` of logits `(B, K)`: the divergence of TRADES.
 

@@ -327,13 +327,6 @@ def test_the_worst_linear_margin_does_not_depend_on_where_in_the_ball_it_is_take
     np.testing.assert_allclose(from_start, from_x, atol=1e-5)
 
 
-def test_smooth_labels_spread_their_share_over_all_classes():
-    one_hot = np.array([[0.0, 0.0, 1.0, 0.0]], "float32")
-    expected = [[0.05, 0.05, 0.85, 0.05]]
-    np.testing.assert_allclose(equations.smooth_labels(one_hot, 0.2), expected, rtol=1e-6)
-    np.testing.assert_allclose(equations.smooth_labels(one_hot, 0.0), one_hot)
-
-
 def test_the_joint_loss_weighs_the_classification():
     assert float(equations.joint_loss(0.02, 1.5, 0.1)) == pytest.approx(0.17)
 

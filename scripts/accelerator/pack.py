@@ -41,7 +41,7 @@ def pack_data(to: Path, data_dir: str | None) -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from keras_efgsm.data import load_data
-    from keras_efgsm.data.tfds_source import resolve_data_dir
+    from keras_efgsm.data.tfds_builder import resolve_data_dir
 
     test = load_data(DATASET, "test", data_dir)
     shards = sorted(resolve_data_dir(data_dir).glob(f"{DATASET}/*/{DATASET}-train.tfrecord-*"))

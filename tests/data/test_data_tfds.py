@@ -9,7 +9,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from keras_efgsm.data import describe_source, load_data, load_tfds
-from keras_efgsm.data.tfds_source import prepared_names
+from keras_efgsm.data.tfds_builder import prepared_names
 
 MNIST_TEST_COUNTS = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 PREPARED = os.environ.get("TFDS_DATA_DIR", "")
@@ -159,7 +159,7 @@ def test_a_failed_download_of_mnist_names_its_files_and_leaves_no_folder(tmp_pat
         (data_dir / "downloads" / "extracted").mkdir(parents=True)
         raise OSError("no network")
 
-    monkeypatch.setattr("keras_efgsm.data.tfds_source._check_reachable", lambda *_: None)
+    monkeypatch.setattr("keras_efgsm.data.tfds_builder._check_reachable", lambda *_: None)
     monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", fails)
     with pytest.raises(ValueError, match="no network") as caught:
         load_tfds("mnist", "train", data_dir=data_dir)

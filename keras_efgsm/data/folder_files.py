@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Hashable, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_efgsm.data.digests import digest_of_file
 from keras_efgsm.data.image_header import SUFFIXES, ImageHeader, read_header
 from keras_efgsm.data.source_facts import SourceFacts
 from keras_efgsm.data.splitting import draw_held_out, held_out_note
@@ -292,5 +292,4 @@ def _keys(files: Sequence[Path]) -> list[Hashable]:
 
 @functools.lru_cache(maxsize=2**20)
 def _digest(file: str, size: int, modified: int) -> bytes:
-    with open(file, "rb") as opened:
-        return hashlib.file_digest(opened, "sha256").digest()
+    return digest_of_file(file).tobytes()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_efgsm.checks import check_choice
+from keras_efgsm.data.digests import DIGEST_BYTES, digest_of_file
 from keras_efgsm.data.folder_files import (
     ImageFiles,
     class_files,
@@ -72,11 +73,14 @@ def load_folder(
     names = tuple(class_folders(root))
     files, notes = class_files(root, names)
     facts = folder_facts(_called(root), names, {"train": files}, notes)
-    pixels = read_files(files, facts.image_shape(image_size, channels), image_size is not None)
-    return ImageData(pixels, files.labels, names, name=f"folder:{_called(root)}")
+    shape = facts.image_shape(image_size, channels)
+    pixels, digests = read_files(files, shape, image_size is not None)
+    return ImageData(pixels, files.labels, names, f"folder:{_called(root)}", digests)
 
 
-def read_files(files: ImageFiles, shape: tuple[int, int, int], resized: bool) -> np.ndarray:
+def read_files(
+    files: ImageFiles, shape: tuple[int, int, int], resized: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Reads image files into one array, each resized as it is read.
 
     Args:
@@ -85,15 +89,17 @@ def read_files(files: ImageFiles, shape: tuple[int, int, int], resized: bool) ->
         resized: whether they are resized; otherwise they must have that size.
 
     Returns:
-        Uint8 array `(n, height, width, channels)`.
+        Pixels uint8 `(n, height, width, channels)`, and SHA-256 of the files uint8 `(n, 32)`.
 
     Raises:
         ValueError: if a file cannot be read, or the images do not fit into memory.
     """
     pixels = empty_images(len(files), shape)
+    digests = np.empty((len(files), DIGEST_BYTES), "uint8")
 
     def read(index: int) -> None:
         pixels[index] = _read(files.files[index], shape, resized)
+        digests[index] = digest_of_file(files.files[index])
 
     # TensorFlow and Pillow decode outside the lock of Python.
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
@@ -102,7 +108,7 @@ def read_files(files: ImageFiles, shape: tuple[int, int, int], resized: bool) ->
             pass
     finally:
         pool.shutdown(cancel_futures=True)
-    return pixels
+    return pixels, digests
 
 
 class FolderSource(Source):
@@ -129,12 +135,12 @@ class FolderSource(Source):
         facts = folder_facts(name, layout.class_names, layout.parts)
         shape = facts.image_shape(options.image_size, options.channels)
         files = layout.parts[split]
-        pixels = read_files(files, shape, options.image_size is not None)
+        pixels, digests = read_files(files, shape, options.image_size is not None)
         if layout.held_out:
             name = held_out_name(name, split, options.test_share, options.seed)
         else:
             name = f"{name}:{split}"
-        return ImageData(pixels, files.labels, layout.class_names, name=name)
+        return ImageData(pixels, files.labels, layout.class_names, name, digests)
 
 
 def _called(root: Path) -> str:

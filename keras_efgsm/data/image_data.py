@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_efgsm.checks import check_count, check_number
+from keras_efgsm.data.choosing import draw_by_class
+from keras_efgsm.data.digests import DIGEST_BYTES, digests_of_images, record_of
+from keras_efgsm.records.data import DataRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +25,9 @@ class ImageData:
         class_names: the name of each class, in the order of the labels.
         name: where the images came from, for run records. Defaults to
             `"custom"`.
+        digests: SHA-256 of what each image was read from, uint8 `(n, 32)`, where that is not the
+            pixels themselves: a file, whose pixels another machine may round otherwise. Defaults
+            to those of the pixels, made when they are asked for.
 
     Raises:
         ValueError: if a shape, a dtype, a label or the class names are wrong.
@@ -45,6 +51,7 @@ class ImageData:
     labels: np.ndarray
     class_names: tuple[str, ...]
     name: str = "custom"
+    digests: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Checks the fields against each other and settles their types."""
@@ -92,6 +99,11 @@ class ImageData:
             raise ValueError(
                 f"`labels` must lie in [0, {len(names)}), as there are {len(names)} "
                 f"`class_names`. Received: labels.min()={low}, labels.max()={high}"
+            )
+        if self.digests is not None and self.digests.shape != (len(images), DIGEST_BYTES):
+            raise ValueError(
+                f"`digests` must have shape ({len(images)}, {DIGEST_BYTES}), a SHA-256 per image. "
+                f"Received: digests.shape={self.digests.shape}"
             )
         # A frozen dataclass is filled in this way only.
         object.__setattr__(self, "images", images)
@@ -146,15 +158,31 @@ class ImageData:
                 f"`n` must be at most {len(self)}, the number of images of {self.name!r}. "
                 f"Received: n={n}"
             )
+        return self.subset(slice(n), f"{self.name}[:{n}]")
+
+    def subset(self, chosen: np.ndarray | slice, name: str) -> ImageData:
+        """Returns some of the images.
+
+        Args:
+            chosen: which, as bool `(n,)`, integers `(m,)` or a slice; one or more.
+            name: what they are called in run records.
+        """
+        digests = None if self.digests is None else self.digests[chosen]
         return ImageData(
-            self.images[:n], self.labels[:n], self.class_names, name=f"{self.name}[:{n}]"
+            self.images[chosen], self.labels[chosen], self.class_names, name, digests=digests
         )
+
+    def record(self) -> DataRecord:
+        """Returns what the images and labels are known again by, from one pass over them."""
+        digests = digests_of_images(self.images) if self.digests is None else self.digests
+        return record_of(digests, self.labels, self.image_shape, self.class_names)
 
     def split(self, fraction: float, seed: int = 0) -> tuple[ImageData, ImageData]:
         """Splits off a random part, with the same share of every class, for validation.
 
         Both parts keep the order of the original. A class with too few images
-        to give `fraction` of one stays whole in the first part.
+        to give `fraction` of one stays whole in the first part, unless all have:
+        then some classes give one each.
 
         Args:
             fraction: share of the images in the second part, between 0 and 1.
@@ -184,18 +212,15 @@ class ImageData:
             members = np.flatnonzero(self.labels == label)
             count = int(fraction * len(members) + 0.5)
             held[random.permutation(members)[:count]] = True
+        if not held.any():
+            held[draw_by_class(self.labels, round(fraction * len(self)), seed)] = True
         if held.all() or not held.any():
             raise ValueError(
                 f"`fraction` must leave images on both sides of the split of {len(self)} images. "
                 f"Received: fraction={fraction}"
             )
         rest, held_out = (
-            ImageData(
-                self.images[mask],
-                self.labels[mask],
-                self.class_names,
-                name=f"{self.name}[{part} {fraction:g}, seed {seed}]",
-            )
+            self.subset(mask, f"{self.name}[{part} {fraction:g}, seed {seed}]")
             for part, mask in (("without", ~held), ("held out", held))
         )
         return rest, held_out

@@ -2,6 +2,7 @@
 
 import os
 
+from keras_efgsm.data.digests import digests_of_images
 from keras_efgsm.data.image_channels import with_channels
 from keras_efgsm.data.image_data import ImageData
 from keras_efgsm.data.image_size import check_image_size, resize_image
@@ -69,7 +70,9 @@ def load_data(
     images = with_channels(resize_image(data.images, size), channels)
     if images is data.images:
         return data
-    return ImageData(images, data.labels, data.class_names, name=data.name)
+    # Of the images as they were read: resized ones may differ by a rounding on another machine.
+    digests = digests_of_images(data.images) if data.digests is None else data.digests
+    return ImageData(images, data.labels, data.class_names, name=data.name, digests=digests)
 
 
 def describe_source(

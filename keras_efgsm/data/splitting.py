@@ -79,8 +79,7 @@ def split_off_test(data: ImageData, split: str, share: float, seed: int) -> Imag
     keys = [hashlib.sha256(image).digest() for image in np.ascontiguousarray(data.images)]
     held = draw_held_out(keys, data.labels, data.class_names, share, seed)
     chosen = held if split == "test" else ~held
-    name = held_out_name(data.name, split, share, seed)
-    return ImageData(data.images[chosen], data.labels[chosen], data.class_names, name=name)
+    return data.subset(chosen, held_out_name(data.name, split, share, seed))
 
 
 def held_out_count(labels: np.ndarray, share: float) -> int:

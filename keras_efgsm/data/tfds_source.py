@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_efgsm.data.digests import DIGEST_BYTES, digests_of_images
 from keras_efgsm.data.image_channels import check_channels, with_channels
 from keras_efgsm.data.image_data import ImageData
 from keras_efgsm.data.image_size import check_image_size, empty_images, resize_image
@@ -81,10 +82,14 @@ def load_tfds(
     # Images of varying size can only be batched one by one.
     static = builder.info.features[image_key].shape
     batched = size is None and None not in static
-    images, labels = None, np.empty(count, "int64")
+    images, labels, digests = None, np.empty(count, "int64"), None
+    if size is not None or channels is not None:
+        # Of what is stored: resized pixels may differ by a rounding on another machine.
+        digests = np.empty((count, DIGEST_BYTES), "uint8")
     start = 0
     for element in (dataset.batch(1024) if batched else dataset.batch(1)).prefetch(2):
-        pixels = with_channels(resize_image(element[image_key].numpy(), size), channels)
+        stored = element[image_key].numpy()
+        pixels = with_channels(resize_image(stored, size), channels)
         if images is None:
             images = empty_images(count, pixels.shape[1:])
         if pixels.shape[1:] != images.shape[1:]:
@@ -96,6 +101,8 @@ def load_tfds(
             )
         images[start : start + len(pixels)] = pixels
         labels[start : start + len(pixels)] = element[label_key].numpy()
+        if digests is not None:
+            digests[start : start + len(pixels)] = digests_of_images(stored)
         start += len(pixels)
     assert images is not None  # there is no split without an image
     return ImageData(
@@ -103,6 +110,7 @@ def load_tfds(
         labels[:start],
         tuple(builder.info.features[label_key].names),
         name=f"{builder.info.full_name}:{split}",
+        digests=None if digests is None else digests[:start],
     )
 
 

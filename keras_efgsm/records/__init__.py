@@ -6,6 +6,7 @@ raises a `ValueError` that says what is wrong; `write` leaves the old file or th
 is what every picture begins with.
 """
 
+from keras_efgsm.records.data import DataRecord
 from keras_efgsm.records.diagnosis import DiagnosisRecord, FindingRecord
 from keras_efgsm.records.evaluation import AttackRecord, EvaluationRecord
 from keras_efgsm.records.export import Agreement, ContractRecord, ExportRecord, FileRecord
@@ -44,6 +45,7 @@ __all__ = [
     "Agreement",
     "AttackRecord",
     "ContractRecord",
+    "DataRecord",
     "DiagnosisRecord",
     "EvaluationRecord",
     "ExportRecord",

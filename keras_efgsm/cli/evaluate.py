@@ -58,7 +58,12 @@ def add_command(commands: Commands) -> None:
         help="also try images made on this classifier alone; of a .tflite or .onnx file, in place "
         "of its own gradients",
     )
-    parser.add_argument("--num-images", type=int, help="default: all of the split")
+    parser.add_argument(
+        "--num-images",
+        type=int,
+        help="the first so many, or where the images are sorted by class so many of all classes, "
+        "drawn with --seed; default: all of the split",
+    )
     parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", choices=tuple(DEFAULT_ATTACKS), default="native")

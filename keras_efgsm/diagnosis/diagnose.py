@@ -70,7 +70,8 @@ def diagnose(
         data: an `ImageData`, or `(x, y)`: float images `(n, H, W, C)` in [0, 1] and labels `(n,)`
             or one-hot `(n, K)`.
         epsilon: L-infinity radius in pixels of [0, 1].
-        num_images: takes the first so many images, or all if there are fewer. Defaults to `200`.
+        num_images: takes so many images, see `evaluate_robustness`, or all if there are fewer.
+            Defaults to `200`.
         steps: gradient steps of PGD and APGD. Defaults to `50`.
         queries: queries of Square. Defaults to `1000`.
         samples: points of random sampling. Defaults to `300`.
@@ -117,15 +118,16 @@ def diagnose(
     check_count(seed, "seed", minimum=0)
     model = _with_gradients(load_classifier(model))
     source = None if transfer_from is None else _source(transfer_from, model)
-    images = check_data(data, model, None)
-    taken = np.arange(min(num_images, len(images.labels)))
-    x, labels = images.pixels(taken), images.labels[taken]
+    images = check_data(data, model, num_images, seed, or_all=True)
+    x, labels = images.pixels(np.arange(len(images.labels))), images.labels
     correct = _correct(model, x, labels)
     about: dict[str, Any] = {
         "model": model.description,
         "dataset": images.name,
         "epsilon": epsilon,
         "num_images": len(x),
+        "selection": images.selection,
+        "missing": images.missing,
         "num_correct": int(correct.sum()),
         "seed": seed,
         "versions": versions(),

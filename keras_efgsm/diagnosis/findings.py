@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from keras_efgsm.records import DiagnosisRecord, FindingRecord
-from keras_efgsm.records.wording import count, percent, radius
+from keras_efgsm.records.wording import count, percent, radius, selected
 from keras_efgsm.records.wording import seconds as in_seconds
 
 MASKED = "gradients are masked"
@@ -70,6 +70,9 @@ class Diagnosis:
         seconds: wall-clock time.
         curves: accuracy by epsilon, iterations and restarts, for the picture.
         surfaces: `ImageSurface`s for the picture.
+        selection: how the images were chosen of the data set: `"first"`, or `"by class, seed 0"`.
+            Defaults to the first ones.
+        missing: a warning of the classes that are not among the images. Defaults to none.
 
     Example:
 
@@ -92,6 +95,8 @@ class Diagnosis:
     seconds: float
     curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     surfaces: tuple[Any, ...] = ()
+    selection: str = "first"
+    missing: str = ""
 
     @property
     def masked(self) -> bool:
@@ -146,6 +151,7 @@ class Diagnosis:
             findings=tuple(finding.record for finding in self.findings),
             epsilon=self.epsilon,
             num_images=self.num_images,
+            selection=self.selection,
             num_correct=self.num_correct,
             lowest_accuracy=self.lowest_accuracy,
             seed=self.seed,
@@ -182,9 +188,10 @@ class Diagnosis:
         table = Table(
             box=box.HEAVY_HEAD if details else box.SIMPLE_HEAD,
             title=f"{self.model}: {self.verdict}",
-            caption=f"{self.num_correct} of {count(self.num_images, 'image')} of {self.dataset} "
-            f"are classified correctly and were attacked, epsilon {radius(self.epsilon)}, seed "
-            f"{self.seed}, {in_seconds(self.seconds)}. {self.advice}",
+            caption=f"{self.num_correct} of {selected(self.num_images, self.selection)} of "
+            f"{self.dataset} are classified correctly and were attacked, epsilon "
+            f"{radius(self.epsilon)}, seed {self.seed}, {in_seconds(self.seconds)}. {self.advice}"
+            f"{f' Warning: {self.missing}.' if self.missing else ''}",
         )
         table.add_column("sign of masking", no_wrap=True)
         table.add_column("found", no_wrap=True)

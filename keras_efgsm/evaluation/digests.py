@@ -20,7 +20,7 @@ def digest_of_arrays(*arrays: np.ndarray) -> str:
     for array in arrays:
         array = np.ascontiguousarray(array)
         digest.update(f"{array.dtype} {array.shape} ".encode())
-        digest.update(array.tobytes())
+        digest.update(array.reshape(-1).view("uint8").data)
     return digest.hexdigest()
 
 

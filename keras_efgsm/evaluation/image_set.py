@@ -7,6 +7,8 @@ import numpy as np
 
 from keras_efgsm.checks import check_count, check_images, check_labels
 from keras_efgsm.data import ImageData
+from keras_efgsm.data.choosing import FIRST, choose_images, missing_note
+from keras_efgsm.data.digests import digest_of_data
 from keras_efgsm.evaluation.digests import digest_of_arrays
 from keras_efgsm.evaluation.models import EvaluatedModel
 
@@ -22,24 +24,38 @@ class ImageSet(NamedTuple):
         labels: int32 `(n,)`.
         name: the data set's.
         digest: returns the SHA-256 of images and labels.
+        contents: the same of what the images were read from, whatever size they were brought to.
+        selection: how these were chosen of the data, see `choose_images`.
+        missing: a warning of the classes that are not among them; empty if all are.
     """
 
     pixels: Callable[[np.ndarray], np.ndarray]
     labels: np.ndarray
     name: str
     digest: Callable[[], str]
+    contents: Callable[[], str]
+    selection: str = FIRST
+    missing: str = ""
 
 
 def check_data(
-    data: ImageData | tuple[Any, Any], model: EvaluatedModel, num_images: int | None
+    data: ImageData | tuple[Any, Any],
+    model: EvaluatedModel,
+    num_images: int | None,
+    seed: int = 0,
+    *,
+    or_all: bool = False,
 ) -> ImageSet:
-    """Checks data against the classifier that they are for.
+    """Checks data against the classifier that they are for, and chooses some of them.
 
     Args:
         data: an `ImageData`, or `(x, y)`: float images `(n, H, W, C)` in [0, 1] and labels `(n,)`
             or one-hot `(n, K)`.
         model: the classifier.
-        num_images: takes the first so many; None takes all.
+        num_images: how many are taken, see `choose_images`; None takes all.
+        seed: of that draw. Defaults to 0.
+        or_all: whether all are taken where there are fewer than `num_images`. Defaults to
+            `False`, which refuses that.
 
     Raises:
         ValueError: if the data do not fit the classifier or are not as above.
@@ -58,7 +74,8 @@ def check_data(
             f"The classifier takes images of shape {model.image_shape}. "
             f"Received: images.shape={x.shape}"
         )
-    if num_images is not None and check_count(num_images, "num_images") > len(x):
+    too_few = num_images is not None and check_count(num_images, "num_images") > len(x)
+    if too_few and not or_all:
         raise ValueError(
             f"`num_images` must be at most {len(x)}, the size of the data. "
             f"Received: num_images={num_images}"
@@ -66,9 +83,16 @@ def check_data(
     if not isinstance(data, ImageData):
         check_images(x)
     check_labels(y, model.num_classes, len(x))
-    x, y = x[:num_images], y[:num_images]
-    labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
-    labels = labels.astype("int32")
+    every = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
+    every = every.astype("int32")
+    taken = choose_images(every, num_images, seed)
+    names = None
+    if isinstance(data, ImageData):
+        names = data.class_names
+    if len(taken.indices) < len(every):
+        data = data.subset(taken.indices, data.name) if isinstance(data, ImageData) else data
+        x = data.images if isinstance(data, ImageData) else x[taken.indices]
+    labels = every[taken.indices]
     return ImageSet(
         pixels=data.pixels
         if isinstance(data, ImageData)
@@ -76,6 +100,11 @@ def check_data(
         labels=labels,
         name=data.name if isinstance(data, ImageData) else "custom",
         digest=lambda: digest_of_arrays(x, labels),
+        contents=lambda: digest_of_data(
+            data.digests if isinstance(data, ImageData) else None, x, labels
+        ),
+        selection=taken.selection,
+        missing=missing_note(taken.missing, names, len(labels), len(np.unique(every))),
     )
 
 

@@ -152,6 +152,10 @@ class RobustnessReport:
         twin: the classifier whose gradients stood in, see `StraightThrough`. Defaults to none.
         twin_agreement: the share of clean images that it and the model class alike. Defaults to
             none.
+        selection: how the images were chosen of the data set: `"first"`, or `"by class, seed 0"`.
+            Defaults to the first ones.
+        images: SHA-256 of the images and labels. Defaults to none.
+        missing: a warning of the classes that are not among the images. Defaults to none.
 
     Example:
 
@@ -173,6 +177,9 @@ class RobustnessReport:
     state: Path | None = None
     twin: str | None = None
     twin_agreement: float | None = None
+    selection: str = "first"
+    images: str | None = None
+    missing: str = ""
 
     @property
     def robust(self) -> np.ndarray:
@@ -201,6 +208,8 @@ class RobustnessReport:
             dataset=self.dataset,
             split=self.split,
             num_images=len(self.correct),
+            selection=self.selection,
+            images=self.images,
             natural_accuracy=self.natural_accuracy,
             cascade=self.cascade,
             attacks=tuple(attack.record for attack in self.attacks),
@@ -252,8 +261,9 @@ class RobustnessReport:
             ),
             caption=(
                 f"{self.model} on {self.dataset} ({self.split}), "
-                f"{wording.count(len(self.correct), 'image')}. "
+                f"{wording.selected(len(self.correct), self.selection)}. "
                 f"{order}{twin}An upper bound: a stronger attack can only lower it."
+                f"{f' Warning: {self.missing}.' if self.missing else ''}"
             ),
         )
         table.add_column("attack")

@@ -67,7 +67,8 @@ def evaluate_robustness(
         batch_size: most images in a batch; does not change the native engine's noise. Defaults to
             `250`.
         seed: seed of the attacks' noise, >= 0. Defaults to `0`.
-        num_images: evaluates the first so many images. Defaults to all.
+        num_images: evaluates so many images: the first ones, or where the data are sorted by class
+            as many of each class, drawn with the seed. Defaults to all.
         restarts: how often an attack with a random start is run; others run once. Defaults to
             `1`.
         dataset: name for the report. Defaults to that of the `ImageData`, `"custom"` for arrays.
@@ -114,7 +115,7 @@ def evaluate_robustness(
         )
     model = load_classifier(model)
     _check_gradients(attacks, model)
-    images = check_data(data, model, num_images)
+    images = check_data(data, model, num_images, seed)
     twin = model.twin.description if model.twin else None
     agreement = twin_agreement(model, images, batch_size) if model.twin else None
     # Before the first attack takes minutes, so that the last one's options are checked too.
@@ -175,6 +176,9 @@ def evaluate_robustness(
         hardware=hardware(),
         seconds=tally.seconds,
         state=tally.path,
+        selection=images.selection,
+        images=images.contents(),
+        missing=images.missing,
     )
 
 

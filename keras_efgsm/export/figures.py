@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_efgsm.export.markdown import cell, code, table
 from keras_efgsm.records import EvaluationRecord, RecordError
-from keras_efgsm.records.wording import percent, radius, seconds
+from keras_efgsm.records.wording import drawn, percent, radius, seconds
 
 
 def check_figures(figures: Mapping[str, Any] | None) -> None:
@@ -61,7 +61,7 @@ def headline(figures: Mapping[str, Any] | None) -> str:
     record = EvaluationRecord.from_dict(figures)
     natural = f"natural accuracy {percent(record.natural_accuracy)}"
     data = f"{record.dataset or '?'} ({record.split or '?'})"
-    on = f"{data}, {record.num_images} images"
+    on = f"{data}, {record.num_images} images{drawn(record.selection)}"
     if not record.attacks:
         return f"**Robust accuracy: not evaluated**; {natural} on {on}."
     epsilons = sorted({radius(attack.epsilon) for attack in record.attacks})

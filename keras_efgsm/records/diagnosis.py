@@ -36,6 +36,8 @@ class DiagnosisRecord(Record):
         findings: one for each sign; none if there was nothing to attack.
         epsilon: L-infinity radius in pixels of [0, 1].
         num_images: how many images were taken.
+        selection: how these were chosen of the data set: `"first"`, or `"by class, seed 0"`. Not
+            in files of earlier versions, which took the first ones.
         num_correct: how many of them are classified correctly, and were attacked.
         lowest_accuracy: share of the `num_images` that withstood everything tried at epsilon.
         seed: seed of all noise.
@@ -55,6 +57,7 @@ class DiagnosisRecord(Record):
     """
 
     NAME: ClassVar[str] = "diagnosis.json"
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"selection"})
 
     verdict: str
     masked: bool
@@ -62,6 +65,7 @@ class DiagnosisRecord(Record):
     findings: tuple[FindingRecord, ...]
     epsilon: Radius
     num_images: Count
+    selection: str | None = None
     num_correct: Count
     lowest_accuracy: Share
     seed: int

@@ -73,6 +73,9 @@ class EvaluationRecord(Record):
         dataset: name of the data set.
         split: which part of it.
         num_images: how many images were evaluated.
+        selection: how these were chosen of the split: `"first"`, or `"by class, seed 0"`. Not in
+            files of earlier versions, which took the first ones.
+        images: SHA-256 of the images and labels, in the order of the evaluation.
         natural_accuracy: share of them in [0, 1] that are classified correctly unattacked.
         cascade: whether each attack saw only the images that withstood those before it.
         attacks: one record for each attack.
@@ -92,7 +95,9 @@ class EvaluationRecord(Record):
 
     NAME: ClassVar[str] = "evaluation.json"
     SCHEMA: ClassVar[int] = 2
-    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"twin", "twin_agreement"})
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset(
+        {"twin", "twin_agreement", "selection", "images"}
+    )
 
     schema: int = 2
     model: str | None = None
@@ -101,6 +106,8 @@ class EvaluationRecord(Record):
     dataset: str | None = None
     split: str | None = None
     num_images: Count
+    selection: str | None = None
+    images: str | None = None
     natural_accuracy: Share
     cascade: bool | None = None
     attacks: tuple[AttackRecord, ...] = ()
@@ -171,6 +178,7 @@ class EvaluationRecord(Record):
             "dataset": self.dataset,
             "split": self.split,
             "num_images": self.num_images,
+            "selection": self.selection or "first",
             "cascade": self.cascade,
             "attacks": [
                 {name: value for name, value in attack.to_dict().items() if name not in outcome}

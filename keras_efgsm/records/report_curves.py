@@ -82,6 +82,8 @@ class MeasuredPart(Part):
 
     Args:
         num_images: how many images were attacked.
+        selection: how these were chosen of the split: `"first"`, or `"by class, seed 0"`. Not in
+            files of earlier versions, which took the first ones.
         natural_accuracy: share of them in [0, 1] that are classified correctly unattacked.
         epsilon_curve: accuracies by radius.
         steps_curve: accuracies by iterations.
@@ -96,7 +98,10 @@ class MeasuredPart(Part):
         versions: versions of the packages that decide a result.
     """
 
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"selection"})
+
     num_images: Count
+    selection: str | None = None
     natural_accuracy: Share
     epsilon_curve: tuple[Point, ...]
     steps_curve: tuple[Point, ...]

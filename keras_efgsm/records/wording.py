@@ -78,6 +78,40 @@ def count(value: Any, noun: str) -> str:
     return f"{number(value)} {noun if value == 1 else plural}"
 
 
+def selected(num_images: Any, selection: str | None, *, first: bool = False) -> str:
+    """How many images were taken, and how they were chosen.
+
+    Args:
+        num_images: how many.
+        selection: `"first"`, or `"by class, seed 0"`; None is the first.
+        first: whether it is said of the first ones that they are these. Defaults to `False`.
+
+    Example:
+
+    ```python
+    selected(50, "by class, seed 0")  # '50 images (drawn by class, seed 0)'
+    selected(50, "first", first=True)  # 'the first 50 images'
+    ```
+    """
+    how = drawn(selection)
+    return f"{'the first ' if first and not how else ''}{count(num_images, 'image')}{how}"
+
+
+def drawn(selection: str | None) -> str:
+    """What follows a number of images that are not the first ones; empty for those.
+
+    Args:
+        selection: `"first"`, or `"by class, seed 0"`; None is the first.
+
+    Example:
+
+    ```python
+    drawn("by class, seed 0")  # ' (drawn by class, seed 0)'
+    ```
+    """
+    return "" if selection in (None, "first") else f" (drawn {selection})"
+
+
 def seconds(value: Any) -> str:
     """A time in seconds, to a tenth below 100 s; a dash if it is not a number.
 

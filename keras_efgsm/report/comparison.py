@@ -56,6 +56,7 @@ def _differences(runs: Sequence[ReportedRun]) -> list[str]:
         "data": lambda run: (run.evaluation.dataset, run.evaluation.split),
         "epsilon": lambda run: run.epsilon,
         "number of images": images,
+        "choice of images": lambda run: run.evaluation.selection or "first",
         "attacks": lambda run: run.evaluation.attacks_in_words(),
     }
     return [name for name, value in respects.items() if differ(value)]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras_efgsm.records.report_curves import MeasuredPart
-from keras_efgsm.records.wording import data_name, number, radius
+from keras_efgsm.records.wording import data_name, number, radius, selected
 from keras_efgsm.report.drawing import Chart, Line, line_chart
 from keras_efgsm.report.measurements import EPSILON_STEPS, ITERATIONS, LOSSES
 from keras_efgsm.report.run_files import ReportedRun
@@ -123,7 +123,7 @@ def comparison_charts(runs: Sequence[ReportedRun]) -> list[Chart]:
         return " / ".join(dict.fromkeys(text(found) for _, found in measured))
 
     on = (
-        f"{STEP}; the first {each(lambda m: number(m.num_images))} images of "
+        f"{STEP}; {each(lambda m: selected(m.num_images, m.selection, first=True))} of "
         f"{each(lambda m: data_name(m.dataset, m.split))}, seed {each(lambda m: str(m.seed))}."
     )
     by_radius = [
@@ -154,7 +154,8 @@ def comparison_charts(runs: Sequence[ReportedRun]) -> list[Chart]:
 def measured_on(measured: MeasuredPart) -> str:
     """The images that the report attacked."""
     data = data_name(measured.dataset, measured.split)
-    return f"the first {number(measured.num_images)} images of {data}, seed {measured.seed}"
+    images = selected(measured.num_images, measured.selection, first=True)
+    return f"{images} of {data}, seed {measured.seed}"
 
 
 def _drawn(*charts: Chart | None) -> list[Chart]:

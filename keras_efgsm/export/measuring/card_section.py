@@ -72,8 +72,8 @@ def _attacks(found: Measurements) -> str:
     own = [a for a in attacks if not a.name.startswith("transfer ")]
     named = ", ".join(f"{a.name.split(',')[0]} ({a.budget})" for a in own)
     sentences = [
-        f"Natural and robust accuracy are those of the file itself on the first "
-        f"{settings['num_images']} images of {settings['dataset']} ({settings['split']}). Robust: "
+        f"Natural and robust accuracy are those of the file itself on "
+        f"{found.images} of {settings['dataset']} ({settings['split']}). Robust: "
         "image by image the worst case over "
         f"{named}; L-infinity ball of radius {radius(settings['epsilon'])}, attack seed "
         f"{settings['seed']}, each attack on the images that withstood those before it."

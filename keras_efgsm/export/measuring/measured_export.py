@@ -59,7 +59,7 @@ def measure(
         steps: of gradient attacks that are named. Defaults to that of `make_attacks`.
         targets: of targeted attacks that are named. Defaults to that of `make_attacks`.
         queries: of Square that is named. Defaults to that of `make_attacks`.
-        num_images: takes the first so many images. Defaults to that of
+        num_images: takes so many images, see `evaluate_robustness`. Defaults to that of
             `measure_export`.
         batch_size: most images in a batch. Defaults to `250`.
         seed: seed of the attacks' noise, >= 0. Defaults to `0`.

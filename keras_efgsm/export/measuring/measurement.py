@@ -11,6 +11,7 @@ from typing import Any
 from keras_efgsm.attacks import Attack
 from keras_efgsm.checks import check_count
 from keras_efgsm.data import ImageData
+from keras_efgsm.data.choosing import FIRST
 from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness, load_classifier, with_twin
 from keras_efgsm.evaluation.image_set import check_data
 from keras_efgsm.export.measuring.exported_forms import Export, find_export
@@ -54,8 +55,8 @@ def measure_export(
         attacks: attacks of one epsilon, the cheapest first.
         run: folder of the run that was exported, whose Keras model is measured beside the forms.
             Defaults to none.
-        num_images: takes the first so many images. Defaults to `MOST_IMAGES`, or all where there
-            are fewer.
+        num_images: takes so many images, see `evaluate_robustness`. Defaults to `MOST_IMAGES`, or
+            all where there are fewer.
         batch_size: most images in a batch. Defaults to `250`.
         seed: seed of the attacks' noise, >= 0. Defaults to `0`.
         split: which part of the data set this is, for the report. Defaults to `"test"`.
@@ -97,7 +98,7 @@ def measure_export(
     twin = load_classifier(export.folder)
     if num_images is None:
         num_images = min(MOST_IMAGES, len(check_data(data, twin, None).labels))
-    images = check_data(data, twin, num_images)
+    images = check_data(data, twin, num_images, seed)
     settings = {
         "dataset": images.name,
         "split": split,
@@ -109,6 +110,10 @@ def measure_export(
         "seed": seed,
         "versions": _versions(export.forms),
     }
+    if images.selection != FIRST:
+        settings["selection"] = images.selection
+    if images.missing:
+        tell(f"warning: {images.missing}")
     found = _read(export, json.loads(json.dumps(settings)), again)
     _measure_latencies(found, export, paths, models, calls, tell)
     for form, path in paths.items():

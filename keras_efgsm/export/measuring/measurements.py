@@ -9,7 +9,7 @@ from rich.table import Table
 
 from keras_efgsm.records import FormRecord, MeasurementsRecord
 from keras_efgsm.records.evaluation import EvaluationRecord
-from keras_efgsm.records.wording import percent, radius
+from keras_efgsm.records.wording import drawn, percent, radius
 
 KERAS = "keras"
 KERAS_EAGER = "keras-eager"
@@ -129,12 +129,19 @@ class Measurements:
         own, keras = self.latency_of(form), self.latency_of(KERAS)
         return own["median_ms"] / keras["median_ms"] if own and keras else None
 
+    @property
+    def images(self) -> str:
+        """How many images were taken, and how they were chosen, in words."""
+        settings = self.settings
+        how = drawn(settings.get("selection"))
+        return f"{'' if how else 'the first '}{settings['num_images']} images{how}"
+
     def table(self) -> Table:
         """The figures as a `rich` table."""
         settings = self.settings
         table = Table(
-            title=f"Measured on each file: epsilon {radius(settings['epsilon'])}, the first "
-            f"{settings['num_images']} images of {settings['dataset']} ({settings['split']})",
+            title=f"Measured on each file: epsilon {radius(settings['epsilon'])}, "
+            f"{self.images} of {settings['dataset']} ({settings['split']})",
             caption="Milliseconds for one image, the median and the 90th percentile, and for 100. "
             "Robust: the worst case over all attacks, image by image; an upper bound. "
             "Files without gradients: straight-through and by transfer.",

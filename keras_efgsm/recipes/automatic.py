@@ -27,6 +27,12 @@ class TrainingImages(NamedTuple):
     notes: list[str]
 
 
+# Of the networks here.
+_BATCH_NORM_MOMENTUM = 0.9
+# Weight that the statistics a network begins with may have at the end.
+_LEFT_OF_THE_START = 0.01
+
+
 class Choice(NamedTuple):
     """One thing that was chosen.
 
@@ -103,6 +109,8 @@ def choose(request: Request) -> Chosen:
     - **Epochs**: about 12,000 updates, at least 12 epochs and at most 60; robust training
       overfits sooner than ordinary training, and the overfitting stop ends it when it does.
     - **Averaging** of the weights over the last twentieth of the updates or so.
+    - **Batch norm**: below 42 updates its running statistics follow the batches faster than the
+      networks have it, as those that they begin with would still be in them at the end.
 
     Args:
         request: data and what was given.
@@ -192,7 +200,9 @@ def _choices(facts: TrainingImages, given: dict[str, Any]) -> list[Choice]:
     batch_size = given.get("batch_size") or (128 if facts.num_images >= 5_000 else 64)
     steps = -(-facts.num_images // batch_size)
     epochs = given.get("epochs") or min(max(round(12_000 / steps), 12), 60)
-    averaging = 0.999 if epochs * steps >= 10_000 else 0.99
+    updates = epochs * steps
+    averaging = 0.999 if updates >= 10_000 else 0.99
+    few = _for_few_updates(updates)
     return [
         Choice("network", network, size, {"classifier": network}),
         *_method(facts, given, size),
@@ -204,12 +214,22 @@ def _choices(facts: TrainingImages, given: dict[str, Any]) -> list[Choice]:
         ),
         _schedule(is_large, number),
         Choice("batch", str(batch_size), number, {"batch_size": batch_size}),
-        Choice("epochs", str(epochs), f"{epochs * steps:,} updates", {"epochs": epochs}),
+        Choice("epochs", str(epochs), f"{updates:,} updates", {"epochs": epochs}),
         Choice(
-            "averaging", f"{averaging:g}", f"{epochs * steps:,} updates",
+            "averaging", f"{averaging:g}", f"{updates:,} updates",
             {"weight_averaging": averaging},
         ),
+        *few,
     ]  # fmt: skip
+
+
+def _for_few_updates(updates: int) -> list[Choice]:
+    """Running statistics of batch norm that have forgotten what they began with at the end."""
+    momentum = round(_LEFT_OF_THE_START ** (1 / updates), 2)
+    if momentum >= _BATCH_NORM_MOMENTUM:
+        return []
+    fields = {"batch_norm_momentum": momentum}
+    return [Choice("batch norm", f"{momentum:g}", f"{updates:,} updates", fields)]
 
 
 def _method(facts: TrainingImages, given: dict[str, Any], size: str) -> list[Choice]:

@@ -12,6 +12,7 @@ from keras_efgsm.data import ImageData, load_data, steps_per_epoch
 from keras_efgsm.networks import RECONSTRUCTORS, build_classifier, synchronize_batch_norm
 from keras_efgsm.networks.dtype_policies import AUTOMATIC
 from keras_efgsm.networks.precision import choose_dtype_policy, dtype_policy_scope
+from keras_efgsm.networks.running_statistics import set_batch_norm_momentum
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import find_method
 from keras_efgsm.recipes.optimizers import L2SGD
@@ -75,6 +76,9 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
             assert config.reconstructor is not None  # which the configuration checks
             build = RECONSTRUCTORS[config.reconstructor]
             reconstructor = build(data.image_shape, data.num_classes)
+    if config.batch_norm_momentum is not None:
+        for network in filter(None, (classifier, reconstructor)):
+            set_batch_norm_momentum(network, config.batch_norm_momentum)
     if replica_count() > 1:
         # Or each replica would normalise by a part of the batch, and the training depend on them.
         for network in filter(None, (classifier, reconstructor)):

@@ -94,6 +94,13 @@ class HowToTrain:
         0.999,
         check=number(0.0, 0.99999),
     )
+    batch_norm_momentum: float | None = option(
+        "optimisation",
+        "weight of the past in the running statistics of batch norm, low where there are few "
+        "updates; None for that of the networks",
+        None,
+        check=number(0.0, 0.9999),
+    )
     overfitting_stop: bool = option(
         "optimisation", "end the training when it overfits to its own attack", True
     )

@@ -121,3 +121,22 @@ def test_the_updates_that_are_said_count_the_last_partial_batch(facts):
     facts((24, 20, 3), 4, 145)
     chosen = choose(Request("photographs", changes={"epsilon": 0.1, "epochs": 2}))
     assert {one.name: one.reason for one in chosen.choices}["averaging"] == "6 updates"
+
+
+@pytest.mark.parametrize(
+    ("images", "epochs", "momentum"),
+    [(81, 3, 0.46), (130, 3, 0.6), (145, 8, 0.83), (145, 15, None), (145, None, None)],
+)
+def test_of_few_updates_batch_norm_forgets_what_it_began_with(facts, images, epochs, momentum):
+    facts((24, 20, 3), 4, images)
+    given = {"epsilon": 0.1} | ({"epochs": epochs} if epochs else {})
+    chosen = choose(Request("photographs", changes=given))
+    assert chosen.config.batch_norm_momentum == momentum
+    assert ("batch norm" in {one.name for one in chosen.choices}) == (momentum is not None)
+    if momentum is not None:
+        updates = -(-images // 64) * epochs
+        assert momentum**updates < 0.012
+        given["batch_norm_momentum"] = 0.8
+        own = choose(Request("photographs", changes=given))
+        assert own.config.batch_norm_momentum == 0.8
+        assert "batch norm" not in {one.name for one in own.choices}

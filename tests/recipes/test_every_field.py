@@ -132,6 +132,16 @@ class Case(NamedTuple):
     base: Mapping[str, Any] = MappingProxyType({})
 
 
+def norm_momentum(run):
+    """Of the batch normalizations, which all have the same."""
+    (found,) = {
+        layer.momentum
+        for layer in run.trainer.classifier.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    }
+    return found
+
+
 def kind(part):
     return lambda run: type(getattr(run.trainer, part)).__name__
 
@@ -237,6 +247,9 @@ CASES = {
     "weight_averaging": [
         Case(0.5, lambda run: run.of(WeightAveraging, "momentum"), 0.9, 0.5),
         Case(0.0, lambda run: run.of(WeightAveraging, "momentum"), 0.9, "none"),
+    ],
+    "batch_norm_momentum": [
+        Case(0.5, norm_momentum, 0.9, 0.5, {"classifier": "cifar10-wrn10-1"}),
     ],
     "overfitting_stop": [Case(True, lambda run: OverfittingStop in run.callbacks, False, True)],
     "keep_best": [Case(True, lambda run: run.of(OverfittingStop, "final_drop"), 0.05, 0.0, STOP)],

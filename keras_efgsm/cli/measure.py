@@ -33,7 +33,9 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--steps", type=int, help="of gradient attacks; default 100, quick 50")
     parser.add_argument("--targets", type=int, help="of targeted attacks; default 9, quick 1")
     parser.add_argument("--queries", type=int, help="of Square; default 5000, quick 500")
-    parser.add_argument("--num-images", type=int, help="so many, of every class; default 1000, or all")
+    parser.add_argument(
+        "--num-images", type=int, help="so many, of every class; default 1000, or all"
+    )
     parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--calls", type=int, default=300, help="timed calls of each form")

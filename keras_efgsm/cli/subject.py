@@ -23,6 +23,7 @@ class Subject(NamedTuple):
         image_size: to which images are resized, or None.
         channels: to which they are brought, or None.
         seed: that test images are drawn with, where the data set has none.
+        folder: of the run; None for a model that is no run folder.
     """
 
     model: Any
@@ -34,12 +35,14 @@ class Subject(NamedTuple):
     image_size: tuple[int, int] | None = None
     channels: int | None = None
     seed: int = 0
+    folder: RunFolder | None = None
 
     def load_data(self) -> Any:
         """The images and labels.
 
         Raises:
-            ValueError: if they cannot be read, or the classifier takes others.
+            ValueError: if they cannot be read, or the classifier takes others or has their classes
+                in another order.
         """
         from keras_efgsm.data import load_data
 
@@ -52,6 +55,14 @@ class Subject(NamedTuple):
             seed=self.seed,
         )
         check_images_fit(data, self.model.image_shape)
+        if self.folder is not None and self.config is not None:
+            from keras_efgsm.runs.same_data import changed_since, check_classes
+
+            check_classes(self.folder, data)
+            if self.dataset == self.config.dataset:
+                changed = changed_since(self.folder, data, self.split)
+                if changed:
+                    print(f"warning: {changed}", flush=True)
         return data
 
 
@@ -125,6 +136,7 @@ def read_subject(options: argparse.Namespace) -> Subject:
         dataset=given("dataset"),
         epsilon=check_epsilon(given("epsilon")),
         split=options.split,
+        folder=folder if config is not None else None,
         **image_options(options, config),
     )
 

@@ -146,7 +146,9 @@ def _read_frame(path: Path) -> tuple[dict[str, tuple[int, int, int, int]], tuple
                 name.removesuffix(".npy"): _read_array_header(archive, name)
                 for name in archive.namelist()
             }
-        parts = ("train", "test") if "x_test" in headers else ("train",)
+        # With one of the two the other is missing, not the test images.
+        has_test = bool({"x_test", "y_test"} & headers.keys())
+        parts = ("train", "test") if has_test else ("train",)
         shapes = {part: _check_shapes(part, headers) for part in parts}
         with np.load(path, allow_pickle=False) as file:
             if "class_names" in headers:

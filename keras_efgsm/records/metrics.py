@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from keras_efgsm.records.data import DataRecord
 from keras_efgsm.records.record import Count, Part, Record, Seconds, Share
 
 
@@ -44,9 +45,12 @@ class MetricsRecord(Record):
         epochs: how many were trained; None for a model that was trained elsewhere.
         training_seconds: wall-clock time of all epochs.
         stop: what the overfitting stop did; None without it.
+        warnings: what a user should know of how it ended, a sentence each.
         parameters: how many, by network.
         momentum_bytes: size of the momentum Gamma; 0 for a method without.
         class_names: of the classes, in order.
+        data: what the images are known again by, by split; without those that were not loaded by
+            the name of their data set.
         versions: versions of the packages that decide a result.
         hardware: the processor, its cores and the GPUs.
         seed: the run's seed.
@@ -67,9 +71,11 @@ class MetricsRecord(Record):
     epochs: Count | None = None
     training_seconds: Seconds | None = None
     stop: StopRecord | None = None
+    warnings: tuple[str, ...] | None = None
     parameters: dict[str, Count] | None = None
     momentum_bytes: Count | None = None
     class_names: tuple[str, ...] | None = None
+    data: dict[str, DataRecord] | None = None
     versions: dict[str, str] | None = None
     hardware: str | None = None
     seed: int | None = None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from keras_efgsm.records.data import DataRecord
 from keras_efgsm.records.evaluation import EvaluationRecord
 from keras_efgsm.records.metrics import StopRecord
 from keras_efgsm.records.record import Count, Part, Record, Share
@@ -24,9 +25,12 @@ class SearchRecord(Record):
         attacks: what they are attacked with.
         attack_options: of `make_attacks`.
         seed: of all.
+        data: what the images are known again by, `"train"` and `"validation"`. Not in files of
+            earlier versions.
     """
 
     NAME: ClassVar[str] = "search.json"
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"data"})
 
     config: dict[str, Any]
     ranges: dict[str, dict[str, Any]]
@@ -39,6 +43,7 @@ class SearchRecord(Record):
     attacks: str
     attack_options: dict[str, Any]
     seed: int
+    data: dict[str, DataRecord] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
 from keras_efgsm.checks import check_count
 from keras_efgsm.data import load_data
+from keras_efgsm.data.choosing import choose_images, missing_note
 from keras_efgsm.evaluation import load_classifier
 from keras_efgsm.records import ReportCurvesRecord
 from keras_efgsm.records.environment import hardware, versions
@@ -22,6 +24,7 @@ from keras_efgsm.report.measurements import (
 )
 from keras_efgsm.report.run_files import ReportedRun
 from keras_efgsm.runs.folder import RunFolder
+from keras_efgsm.runs.same_data import changed_since
 
 CURVES_FILE = "report-curves.json"
 
@@ -38,12 +41,13 @@ def measure_run(
 
     They are kept in `report-curves.json` beside what they were measured with: the classifier and
     re-constructor by their contents, data set, split, epsilon, number of images, seed, versions.
-    Where one differs, or the file is damaged, all is measured anew.
+    Where one differs, the file is damaged, or it is of an earlier version that took the first
+    images and these lacked a class, all is measured anew.
 
     Args:
         run: the run.
-        num_images: the first so many images of the evaluated split, or all there are. Defaults
-            to 200.
+        num_images: so many images of the evaluated split, see `evaluate_robustness`, or all there
+            are. Defaults to 200.
         seed: of the attacks' noise. Defaults to 0.
         data_dir: where prepared tfds data sets lie. Defaults to that of the run.
         progress: whether to show a progress bar; there is none outside a terminal. Defaults to
@@ -54,11 +58,12 @@ def measure_run(
     """
     check_count(num_images, "num_images")
     check_count(seed, "seed", minimum=0)
+    split = run.evaluation.split or "test"
     with_what = {
         "classifier": _digest(RunFolder(run.path).classifier),
         "reconstructor": _digest(run.path / RECONSTRUCTOR_FILE),
         "dataset": run.config["dataset"],
-        "split": run.evaluation.split or "test",
+        "split": split,
         "epsilon": run.epsilon,
         "num_images": num_images,
         "seed": seed,
@@ -72,27 +77,34 @@ def measure_run(
     reconstructor = load_reconstructor(run.path, model)
     data = load_data(
         run.config["dataset"],
-        with_what["split"],
+        split,
         data_dir=data_dir or run.config.get("data_dir"),
         image_size=run.config.get("image_size"),
         channels=run.config.get("channels"),
         seed=run.config.get("seed", 0),
     )
+    taken = choose_images(data.labels, num_images, seed)
+    missing = missing_note(
+        taken.missing, data.class_names, len(taken.indices), len(np.unique(data.labels))
+    )
     console = Console(stderr=True)
+    for warning in filter(None, (missing, changed_since(RunFolder(run.path), data, split))):
+        console.print(f"warning: {run.name}: {warning}", soft_wrap=True, markup=False)
     hidden = not (progress and console.is_terminal)
     with Progress(console=console, disable=hidden, transient=True) as bar:
         task = bar.add_task(f"attacking {run.name}", total=num_attacks(run.epsilon))
         found = measure_model(
             model,
-            data.take(min(num_images, len(data))),
+            data.subset(taken.indices, data.name),
             run.epsilon,
             seed=seed,
             reconstructor=reconstructor,
             on_attack=lambda: bar.advance(task),
         )
     found |= {
+        "selection": taken.selection,
         "dataset": data.name,
-        "split": with_what["split"],
+        "split": split,
         "epsilon": run.epsilon,
         "seed": seed,
         "class_names": list(data.class_names),
@@ -119,7 +131,11 @@ def _read_kept(path: Path, with_what: dict[str, Any]) -> MeasuredPart | None:
         record = ReportCurvesRecord.read(path)
     except (OSError, ValueError):
         return None
-    return record.measured if record.measured_with == with_what else None
+    if record.measured_with != with_what:
+        return None
+    measured = record.measured
+    lacks_a_class = any(sum(row) == 0 for row in measured.confusion)
+    return None if measured.selection is None and lacks_a_class else measured
 
 
 def _digest(path: Path) -> str | None:

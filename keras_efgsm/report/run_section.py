@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from keras_efgsm.records.report_curves import ExamplePart, MeasuredPart
-from keras_efgsm.records.wording import count, number, percent, radius
+from keras_efgsm.records.wording import count, number, percent, radius, selected
 from keras_efgsm.report.drawing import Chart
 from keras_efgsm.report.measurements import EPSILON_STEPS, LOSSES, SHOWN_STEPS
 from keras_efgsm.report.run_charts import STEP, attack_charts, measured_on, training_charts
@@ -123,7 +123,7 @@ def run_section(run: ReportedRun, target: str) -> RunSection:
         target=target,
         run=run,
         headline=_headline(run),
-        warnings=[text for text in (_refuted(run), _doubt(run)) if text],
+        warnings=[text for text in (_refuted(run), _doubt(run), *_of_training(run)) if text],
         attacks=attacks_table(run),
         findings=findings_table(diagnosis) if diagnosis and diagnosis.findings else None,
         training_charts=training_charts(run, target),
@@ -151,7 +151,8 @@ def _headline(run: ReportedRun) -> str:
     else:
         several = len(figures.headline_attacks) > 1
         worst = "the worst case, image by image, over " if several else ""
-        how = f"Under {worst}{attacks} on {total} images of {run.data}."
+        images = selected(figures.num_images, figures.selection)
+        how = f"Under {worst}{attacks} on {images} of {run.data}."
     return f"{how} Epsilon {radius(run.epsilon)}, seed {run.seeds}."
 
 
@@ -161,6 +162,11 @@ def _doubt(run: ReportedRun) -> str:
     if found is None or not found.is_doubtful:
         return ""
     return f"The masking diagnosis says: {found.verdict}. {found.advice}"
+
+
+def _of_training(run: ReportedRun) -> list[str]:
+    """What the training said of itself when it ended, as sentences."""
+    return [f"{text[0].upper()}{text[1:]}." for text in run.metrics.warnings or () if text]
 
 
 def _refuted(run: ReportedRun) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import check_epsilon
-from keras_efgsm.data import load_data
+from keras_efgsm.data import ImageData, load_data
+from keras_efgsm.data.digests import digest_of_data
 from keras_efgsm.recipes.building import size_options
+from keras_efgsm.records import ReportCurvesRecord
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.runs.folder import RunFolder
 
@@ -25,7 +27,7 @@ def adopt_classifier(
     """Makes `NAME.report` beside `NAME.keras`, with what a report of a run is made of.
 
     Without figures of an evaluation the classifier is attacked by the quick attacks. What is there
-    from an earlier call stays if it is of the same file, data and epsilon.
+    from an earlier call stays if it is of the same file, images and epsilon.
 
     Args:
         path: the `.keras` file.
@@ -64,8 +66,12 @@ def adopt_classifier(
             f"Received: folder={str(folder.path)!r}"
         )
     folder.path.mkdir(exist_ok=True)
+    if same and _has_changed(folder, data):
+        print(f"the images of {data.name} have changed since {folder.path.name} was made")
+        same = False
     if not same:
         folder.evaluation.unlink(missing_ok=True)
+        (folder.path / ReportCurvesRecord.NAME).unlink(missing_ok=True)
         write_atomically(folder.path / "adopted.txt", f"made by keras-efgsm of {source.name}\n")
         shutil.copyfile(source, folder.classifier)
         write_atomically(folder.config, text)
@@ -86,3 +92,13 @@ def adopt_classifier(
     }
     folder.write_metrics(metrics)
     return folder
+
+
+def _has_changed(folder: RunFolder, data: ImageData) -> bool:
+    """Whether the figures that are there are known to be of other images than these."""
+    if not folder.evaluation.exists():
+        return False
+    figures = folder.read_evaluation()
+    # Of a part of the images, or by an earlier version, nothing is known.
+    known = figures.images if figures.num_images == len(data) else None
+    return known not in (None, digest_of_data(data.digests, data.images, data.labels))

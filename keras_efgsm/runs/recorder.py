@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import keras
 
 from keras_efgsm.checks import check_number
 from keras_efgsm.distribution.agreement import Agreement
+from keras_efgsm.records import DataRecord
 from keras_efgsm.runs.checkpoint import Checkpoint
 from keras_efgsm.runs.checkpoint_pair import CheckpointPair
 from keras_efgsm.runs.folder import RunFolder
@@ -35,6 +37,8 @@ class RunRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         interruption: asks to stop after the running step. Defaults to nothing.
         agreement: with other workers, each of which has a recorder. Defaults to there being none.
         facts: plain values kept in each checkpoint. Defaults to none.
+        data: what the images are known again by, by split, kept in each checkpoint. Defaults to
+            nothing.
 
     Raises:
         ValueError: if `checkpoint_minutes` is out of range; at the end of an epoch, if the loss is
@@ -60,6 +64,7 @@ class RunRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         interruption: Interruption | None = None,
         agreement: Agreement | None = None,
         facts: dict[str, Any] | None = None,
+        data: Mapping[str, DataRecord] | None = None,
     ):
         super().__init__()
         self.folder = folder
@@ -74,6 +79,7 @@ class RunRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         self._interruption = interruption or Interruption()
         self._agreement = agreement or Agreement()
         self.facts = dict(facts or {})
+        self.data = dict(data or {})
         self._metrics: list[Any] = []
         self._seconds = 0.0
         self._begun = self._written = time.perf_counter()
@@ -150,6 +156,7 @@ class RunRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
     def _write(self, epoch: int, step: int) -> None:
         meta = {
             **self.facts,
+            **self._described,
             "epoch": epoch,
             "step": step,
             "seconds": time.perf_counter() - self._begun if step else 0.0,
@@ -161,6 +168,11 @@ class RunRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         with self.folder.writing():
             self.checkpoints.write(self.model, meta=meta, callbacks=self.stateful)
         self._written = time.perf_counter()
+
+    @property
+    def _described(self) -> dict[str, Any]:
+        described = {split: record.to_dict() for split, record in self.data.items()}
+        return {"data": described} if described else {}
 
     def _agree(self, batch: int | None, due: bool) -> bool:
         """Whether a checkpoint is written now, as it is by all workers or none."""

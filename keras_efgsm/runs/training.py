@@ -23,6 +23,7 @@ from keras_efgsm.data import (
     steps_per_epoch,
     training_dataset,
 )
+from keras_efgsm.data.choosing import missing_note
 from keras_efgsm.distribution.agreement import Agreement
 from keras_efgsm.distribution.limits import check_run
 from keras_efgsm.networks import synchronize_batch_norm
@@ -39,10 +40,17 @@ from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.runs.common_checkpoint import read_common_checkpoint
 from keras_efgsm.runs.drawing import draw_curves
+from keras_efgsm.runs.ending import outcome_of, warnings_of
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.runs.interruption import Interruption
 from keras_efgsm.runs.recorder import RunRecorder
 from keras_efgsm.runs.resumed_epoch import ResumedEpoch
+from keras_efgsm.runs.same_data import (
+    check_data_fit,
+    check_same_data,
+    check_workers_agree,
+    untrained_note,
+)
 from keras_efgsm.runs.worker_folders import prepare_folders
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 
@@ -140,15 +148,23 @@ def train(
     check_number(checkpoint_minutes, "checkpoint_minutes", minimum=0.0)
     if tensorboard is not None:
         require_tensorboard()
+    loaded = [s for s, d in (("train", train_data), ("test", test_data)) if d is None]
     if train_data is None:
         train_data = load_training_data(config, "train")
     if test_data is None:
         test_data = load_training_data(config, "test")
+    check_data_fit(train_data, test_data)
+    described = {"train": train_data.record(), "test": test_data.record()}
+    check_workers_agree(described, agreement)
     if deterministic:
         enable_determinism()
     config = _decided(config, folder, resume, train_data, agreement)
     keras.utils.set_random_seed(config.seed)
+    everything = train_data
     train_data, probe = hold_out_probe(config, train_data)
+    if verbose != 0:
+        _warn_of_classes(everything, train_data, test_data)
+    del everything  # whose memory the training may need
     with contextlib.nullcontext() if strategy is None else strategy.scope():
         trainer = build_trainer(config, train_data)
         if strategy is not None:
@@ -164,6 +180,7 @@ def train(
         interruption=interruption,
         agreement=agreement,
         facts={"shards": shards, "workers": agreement.workers},
+        data=described,
     )
     steps = steps_per_epoch(train_data, config.batch_size)
     start = _Start()
@@ -208,8 +225,20 @@ def train(
         return TrainingResult(trainer, {} if worker else folder.read_metrics(), folder)
     with folder.writing():
         metrics = _finish(
-            config, folder, trainer, recorder, stateful, train_data, test_data, worker
+            config,
+            folder,
+            trainer,
+            recorder,
+            stateful,
+            train_data,
+            test_data,
+            probe=probe,
+            loaded=loaded,
+            worker=worker,
         )
+        if verbose != 0:
+            for sentence in metrics["warnings"]:
+                print(f"warning: {sentence}", flush=True)
         if agreement.workers > 1:
             # No worker leaves while another may still need it.
             agreement.gather([1])
@@ -237,6 +266,19 @@ def _decided(
     chosen = agreement.gather([DTYPE_POLICIES.index(config.dtype_policy)])[0, 0]
     print(said)
     return dataclasses.replace(config, dtype_policy=DTYPE_POLICIES[int(chosen)])
+
+
+def _warn_of_classes(everything: ImageData, trained: ImageData, test: ImageData) -> None:
+    """Says which classes are not trained on, as `train_images` are too few or there are none."""
+    classes = np.unique(everything.labels)
+    missing = [int(label) for label in np.setdiff1d(classes, trained.labels)]
+    names, option = everything.class_names, "--train-images"
+    for note in (
+        missing_note(missing, names, len(trained), len(classes), option),
+        untrained_note(everything, test),
+    ):
+        if note:
+            print(f"warning: {note}", flush=True)
 
 
 class _Start(NamedTuple):
@@ -281,6 +323,7 @@ def _restore(
             )
         print("no checkpoint was written yet; starting from the beginning")
         return _Start()
+    check_same_data(checkpoint.meta.get("data"), recorder.data, checkpoint.path.name)
     trainer.make_momentum(verbose=False)
     if checkpoint.meta.get("steps", steps) != steps:
         raise ValueError(
@@ -320,6 +363,9 @@ def _finish(
     callbacks: dict[str, Any],
     train_data: ImageData,
     test_data: ImageData,
+    *,
+    probe: tuple[Any, Any] | None,
+    loaded: Sequence[str],
     worker: int,
 ) -> dict[str, Any]:
     """Worker 0 saves the networks, curves and metrics of a trained run; the metrics last."""
@@ -332,19 +378,26 @@ def _finish(
             folder.save_model(trainer.reconstructor, folder.reconstructor)
         draw_curves(recorder.rows, folder.curves, f"{config.dataset}, epsilon {config.epsilon:g}")
     natural = trainer.evaluate(evaluation_dataset(test_data, 1000), verbose=0, return_dict=True)
+    stop = callbacks["stop"].report() if "stop" in callbacks else None
+    outcome = outcome_of(
+        trainer, recorder.rows, stop, train_data, probe, natural["accuracy"], len(test_data)
+    )
     metrics = {
         "natural_accuracy": natural["accuracy"],
         "test_images": len(test_data),
         "train_images": len(train_data),
         "epochs": len(recorder.rows),
         "training_seconds": round(recorder.seconds, 1),
-        "stop": callbacks["stop"].report() if "stop" in callbacks else None,
+        "stop": stop,
+        "warnings": warnings_of(config, outcome),
         "parameters": {
             "classifier": trainer.classifier.count_params(),
             "reconstructor": trainer.reconstructor.count_params() if trainer.reconstructor else 0,
         },
         "momentum_bytes": trainer.momentum.nbytes if trainer.momentum else 0,
         "class_names": list(train_data.class_names),
+        # Of what can be loaded again, by which an evaluation tells whether it changed.
+        "data": {split: recorder.data[split].to_dict() for split in loaded},
         "versions": versions(),
         "hardware": hardware(),
         "seed": config.seed,

@@ -123,6 +123,7 @@ def tune(
         hypermodel = RobustHyperModel(options, callbacks=callbacks)
         if folder.prepare(options):
             print(f"continuing the search in {folder.path}", flush=True)
+        folder.check_data({"train": hypermodel.train, "validation": hypermodel.validation})
         if workers > 1:
             run_workers(folder, workers)
         else:
@@ -173,8 +174,11 @@ def run_trials(
         verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
         hypermodel: what is trained. Defaults to that of the options.
     """
+    if hypermodel is None:
+        hypermodel = RobustHyperModel(options)
+        folder.check_data({"train": hypermodel.train, "validation": hypermodel.validation})
     remove_partial_files(folder.path)
-    RobustTuner(hypermodel or RobustHyperModel(options), folder.path, verbose).search()
+    RobustTuner(hypermodel, folder.path, verbose).search()
 
 
 def _has_chief() -> bool:

@@ -1,12 +1,15 @@
 """The folder of a search: its files, its options and the right to write them."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from keras_efgsm.data import ImageData
 from keras_efgsm.records import SearchRecord, read_json
 from keras_efgsm.records.record import NewerSchemaError
+from keras_efgsm.runs.same_data import changes
 from keras_efgsm.tuning.search_options import SearchOptions
 
 try:
@@ -76,8 +79,31 @@ class SearchFolder:
             raise PermissionError(f"`out` must be writable ({error}). {received}") from error
         return there
 
+    def check_data(self, data: Mapping[str, ImageData]) -> None:
+        """Checks that trials go on with the images that they were begun with, and notes these.
+
+        Args:
+            data: the images by what they are for, `"train"` and `"validation"`.
+
+        Raises:
+            ValueError: if they are others; it says in what.
+        """
+        now = {name: images.record() for name, images in data.items()}
+        record = SearchRecord.read(self.search)
+        changed = changes(record.data or {}, now)
+        if changed:
+            raise ValueError(
+                f"A search must be continued with the images that it was begun with. Changed: "
+                f"{changed}. Put them back as they were, or give another folder. "
+                f"Received: out={str(self.path)!r}"
+            )
+        if record.data is None:
+            replace(record, data=now).write(self.search)
+
     def _write(self, options: SearchOptions) -> None:
         record = SearchRecord.from_dict({"schema": SearchRecord.SCHEMA, **options.to_dict()})
+        if self.search.exists():
+            record = replace(record, data=SearchRecord.read(self.search).data)
         # Workers of other machines come to the same file.
         if not self.search.exists() or self.search.read_bytes() != record.encode():
             record.write(self.search)
@@ -99,6 +125,7 @@ class SearchFolder:
             ) from error
         values = record.to_dict()
         del values["schema"]
+        values.pop("data", None)
         return SearchOptions.from_dict(values)
 
     def read_json(self, path: Path) -> Any:

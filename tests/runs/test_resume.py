@@ -105,12 +105,13 @@ def pair_of(folder):
     return CheckpointPair(folder / "checkpoint.npz", folder / "checkpoint.previous.npz")
 
 
-def as_schema(path, schema):
+def as_schema(path, schema, meta=None):
     """Makes a checkpoint one of another version of keras_efgsm."""
     with np.load(path) as file:
         arrays = {name: file[name] for name in file.files if name != "sha256"}
     header = json.loads(arrays["header"].tobytes())
     header["schema"] = schema
+    header["meta"] = meta or header["meta"]
     if schema == 1:
         arrays = {n: a for n, a in arrays.items() if not n.startswith("metric_")}
         del header["callbacks"]["averaging"]["in_place"]
@@ -488,9 +489,51 @@ def test_a_checkpoint_of_other_callbacks_is_refused(finished):
 
 def test_a_checkpoint_of_more_data_is_refused(refused, run, data):
     fewer = part(data["train_data"], 290)
+    message = r"training images \(number of images: 300 then, 290 now\). Put them back"
+    refused(ValueError, message, CONFIG, run, train_data=fewer)
+
+
+def test_changed_images_or_labels_are_refused_and_said(refused, run, data):
+    train, test = data["train_data"], data["test_data"]
+    pixels, labels = train.images.copy(), train.labels.copy()
+    pixels[7, 3, 3] ^= 1
+    labels[:2] = labels[:2][::-1]
+    names = (*train.class_names[:-1], "nought")
+    cases = [
+        (r"Changed: training images \(images\). Put", {"images": pixels}),
+        (r"Changed: training images \(labels\). Put", {"labels": labels}),
+        (r"\(class names: without '9' and with 'nought'\); test images \(class", None),
+        (
+            r"training images \(order of the images, labels\). Put",
+            {"images": train.images[::-1], "labels": train.labels[::-1]},
+        ),
+    ]
+    for message, changes in cases:
+        if changes is None:
+            others = [dataclasses.replace(one, class_names=names) for one in (train, test)]
+            refused(ValueError, message, CONFIG, run, train_data=others[0], test_data=others[1])
+            continue
+        changed = dataclasses.replace(train, **changes)
+        refused(ValueError, message, CONFIG, run, train_data=changed)
+    fewer = test.take(90)
+    message = r"Changed: test images \(number of images: 100 then, 90 now\). Put"
+    refused(ValueError, message, CONFIG, run, test_data=fewer)
+
+
+def test_a_checkpoint_that_does_not_say_its_images_is_resumed_with_a_word(
+    refused, run, data, capsys
+):
+    path = run / "checkpoint.npz"
+    with np.load(path) as file:
+        header = json.loads(file["header"].tobytes())
+    assert set(header["meta"].pop("data")) == {"train", "test"}
+    as_schema(path, 1, header["meta"])
+    fewer = part(data["train_data"], 290)
     refused(ValueError, r"differ: \['momentum'\]", CONFIG, run, train_data=fewer)
     fewer = part(data["train_data"], 200)
     refused(ValueError, "has 3 steps an epoch, these data have 2", CONFIG, run, train_data=fewer)
+    train(CONFIG, run, resume=True, **data)
+    assert "does not say which images it is of" in capsys.readouterr().out
 
 
 def test_a_save_that_fails_midway_keeps_the_old_checkpoint(finished, run, monkeypatch):

@@ -4,6 +4,8 @@ Every error says what was expected and ends with `Received: name=value`.
 """
 
 import math
+import unicodedata
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -118,11 +120,67 @@ def check_choice(value: Any, name: str, choices: tuple[_Choice, ...]) -> _Choice
     check_choice("ce", "loss", ("ce", "cw"))  # "ce"
     ```
     """
-    if value not in choices:
+    # True equals 1 in Python, but is no choice where 1 is.
+    if not any(c == value and isinstance(c, bool) == isinstance(value, bool) for c in choices):
         listed = ", ".join(repr(c) for c in choices)
         raise ValueError(f"`{name}` must be one of {listed}. Received: {name}={value!r}")
     found: _Choice = value
     return found
+
+
+def check_printable(names: Sequence[str], name: str) -> None:
+    """Refuses names that hold control characters or the like.
+
+    They go into labels, cards and pages, and onto terminals, which obey some of them.
+
+    Args:
+        names: strings.
+        name: how the caller calls them in the error.
+
+    Raises:
+        ValueError: if one is not printable.
+
+    Example:
+
+    ```python
+    check_printable(["cat", "dog"], "class_names")
+    ```
+    """
+    refused = [each for each in names if not each.isprintable()]
+    if refused:
+        raise ValueError(
+            f"`{name}` must hold printable characters alone; rename the class. "
+            f"Received: {name}={refused!r}"
+        )
+
+
+def visible(text: str) -> str:
+    r"""Returns a text with each control character as its escape, such as `\x1b`.
+
+    A stranger's name may hold bytes that a terminal obeys. Line ends and tabs stay; what changes
+    the direction of writing, and half of a character, become visible as well.
+
+    Args:
+        text: of any origin.
+
+    Example:
+
+    ```python
+    print(visible("a\x1b[31mb"))  # a\x1b[31mb
+    ```
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each.encode("unicode_escape").decode()
+        if each not in "\n\t"
+        and (unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") or each in _DIRECTIONS)
+        else each
+        for each in text
+    )
+
+
+_DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def check_images(images: Any, name: str = "images") -> None:
@@ -187,6 +245,12 @@ def check_labels(labels: Any, num_classes: int, count: int, name: str = "labels"
     ```
     """
     array = np.asarray(labels)
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+        raise ValueError(
+            f"`{name}` must be numbers, one class from 0 to {num_classes - 1} for each image; "
+            f"number names by their place in the list of classes. "
+            f"Received: {name}.dtype={array.dtype}, first={array.reshape(-1)[:1].tolist()!r}"
+        )
     if array.ndim == 2 and array.shape[1] == num_classes and num_classes > 1:
         sums = array.sum(axis=1, dtype="float64")
         if array.shape[0] != count or not np.allclose(sums, 1.0, atol=1e-3) or array.min() < 0:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+MAX_VERSION = 2**63 - 1
+"""The highest version that TensorFlow Serving, whose versions are int64, finds."""
+
 # What lies beside the files of a version and is of no form.
 _BESIDE = (".md", ".json", ".measured.json")
 
@@ -367,13 +370,23 @@ def parse_name(file: str) -> NamedFile | None:
 
     Args:
         file: such as `"mnist-3-int8.tflite"` or `"3"`.
+
+    Returns:
+        None for another name, also for one with a version above `MAX_VERSION`: TensorFlow Serving
+        passes over such a folder.
     """
-    if file.isdecimal():
+    if re.fullmatch(r"[0-9]+", file):
         folders = (form for form in FORMS.values() if not form.ending)
-        return NamedFile("", int(file), next(folders, None))
+        return _named("", file, next(folders, None))
     forms = [(e, f) for f in FORMS.values() if f.ending for e in (f.ending, *f.companions)]
     for ending, form in [*forms, *((ending, None) for ending in _BESIDE)]:
-        match = re.fullmatch(rf"(.+)-(\d+){re.escape(ending)}", file)
+        match = re.fullmatch(rf"(.+)-([0-9]+){re.escape(ending)}", file)
         if match:
-            return NamedFile(match[1], int(match[2]), form)
+            return _named(match[1], match[2], form)
     return None
+
+
+def _named(name: str, digits: str, form: Form | None) -> NamedFile | None:
+    # A thousand digits are not even read.
+    is_version = len(digits) < 1000 and int(digits) <= MAX_VERSION
+    return NamedFile(name, int(digits), form) if is_version else None

@@ -22,6 +22,8 @@ FLOORS = {
     "version": "its number",
     "atomic_file": "files that are whole or not there",
     "checks": "what is asked of an argument, and how a refusal is worded",
+    "limits": "how much a file may ask for",
+    "archives": "what an archive of arrays holds, by its headers",
     "typing": "types that all use",
     "configured": "configurations made from signatures",
     "equations": "the paper's equations, as pure functions of tensors",

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from keras_efgsm.checks import visible
 from keras_efgsm.cli.quiet import import_everything, silence, without_log_lines
+from keras_efgsm.limits import Limits, raised_limits
 from keras_efgsm.version import __version__
 
 # A command is a module here with `add_command`, and its name in this list.
@@ -53,9 +55,10 @@ def _run(options: argparse.Namespace, light: bool) -> int:
     try:
         if not light:
             import_everything()
-        options.run(options)
+        with raised_limits(max_classes=options.max_classes, max_pixels=options.max_pixels):
+            options.run(options)
     except (ValueError, OSError, MemoryError, ImportError) as error:
-        print(f"keras-efgsm {options.command}: {error}", file=sys.stderr)
+        print(f"keras-efgsm {options.command}: {visible(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
         where = f"; {interrupt}" if str(interrupt) else ""
@@ -84,6 +87,7 @@ def make_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         else:
             module.add_command(commands)
         _add_common(commands.choices[name])
+        _add_limits(commands.choices[name])
         _shorten_usage(commands.choices[name])
     return parser
 
@@ -117,6 +121,25 @@ class _Parser(argparse.ArgumentParser):
                 if word.startswith("--") and near:
                     message += f" (did you mean {near[0]}?)"
         super().error(message)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """What every command that reads files is bounded by, see `keras_efgsm.limits`."""
+    most = Limits()
+    group = parser.add_argument_group("files of strangers")
+    group.add_argument(
+        "--max-classes",
+        type=int,
+        metavar="N",
+        help=f"refuse data of more classes; default {most.max_classes}",
+    )
+    group.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help="refuse an image file of more pixels by its header, and packed files that unpack to "
+        f"more than four bytes for each and 100 times their size; default {most.max_pixels}",
+    )
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:

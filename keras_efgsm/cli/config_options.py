@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_efgsm.checks import visible
 from keras_efgsm.cli.values import NO_VALUE, anything, reader_of
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS
@@ -102,7 +103,7 @@ def run_name(request: Request) -> str:
     name = request.data
     if "/" in name or name in (".", "..") or Path(name).suffix == ".npz":
         name = Path(name).expanduser().resolve().stem
-    return name + (f"-{request.recipe}" if request.recipe else "")
+    return visible(name) + (f"-{request.recipe}" if request.recipe else "")
 
 
 def _add_field(group: Any, field: dataclasses.Field[Any]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from keras_efgsm.cli.subject import add_subject, read_subject, target_file
+from keras_efgsm.cli.trust import TRUST
 from keras_efgsm.typing import Commands
 
 
@@ -17,6 +18,7 @@ def add_command(commands: Commands) -> None:
         description="Look for signs that a run folder, a .keras file or an exported SavedModel "
         "version folder hides its gradients, so that attacks find less than there is. Writes "
         "diagnosis.json and diagnosis.png into a run folder.",
+        epilog=TRUST,
     )
     add_subject(parser)
     parser.add_argument("--num-images", type=int, default=200, help="default 200")

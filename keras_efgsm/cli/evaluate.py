@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from keras_efgsm.cli.subject import Subject, add_subject, read_subject, target_file
+from keras_efgsm.cli.trust import TRUST
 from keras_efgsm.cli.values import number
 from keras_efgsm.recipes.evaluation_command import DEFAULT_ATTACKS
 from keras_efgsm.runs.folder import RunFolder
@@ -22,6 +23,7 @@ def add_command(commands: Commands) -> None:
         description="Measure a run folder, a .keras file, an exported SavedModel version folder, "
         "or a .tflite or .onnx file. Interrupted and called again, it goes on after the last "
         "batch.",
+        epilog=TRUST,
     )
     add_subject(parser)
     parser.add_argument(

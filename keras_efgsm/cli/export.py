@@ -4,6 +4,7 @@ import argparse
 
 from rich.console import Console
 
+from keras_efgsm.cli.trust import TRUST
 from keras_efgsm.export.forms import FORMS
 from keras_efgsm.typing import Commands
 
@@ -15,6 +16,7 @@ def add_command(commands: Commands) -> None:
         help="write the classifier as SavedModel, TFLite, ONNX and OpenVINO with a model card",
         description="Export the classifier of a run, or of any .keras file, as the next integer "
         "version of a model.",
+        epilog=TRUST,
     )
     parser.add_argument("source", metavar="RUN", help="a run folder, or a .keras file")
     parser.add_argument("--to", required=True, help="the model's folder, exported_models/NAME")

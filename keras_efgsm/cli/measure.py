@@ -5,6 +5,7 @@ import argparse
 from rich.console import Console
 
 from keras_efgsm.cli.subject import add_images
+from keras_efgsm.cli.trust import TRUST, say_without_digests
 from keras_efgsm.cli.values import number
 from keras_efgsm.typing import Commands
 
@@ -17,6 +18,7 @@ def add_command(commands: Commands) -> None:
         description="Measure size, latency, natural and robust accuracy of each form of an "
         "export on its own file, and write the table into its model card. Interrupted and called "
         "again, it goes on after the last batch; a form that is through is not measured again.",
+        epilog=TRUST,
     )
     parser.add_argument("path", metavar="EXPORT", help="the version folder exported_models/NAME/N")
     parser.add_argument(
@@ -55,6 +57,7 @@ def run(options: argparse.Namespace) -> None:
                 f"`--{name}` must be given where no `--run` tells it. "
                 f"Received: {name}=None, path={options.path!r}"
             )
+    say_without_digests(options.path)
     try:
         found = measure(
             options.path,

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from keras_efgsm.cli.subject import add_images, image_options
+from keras_efgsm.cli.trust import TRUST
 from keras_efgsm.cli.values import number
 from keras_efgsm.typing import Commands
 
@@ -17,6 +18,7 @@ def add_command(commands: Commands) -> None:
         help="write one HTML page on one or several evaluated runs",
         description="Write one self-contained HTML page on one or several evaluated runs. What it "
         "measures itself is kept in the run folders, so that a second call is quick.",
+        epilog=TRUST,
     )
     parser.add_argument(
         "run_folders",

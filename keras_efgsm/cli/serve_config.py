@@ -102,6 +102,7 @@ def serve_config(
         ValueError: if the folder holds no versions, a file is there already, or an option
             cannot be used.
     """
+    from keras_efgsm.cli.trust import say_without_digests
     from keras_efgsm.serving.deployment import (
         IMAGE,
         config_texts,
@@ -133,6 +134,8 @@ def serve_config(
             overwrite=overwrite,
             **batches,
         )
+    for version in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
+        say_without_digests(version)
     for file, text in texts.items():
         print(f"# {file if out is None else Path(out) / file}\n{text}")
     command = container_command(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keras_efgsm.checks import check_epsilon
+from keras_efgsm.cli.trust import say_without_digests
 from keras_efgsm.cli.values import number
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.runs.folder import RunFolder
@@ -118,6 +119,7 @@ def read_subject(options: argparse.Namespace) -> Subject:
     path = Path(options.path)
     # First, so that a missing path is what is complained of.
     model = load_classifier(path)
+    say_without_digests(path)
     folder = RunFolder(path)
     config = folder.read_config() if folder.config.exists() else None
 

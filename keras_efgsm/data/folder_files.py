@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_efgsm.checks import check_printable
 from keras_efgsm.data.digests import digest_of_file
 from keras_efgsm.data.image_header import SUFFIXES, ImageHeader, read_header
 from keras_efgsm.data.source_facts import SourceFacts
 from keras_efgsm.data.splitting import draw_held_out, held_out_note
+from keras_efgsm.limits import check_num_classes
 
 # Sub-folders of these names, in any case, are the parts of a divided data set.
 TRAIN_NAMES = ("train", "training")
@@ -111,6 +113,8 @@ def class_folders(root: Path) -> list[str]:
             f"Received: path={str(root)!r} ({state})"
         )
     names = sorted(folder.name for folder in _sub_folders(root))
+    check_num_classes(len(names), f"path={str(root)!r}")
+    check_printable(names, "class_names")
     if len(names) < 2:
         if names:
             state = f"the only sub-folder is {names[0]!r}"

@@ -21,11 +21,14 @@ from keras_efgsm.data.folder_files import (
 )
 from keras_efgsm.data.image_channels import check_channels, with_channels
 from keras_efgsm.data.image_data import ImageData
-from keras_efgsm.data.image_header import SERVED_FORMATS, read_header, unreadable
+from keras_efgsm.data.image_header import SERVED_FORMATS, ImageHeader, opened_image, unreadable
 from keras_efgsm.data.image_size import check_image_size, empty_images, resize_image
 from keras_efgsm.data.source import LoadOptions, Source
 from keras_efgsm.data.source_facts import SourceFacts
 from keras_efgsm.data.splitting import held_out_name
+
+# Bytes of pixels that are decoded at the same time, one image at least.
+_DECODED_AT_ONCE = 2**28
 
 
 def load_folder(
@@ -96,13 +99,16 @@ def read_files(
     """
     pixels = empty_images(len(files), shape)
     digests = np.empty((len(files), DIGEST_BYTES), "uint8")
+    # Here, as a thread has the bounds of no `raised_limits`.
+    headers = files.headers()
 
     def read(index: int) -> None:
-        pixels[index] = _read(files.files[index], shape, resized)
+        pixels[index] = _read(files.files[index], headers[index], shape, resized)
         digests[index] = digest_of_file(files.files[index])
 
     # TensorFlow and Pillow decode outside the lock of Python.
-    pool = ThreadPoolExecutor(os.cpu_count() or 1)
+    largest = max((h.height * h.width * shape[-1] for h in headers), default=1)
+    pool = ThreadPoolExecutor(max(1, min(os.cpu_count() or 1, _DECODED_AT_ONCE // largest)))
     try:
         for _ in pool.map(read, range(len(files))):
             pass
@@ -164,8 +170,9 @@ def _served_decoder(channels: int) -> Any:
     return to_pixels.get_concrete_function()
 
 
-def _read(file: Path, shape: tuple[int, int, int], resized: bool) -> np.ndarray:
-    header = read_header(file)
+def _read(
+    file: Path, header: ImageHeader, shape: tuple[int, int, int], resized: bool
+) -> np.ndarray:
     channels = shape[-1]
     if channels == 4 and header.format not in ("BMP", "PNG", "WEBP"):
         raise ValueError(
@@ -175,7 +182,8 @@ def _read(file: Path, shape: tuple[int, int, int], resized: bool) -> np.ndarray:
     decode = _with_tensorflow if header.format in SERVED_FORMATS else _with_pillow
     try:
         pixels = decode(file, channels)
-    except (OSError, SyntaxError, EOFError, ValueError) as error:
+    # Whatever a damaged file makes of its decoder.
+    except Exception as error:
         reason = str(error).strip() or type(error).__name__
         raise ValueError(unreadable(file, reason.splitlines()[0])) from error
     if pixels.shape != (header.height, header.width, channels):
@@ -198,9 +206,9 @@ def _with_tensorflow(file: Path, channels: int) -> np.ndarray:
 
 
 def _with_pillow(file: Path, channels: int) -> np.ndarray:
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    with Image.open(file) as image:
+    with opened_image(file) as image:
         upright = ImageOps.exif_transpose(image)
         pixels = np.asarray(upright.convert("RGBA" if channels == 4 else "RGB"))
     converted: np.ndarray = with_channels(pixels[np.newaxis], channels)[0]

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_efgsm.checks import check_count, check_number
+from keras_efgsm.checks import check_count, check_number, check_printable, visible
 from keras_efgsm.data.choosing import draw_by_class
 from keras_efgsm.data.digests import DIGEST_BYTES, digests_of_images, record_of
+from keras_efgsm.limits import check_num_classes
 from keras_efgsm.records.data import DataRecord
 
 
@@ -84,12 +85,8 @@ class ImageData:
                 "`class_names` must hold the names of two or more classes as strings. "
                 f"Received: class_names={names!r}"
             )
-        if not all(n.isprintable() for n in names):
-            # They go into labels, cards and pages, and onto terminals.
-            raise ValueError(
-                "`class_names` must hold printable characters alone; rename the class. "
-                f"Received: class_names={[n for n in names if not n.isprintable()]!r}"
-            )
+        check_num_classes(len(names), f"name={self.name!r}")
+        check_printable(names, "class_names")
         if len(set(names)) != len(names):
             raise ValueError(
                 f"`class_names` must be distinct. Received: class_names={sorted(names)!r}"
@@ -109,6 +106,7 @@ class ImageData:
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "labels", labels.astype("int32"))
         object.__setattr__(self, "class_names", names)
+        object.__setattr__(self, "name", visible(str(self.name)))
 
     def __len__(self) -> int:
         return len(self.images)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-import warnings
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from keras_efgsm.data.image_size import MAX_PIXELS
+from keras_efgsm.limits import limits
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 FORMATS = {"BMP", "GIF", "JPEG", "MPO", "PNG", "WEBP"}
@@ -20,6 +23,8 @@ JPEG_FORMATS = {"JPEG", "MPO"}
 SERVED_FORMATS = {"PNG", *JPEG_FORMATS}
 
 _ORIENTATION = 274
+# Its bound is one variable of its module.
+_PILLOW = threading.Lock()
 _CHANNELS = {"1": 1, "L": 1, "LA": 2, "La": 2, "RGB": 3, "CMYK": 3, "YCbCr": 3, "RGBA": 4}
 
 
@@ -66,7 +71,36 @@ def read_header(file: Path) -> ImageHeader:
     except OSError as error:
         raise ValueError(unreadable(file, error.strerror or str(error))) from error
     # A file is read once in a process, for the facts and for both splits.
-    return _read_header(str(file), state.st_size, state.st_mtime_ns)
+    header = _read_header(str(file), state.st_size, state.st_mtime_ns)
+    most = limits().max_pixels
+    if header.height * header.width > most:
+        bound = f"{most / 1e6:.0f} million" if most >= 10**6 else str(most)
+        raise ValueError(
+            f"an image file may have at most {bound} pixels ({header.height} x "
+            f"{header.width}); make it smaller first, or raise `--max-pixels`, "
+            f"`raised_limits(max_pixels=...)` in Python. Received: file={str(file)!r}"
+        )
+    return header
+
+
+@contextlib.contextmanager
+def opened_image(file: Any) -> Iterator[Image.Image]:
+    """Opens an image, its header only, without the bound of Pillow's own: ours is asked instead.
+
+    Args:
+        file: path, or a binary file.
+
+    Raises:
+        OSError: if it is no image.
+    """
+    with _PILLOW:
+        kept, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(file)
+        finally:
+            Image.MAX_IMAGE_PIXELS = kept
+    with image:
+        yield image
 
 
 def unreadable(file: Path, reason: str) -> str:
@@ -86,26 +120,21 @@ def unreadable(file: Path, reason: str) -> str:
 def _read_header(name: str, size: int, modified: int) -> ImageHeader:
     file = Path(name)
     try:
-        with warnings.catch_warnings():
-            # What is large is judged below.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(file) as image:
-                return _header(file, image)
-    except Image.DecompressionBombError as error:
-        raise ValueError(_too_large(file, "")) from error
+        with opened_image(file) as image:
+            return _header(image)
     except UnidentifiedImageError as error:
         reason = "the file is empty" if size == 0 else "it is no image or damaged"
         raise ValueError(unreadable(file, reason)) from error
-    except (OSError, SyntaxError, EOFError) as error:
-        raise ValueError(unreadable(file, str(error).splitlines()[0])) from error
+    # Pillow lets through whatever a damaged header makes of its readers.
+    except Exception as error:
+        reason = str(error).strip() or type(error).__name__
+        raise ValueError(unreadable(file, reason.splitlines()[0])) from error
 
 
-def _header(file: Path, image: Image.Image) -> ImageHeader:
+def _header(image: Image.Image) -> ImageHeader:
     width, height = image.size
     if image.format not in FORMATS:
-        raise ValueError(unreadable(file, f"its content is {image.format}, whatever its ending"))
-    if width * height > MAX_PIXELS:
-        raise ValueError(_too_large(file, f" ({height} x {width})"))
+        raise ValueError(f"its content is {image.format}, whatever its ending")
     orientation = 1
     if image.format in JPEG_FORMATS or image.format == "WEBP":
         orientation = image.getexif().get(_ORIENTATION, 1)
@@ -121,12 +150,5 @@ def _header(file: Path, image: Image.Image) -> ImageHeader:
     elif mode in _CHANNELS:
         channels = _CHANNELS[mode]
     else:
-        raise ValueError(unreadable(file, f"pixels of kind {mode!r} are not known"))
+        raise ValueError(f"pixels of kind {mode!r} are not known")
     return ImageHeader(height, width, channels, image.format, turned, mode.startswith("I"))
-
-
-def _too_large(file: Path, size: str) -> str:
-    return (
-        f"an image file may have at most {MAX_PIXELS / 1e6:.0f} million pixels{size}; make it "
-        f"smaller first. Received: file={str(file)!r}"
-    )

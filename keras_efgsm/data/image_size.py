@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_efgsm.checks import check_count
+from keras_efgsm.limits import Limits, limits
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# An image file of more pixels is refused by its header: a file of a few kilobytes can decode to
-# gigabytes. 64 Mi pixels are more than a camera of 50 megapixels gives.
-MAX_PIXELS = 2**26
+# What a served model refuses, whatever bound the process that exported it had.
+MAX_PIXELS = Limits().max_pixels
 
 _AT_ONCE = 256  # images resized together: bounds the memory of their float pixels
 
@@ -38,9 +38,9 @@ def check_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int
             f"Received: image_size={image_size!r}"
         )
     height, width = (check_count(side, "image_size") for side in sides)
-    if height * width > MAX_PIXELS:
+    if height * width > limits().max_pixels:
         raise ValueError(
-            f"`image_size` must ask for at most {MAX_PIXELS} pixels. "
+            f"`image_size` must ask for at most {limits().max_pixels} pixels. "
             f"Received: image_size={image_size!r}"
         )
     return height, width

@@ -1,13 +1,13 @@
 """A whole data set in one file of NumPy arrays, which needs no other package to be read."""
 
 import os
-import zipfile
-import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_efgsm.archives import DAMAGE, ArrayHeader, read_array_headers
 from keras_efgsm.atomic_file import atomic_file
 from keras_efgsm.checks import check_choice
 from keras_efgsm.data.image_data import ImageData
@@ -15,17 +15,10 @@ from keras_efgsm.data.image_size import check_memory
 from keras_efgsm.data.source import LoadOptions, Source
 from keras_efgsm.data.source_facts import SourceFacts
 from keras_efgsm.data.splitting import held_out_count, held_out_note, split_off_test
+from keras_efgsm.limits import TooLarge, check_num_classes
 
-_DAMAGE = (
-    OSError,
-    EOFError,
-    KeyError,
-    TypeError,
-    ValueError,
-    OverflowError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+# Bytes of a name of a class, four a letter.
+_LONGEST_NAME = 4 * 1000
 
 
 def load_npz(path: str | os.PathLike[str], split: str = "train") -> ImageData:
@@ -55,14 +48,10 @@ def load_npz(path: str | os.PathLike[str], split: str = "train") -> ImageData:
     if split not in shapes:
         raise ValueError(_not_a_data_set(path, f"there is no x_{split}"))
     check_memory(shapes[split][0], shapes[split][1:])
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            images, labels = file[f"x_{split}"], file[f"y_{split}"]
-    except _DAMAGE as error:
-        raise ValueError(_not_a_data_set(path, error)) from error
+    images, labels = _read_arrays(path, f"x_{split}", f"y_{split}")
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    return ImageData(images, labels.reshape(-1), names, name=f"npz:{path.stem}:{split}")
+    return ImageData(images, labels, names, name=f"npz:{path.stem}:{split}")
 
 
 def save_npz(path: str | os.PathLike[str], train: ImageData, test: ImageData) -> None:
@@ -119,8 +108,7 @@ class NpzSource(Source):
         counts = {part: shape[0] for part, shape in shapes.items()}
         notes: tuple[str, ...] = ()
         if "test" not in counts:
-            with np.load(path, allow_pickle=False) as file:
-                labels = file["y_train"].reshape(-1)
+            (labels,) = _read_arrays(path, "y_train")
             held = held_out_count(labels, options.test_share)
             counts = {"train": len(labels) - held, "test": held}
             notes = (held_out_note("x_test", held, len(labels), options.test_share, options.seed),)
@@ -140,45 +128,51 @@ class NpzSource(Source):
 
 def _read_frame(path: Path) -> tuple[dict[str, tuple[int, int, int, int]], tuple[str, ...]]:
     """The shapes `(n, height, width, channels)` of the splits by their headers, and the classes."""
+    received = f"path={str(path)!r}"
     try:
-        with zipfile.ZipFile(path) as archive:
-            headers = {
-                name.removesuffix(".npy"): _read_array_header(archive, name)
-                for name in archive.namelist()
-            }
+        headers = read_array_headers(path)
         # With one of the two the other is missing, not the test images.
         has_test = bool({"x_test", "y_test"} & headers.keys())
         parts = ("train", "test") if has_test else ("train",)
         shapes = {part: _check_shapes(part, headers) for part in parts}
-        with np.load(path, allow_pickle=False) as file:
-            if "class_names" in headers:
-                if np.prod(headers["class_names"][0], dtype="float64") > shapes["train"][0]:
-                    raise ValueError("there are more class_names than images")
-                return shapes, tuple(str(name) for name in file["class_names"])
-            count = 1 + max(int(file[f"y_{part}"].max()) for part in parts)
-    except _DAMAGE as error:
+        names = headers.get("class_names")
+        if names is not None and (len(names.shape) != 1 or names.shape[0] > shapes["train"][0]):
+            raise ValueError("class_names is no list, or has more names than images")
+        if names is not None and names.dtype.itemsize > _LONGEST_NAME:
+            raise ValueError("a name of class_names has more than 1,000 letters")
+    except TooLarge:
+        raise
+    except DAMAGE as error:
         raise ValueError(_not_a_data_set(path, error)) from error
+    labels = _read_arrays(path, *(f"y_{part}" for part in parts))
+    low = min(int(array.min()) for array in labels)
+    count = 1 + max(int(array.max()) for array in labels)
     images = sum(shape[0] for shape in shapes.values())
-    if count > images:
+    most = images if names is None else names.shape[0]
+    if low < 0 or count > most:
+        bound = "images" if names is None else "class_names"
         raise ValueError(
-            "labels must be numbers from 0 to K - 1 of K classes, so below the number of images. "
-            f"Received: path={str(path)!r} with a label {count - 1} and {images} images"
+            "labels must be numbers from 0 to K - 1 of K classes, so below the number of "
+            f"{bound}. Received: {received} with a label {low if low < 0 else count - 1} and "
+            f"{most} {bound}"
         )
-    return shapes, tuple(str(number) for number in range(count))
+    check_num_classes(count if names is None else names.shape[0], received)
+    if names is None:
+        return shapes, tuple(str(number) for number in range(count))
+    (found,) = _read_arrays(path, "class_names")
+    return shapes, tuple(str(name) for name in found)
 
 
-def _read_array_header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype]:
-    with archive.open(name) as file:
-        if np.lib.format.read_magic(file) == (1, 0):
-            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        else:
-            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    return shape, dtype
+def _read_arrays(path: Path, *names: str) -> list[np.ndarray]:
+    """Arrays of a file whose headers were checked; labels and names as vectors."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return [file[name] if name[0] == "x" else file[name].reshape(-1) for name in names]
+    except DAMAGE as error:
+        raise ValueError(_not_a_data_set(path, error)) from error
 
 
-def _check_shapes(
-    part: str, headers: dict[str, tuple[tuple[int, ...], np.dtype]]
-) -> tuple[int, int, int, int]:
+def _check_shapes(part: str, headers: Mapping[str, ArrayHeader]) -> tuple[int, int, int, int]:
     shape, pixels = headers[f"x_{part}"]
     labels, dtype = headers[f"y_{part}"]
     if len(shape) == 3:

@@ -43,6 +43,11 @@ class LoadOptions:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
+        if self.data_dir is not None and not isinstance(self.data_dir, (str, os.PathLike)):
+            raise ValueError(
+                "`data_dir` must be the path of a folder, or None. "
+                f"Received: data_dir={self.data_dir!r}"
+            )
         object.__setattr__(self, "image_size", check_image_size(self.image_size))
         check_channels(self.channels)
         check_count(self.seed, "seed", minimum=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from keras_efgsm.checks import visible
 from keras_efgsm.data.image_channels import NAMES, check_channels
 from keras_efgsm.data.image_size import check_image_size
 
@@ -93,14 +94,16 @@ class SourceFacts:
         kinds = " and ".join(NAMES.get(c, f"{c} channels") for c in sorted(self.channels))
         names = ", ".join(self.class_names[:10])
         more = f", and {self.num_classes - 10} more" if self.num_classes > 10 else ""
-        return [
+        lines = [
             f"images: {counts}; {size}, {kinds}",
             f"classes: {self.num_classes} ({names}{more})",
             *self.notes,
         ]
+        # Names of files are in them.
+        return [visible(line) for line in lines]
 
     def __str__(self) -> str:
-        return "\n".join([self.name, *(f"  {line}" for line in self.lines())])
+        return "\n".join([visible(self.name), *(f"  {line}" for line in self.lines())])
 
     def _range(self) -> str:
         # Among sizes of as many images the larger one, so that the answer does not hang on order.

@@ -89,7 +89,9 @@ def held_out_count(labels: np.ndarray, share: float) -> int:
         labels: integers `(n,)`, the class of each image.
         share: share of the held-out part.
     """
-    return sum(_share_of(int(members), share) for members in np.bincount(labels) if members)
+    # Not `bincount`, which makes room for every number up to the largest label.
+    _, counts = np.unique(labels, return_counts=True)
+    return sum(_share_of(int(members), share) for members in counts)
 
 
 def _share_of(members: int, share: float) -> int:

@@ -11,11 +11,13 @@ import numpy as np
 from keras_efgsm.data.digests import DIGEST_BYTES, digests_of_images
 from keras_efgsm.data.image_channels import check_channels, with_channels
 from keras_efgsm.data.image_data import ImageData
+from keras_efgsm.data.image_header import opened_image
 from keras_efgsm.data.image_size import check_image_size, empty_images, resize_image
 from keras_efgsm.data.source import LoadOptions, Source
 from keras_efgsm.data.source_facts import SourceFacts
 from keras_efgsm.data.splitting import held_out_count, held_out_note, split_off_test
 from keras_efgsm.data.tfds_builder import find_builder, is_name, resolve_data_dir
+from keras_efgsm.limits import check_num_classes
 
 # tensorflow-datasets is imported inside the functions: the rest of the package works without it,
 # also in the months when its newest release and TensorFlow's do not agree.
@@ -187,14 +189,13 @@ def _read_shapes(
     import io
 
     import tensorflow_datasets as tfds
-    from PIL import Image
 
     sizes: Counter[tuple[int, int]] = Counter()
     channels: Counter[int] = Counter()
     skipped = {key: tfds.decode.SkipDecoding() for key in builder.info.features}
     for split in sorted(splits):
         for element in builder.as_dataset(split=split, decoders=skipped, shuffle_files=False):
-            with Image.open(io.BytesIO(element[image_key].numpy())) as image:
+            with opened_image(io.BytesIO(element[image_key].numpy())) as image:
                 sizes[image.height, image.width] += 1
                 channels[shape[2] or len(image.getbands())] += 1
     return sizes, channels
@@ -219,6 +220,7 @@ def _supervised_keys(name: str, info: Any) -> tuple[str, str]:
             "the data set must be one for image classification: one Image and one ClassLabel "
             f"feature. Received: name={name!r} with features {found}"
         )
+    check_num_classes(features[labels[0]].num_classes, f"name={name!r}")
     dtype = np.dtype(features[images[0]].np_dtype)
     if dtype != np.uint8:
         raise ValueError(

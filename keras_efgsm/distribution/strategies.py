@@ -78,10 +78,32 @@ def count_workers() -> int:
     if not text.strip():
         return 1
     try:
-        cluster = json.loads(text).get("cluster", {})
-        return max(1, sum(len(cluster.get(job, ())) for job in ("chief", "worker")))
-    except (ValueError, AttributeError, TypeError) as error:
+        return _count(json.loads(text))
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             'TF_CONFIG must be JSON such as {"cluster": {"worker": ["host:port", ...]}, "task": '
-            f'{{"type": "worker", "index": 0}}}} ({error}). Received: TF_CONFIG={text!r}'
+            f'{{"type": "worker", "index": 0}}}} ({error}). Received: TF_CONFIG={text[:300]!r}'
         ) from error
+
+
+def _count(config: Any) -> int:
+    """The workers of what TensorFlow would read, which says less of what is wrong."""
+    cluster = config.get("cluster", {}) if isinstance(config, dict) else None
+    if not isinstance(cluster, dict):
+        raise ValueError("it and its cluster must be objects")
+    for job, addresses in cluster.items():
+        if not isinstance(addresses, list) or not all(isinstance(a, str) for a in addresses):
+            raise ValueError(f"the {job} of its cluster must be a list of addresses")
+    count = sum(len(cluster.get(job, ())) for job in ("chief", "worker"))
+    task = config.get("task", {})
+    if not isinstance(task, dict):
+        raise ValueError("its task must be an object")
+    if count > 1:
+        job, index = task.get("type"), task.get("index")
+        if not isinstance(job, str) or job not in cluster:
+            raise ValueError(f"the type of its task must be one of {sorted(cluster)}")
+        if isinstance(index, bool) or not isinstance(index, int):
+            raise ValueError("the index of its task must be a whole number")
+        if not 0 <= index < len(cluster[job]):
+            raise ValueError(f"the index of its task must be below {len(cluster[job])}")
+    return max(1, count)

@@ -11,11 +11,13 @@ import numpy as np
 from keras import ops
 
 from keras_efgsm.attacks.logits import evaluation_logits
+from keras_efgsm.checks import visible
 from keras_efgsm.evaluation.digests import digest_of_arrays, digest_of_files, digest_of_model
 from keras_efgsm.form import FORMS, Form, form_of
 from keras_efgsm.networks.own_models import read_keras_file
 from keras_efgsm.networks.precision import float32_twin
 from keras_efgsm.networks.requirements import are_probabilities, check_classifier, random_images
+from keras_efgsm.records.exported_files import check_exported_files
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 from keras_efgsm.typing import Tensor
 
@@ -61,6 +63,10 @@ class EvaluatedModel:
     twin: "EvaluatedModel | None" = None
     variables: Sequence[keras.Variable] = ()
 
+    def __post_init__(self) -> None:
+        # The name of a folder, which goes onto terminals and pages.
+        object.__setattr__(self, "description", visible(self.description))
+
     def identity(self) -> str:
         """The digest of this classifier."""
         if self.digest is not None:
@@ -87,7 +93,8 @@ def load_classifier(path: str | os.PathLike[str] | keras.Model | EvaluatedModel)
     Raises:
         ImportError: if a package that runs the file is not installed.
         FileNotFoundError: if nothing is at `path`.
-        ValueError: if it is none of these, cannot be read, does not take images or does not
+        ValueError: if it is none of these, cannot be read, is part of an export and not as it was
+            exported, does not take images or does not
             return logits.
 
     Example:
@@ -165,6 +172,7 @@ def _from_keras(model: keras.Model, description: str) -> EvaluatedModel:
 
 def _from_form(form: Form, path: Path) -> EvaluatedModel:
     received = f"Received: path={str(path)!r}"
+    check_exported_files(path)
     runner = form.load(path)
     what = f"`{path.suffix}` file" if path.is_file() else "SavedModel"
     return EvaluatedModel(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from keras_efgsm.checks import check_printable
 from keras_efgsm.form import Contract, ExportError
 from keras_efgsm.networks.requirements import are_probabilities, final_layer, random_images
 
@@ -109,6 +110,7 @@ def _check_class_names(class_names: Sequence[str], num_classes: int) -> tuple[st
                 "`class_names` must be non-empty strings of one line. "
                 f"Received: class_names={names!r}, with {name!r}"
             )
+    check_printable(names, "class_names")
     if len(set(names)) != len(names):
         raise ValueError(f"`class_names` must be distinct. Received: class_names={names!r}")
     return names

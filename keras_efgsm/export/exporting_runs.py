@@ -13,6 +13,7 @@ from keras_efgsm.checks import check_count
 from keras_efgsm.data.image_size import check_image_size
 from keras_efgsm.export.exporting import ExportResult, export_classifier
 from keras_efgsm.form import FORMS
+from keras_efgsm.networks.own_models import read_keras_file
 from keras_efgsm.recipes.building import load_images
 from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
@@ -145,15 +146,13 @@ def _read_run(folder: RunFolder) -> _Source:
     try:
         metrics = folder.read_metrics()
         figures = folder.read_evaluation().to_dict() if folder.evaluation.exists() else None
-        classifier = keras.models.load_model(folder.classifier, compile=False)
+        classifier = read_keras_file(folder.classifier)
         return _Source(classifier, metrics["class_names"], config, figures, metrics)
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"The run's files must be readable ({error}). {received}") from error
 
 
 def _read_keras_file(path: Path) -> _Source:
-    from keras_efgsm.networks.own_models import read_keras_file
-
     if not path.exists():
         raise FileNotFoundError(f"There is no model here. Received: path={str(path)!r}")
     return _Source(read_keras_file(path), None)

@@ -129,6 +129,7 @@ def render_card(record: ExportRecord, measured: str | None = None) -> str:
         f"## {MEASURED}\n\n{measured.strip()}",
         _configuration(record.config),
         loading,
+        *_digests(record),
         _limits(record),
         f"## Made by\n\n{fence(record.command)}\n\nExported with {versions}.",
     ]
@@ -200,6 +201,20 @@ def _files(record: ExportRecord) -> str:
 def _agreement(name: str, found: Agreement) -> tuple[str, str, str, str]:
     images = f"{found.num_images} {found.on}"
     return code(name), f"{found.difference:.1e}", percent(found.same_class), images
+
+
+def _digests(record: ExportRecord) -> list[str]:
+    """The section with the SHA-256 of every file; none where there are no files yet."""
+    lines = [f"{digest}  {name}" for entry in record.files for name, digest in entry.sha256.items()]
+    if not lines:
+        return []
+    text = (
+        "Of every file as it was exported; this library compares them whenever it reads the export."
+        " In the folder of this card, without it:"
+    )
+    # An end of file that no file holds.
+    check = "\n".join(["sha256sum --check <<END", *lines, "END"])
+    return [f"## SHA-256\n\n{text}\n\n{fence(check, 'sh')}"]
 
 
 def _configuration(config: Mapping[str, Any]) -> str:

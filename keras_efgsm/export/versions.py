@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from keras_efgsm.form import parse_name
+from keras_efgsm.form import MAX_VERSION, parse_name
 
 
 @contextmanager
@@ -41,6 +41,11 @@ def next_version(to: Path) -> Iterator[tuple[int, Path]]:
 
 def _claim(to: Path) -> tuple[int, Path]:
     version = max(_taken(to), default=0) + 1
+    if version > MAX_VERSION:
+        raise ValueError(
+            "`to` must leave a number for a new version, and versions end at 2**63 - 1, as those "
+            f"of TensorFlow Serving. Received: to={str(to)!r} with version {version - 1}"
+        )
     while True:
         partial = to / f".{version}.partial"
         try:

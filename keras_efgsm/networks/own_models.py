@@ -9,6 +9,9 @@ from typing import Any
 
 import keras
 
+from keras_efgsm.archives import check_archive
+from keras_efgsm.limits import TooLarge
+
 
 def read_keras_file(path: str | os.PathLike[str]) -> keras.Model:
     """Loads a model from a `.keras` file, without code that is stored in it.
@@ -32,7 +35,15 @@ def read_keras_file(path: str | os.PathLike[str]) -> keras.Model:
     if not zipfile.is_zipfile(path):
         raise ValueError(f"The `.keras` file is damaged: it is no zip archive. {received}")
     try:
+        with zipfile.ZipFile(path) as archive:
+            check_archive(archive, Path(path).stat().st_size, f"path={str(path)!r}")
+            # Keras reads parts of some members, and leaves others: none is checked whole by it.
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"{damaged!r} is not as it was written")
         return keras.models.load_model(path, compile=False, safe_mode=True)
+    except TooLarge:
+        raise
     # Keras lets through whatever the archive, h5py or a layer's constructor raises.
     except Exception as error:
         reason = " ".join(str(error).split())[:300]

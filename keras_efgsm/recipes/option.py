@@ -105,7 +105,11 @@ def check_fields(config: Any) -> None:
         value, check = getattr(config, field.name), field.metadata.get("check")
         if kind_of(field.type)[0] is bool:
             check_choice(value, field.name, (False, True))
-        if check is None or (value is None and kind_of(field.type)[1]):
+        if value is None and kind_of(field.type)[1]:
+            continue
+        if check is None and kind_of(field.type)[0] is str:
+            check = text("text")
+        if check is None:
             continue
         object.__setattr__(config, field.name, check(value, field.name))
 

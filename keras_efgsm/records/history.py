@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
+from keras_efgsm.checks import visible
 from keras_efgsm.records.record import Record, RecordError, parse_json
 
 
@@ -59,7 +60,7 @@ def _numbers(row: dict[str | Any, str | Any]) -> dict[str, float]:
         raise ValueError("a line has more or fewer values than the header")
     # A column that began in a later epoch is empty before; a metric without a value is NaN.
     numbers = {name: _number(value) for name, value in row.items() if value}
-    return {name: value for name, value in numbers.items() if math.isfinite(value)}
+    return {visible(name): value for name, value in numbers.items() if math.isfinite(value)}
 
 
 def _number(text: str) -> float:

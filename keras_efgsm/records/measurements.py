@@ -25,6 +25,27 @@ class FormRecord(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LatencyPart(Part):
+    """The latencies of all forms and what they were measured on.
+
+    Args:
+        hardware: the processor, its cores and the GPUs.
+        cores: how many the process might use.
+        calls: timed calls of each form with one image.
+        batch: images of the larger batch.
+        files: digest of each form.
+        forms: milliseconds by form and by name.
+    """
+
+    hardware: str
+    cores: Count
+    calls: Count
+    batch: Count
+    files: dict[str, str]
+    forms: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class MeasurementsRecord(Record):
     """The figures of one exported version.
 
@@ -46,3 +67,8 @@ class MeasurementsRecord(Record):
     settings: dict[str, Any]
     latency: dict[str, Any] | None
     forms: dict[str, FormRecord]
+
+    def check(self) -> None:
+        """Checks what was measured of latency."""
+        if self.latency is not None:
+            LatencyPart.from_dict(self.latency, "latency")

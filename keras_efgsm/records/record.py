@@ -11,9 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
 
 from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.checks import visible
 
-# A record is a few hundred lines; what is larger by far is something else.
-MOST_BYTES = 64 * 2**20
+# A record is a few hundred lines; what is larger by far is something else. Empty lists take twenty
+# times their text in memory.
+MOST_BYTES = 8 * 2**20
+# Deeper than any record; functions that call themselves for each level end well.
+MOST_LEVELS = 64
+# More digits than any number of a record; floats hold them all, nearly.
+_LARGEST = 2**64
 
 Share = Annotated[float, (0.0, 1.0)]
 Radius = Annotated[float, (1e-12, 1.0)]
@@ -153,16 +159,21 @@ class Record(Part):
         Raises:
             NewerSchemaError: a `ValueError`, if a later version of this library wrote it.
             RecordError: a `ValueError`, if it is damaged, of another kind, or larger than
-                `MOST_BYTES`.
+                `most_bytes()`.
             OSError: if it cannot be read.
         """
         received = f"path={os.fspath(path)!r}"
         try:
-            return cls.decode(_read_bytes(path))
+            return cls.decode(_read_bytes(path, cls.most_bytes()))
         except NewerSchemaError as error:
             raise NewerSchemaError(error.reason, received) from error
         except RecordError as error:
             raise RecordError(error.reason, received) from error
+
+    @classmethod
+    def most_bytes(cls) -> int:
+        """The size of the largest file that is read, in bytes."""
+        return MOST_BYTES
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Writes the file; a reader finds the old one or the whole new one.
@@ -249,28 +260,55 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     ```
     """
     try:
-        return parse_json(_read_bytes(path))
+        return parse_json(_read_bytes(path, MOST_BYTES))
     except RecordError as error:
         raise RecordError(error.reason, f"path={os.fspath(path)!r}") from error
 
 
-def parse_json(content: bytes) -> Any:
-    """Reads JSON strictly: UTF-8, finite numbers, each name once in an object.
+def parse_json(content: bytes, *, any_number: bool = False) -> Any:
+    """Reads JSON strictly: UTF-8, finite numbers of a usual size, each name once in an object.
+
+    Control characters in its texts become visible, see `keras_efgsm.checks.visible`: these texts
+    go onto pages and terminals.
+
+    Args:
+        content: the text.
+        any_number: whether NaN, infinities and whole numbers of any size are taken as well.
+            Defaults to `False`.
 
     Raises:
-        RecordError: a `ValueError`, if it is not.
+        RecordError: a `ValueError`, if it is not, or is nested deeper than `MOST_LEVELS`.
     """
     try:
-        return json.loads(
+        value = json.loads(
             content.decode("utf-8"),
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
+            parse_constant=float if any_number else _refuse_constant,
+            parse_float=float if any_number else _finite,
+            parse_int=int if any_number else _usual,
             object_pairs_hook=_object,
         )
     except RecursionError as error:
         raise RecordError("it must be JSON that is not nested so deep", "content") from error
     except ValueError as error:
         raise RecordError(f"it must be readable JSON: {error}", "content") from error
+    return _visible(value, 1)
+
+
+def _visible(value: Any, level: int) -> Any:
+    """The value, its texts visible; in place, as millions of empty lists are no less as a copy."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, (dict, list)) and level > MOST_LEVELS:
+        raise RecordError("it must be JSON that is not nested so deep", "content")
+    if isinstance(value, list):
+        for i, item in enumerate(value):
+            value[i] = _visible(item, level + 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            value[key] = _visible(item, level + 1)
+        if not all(key.isprintable() for key in value):
+            return {visible(key): item for key, item in value.items()}
+    return value
 
 
 def _refuse_constant(name: str) -> Any:
@@ -284,6 +322,13 @@ def _finite(text: str) -> float:
     return value
 
 
+def _usual(text: str) -> int:
+    value = int(text)
+    if abs(value) > _LARGEST:
+        raise ValueError(f"{text[:20]}... is too large a number")
+    return value
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
@@ -291,12 +336,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _read_bytes(path: str | os.PathLike[str]) -> bytes:
+def _read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
     with open(path, "rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
+        content = file.read(most + 1)
+    if len(content) > most:
         raise RecordError(
-            f"The file must have at most {MOST_BYTES // 2**20} MiB", f"path={os.fspath(path)!r}"
+            f"The file must have at most {most // 2**20} MiB", f"path={os.fspath(path)!r}"
         )
     return content
 

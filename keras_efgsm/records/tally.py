@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from keras_efgsm.archives import read_array_headers
 from keras_efgsm.records.record import (
     Count,
     Record,
@@ -17,8 +18,8 @@ from keras_efgsm.records.record import (
     parse_json,
 )
 
-# Unpacked: a byte for each image and attack, so this is 100 attacks on ten million images.
-_MOST_BYTES = 2**30
+# Unpacked: a byte for each image and attack, so this is 100 attacks on a million images.
+_MOST_BYTES = 2**27
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,11 +83,16 @@ class TallyRecord(Record):
         return file.getvalue()
 
     @classmethod
+    def most_bytes(cls) -> int:
+        return 4 * super().most_bytes()
+
+    @classmethod
     def decode(cls, content: bytes) -> Self:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 if sum(member.file_size for member in archive.infolist()) > _MOST_BYTES:
                     raise ValueError(f"it unpacks to more than {_MOST_BYTES // 2**20} MiB")
+            read_array_headers(io.BytesIO(content))
             # Reading every member checks its CRC.
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in ("header", *_ARRAYS)}

@@ -13,6 +13,7 @@ from keras_efgsm.backend import compiled_once
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness
 from keras_efgsm.evaluation.native_engine import compile_native
+from keras_efgsm.networks.own_models import read_keras_file
 from keras_efgsm.report.png import png_text, signed_colours
 
 LOSSES = ("ce", "cw")
@@ -202,11 +203,9 @@ def load_reconstructor(folder: Path, model: EvaluatedModel) -> keras.Model | Non
         return None
     received = f"Received: path={str(path)!r}"
     try:
-        reconstructor = keras.models.load_model(path, compile=False)
-    # Keras lets through whatever the archive, h5py or a layer's constructor raises.
-    except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ValueError(f"The re-constructor cannot be loaded ({reason}). {received}") from error
+        reconstructor = read_keras_file(path)
+    except ValueError as error:
+        raise ValueError(f"The re-constructor cannot be loaded ({error}). {received}") from error
     shapes = (tuple(reconstructor.input_shape), tuple(reconstructor.output_shape))
     if shapes != ((None, model.num_classes), (None, *model.image_shape)):
         raise ValueError(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keras_efgsm.checks import visible
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.records import (
     DiagnosisRecord,
@@ -15,9 +16,24 @@ from keras_efgsm.records import (
     RecordError,
     read_json,
 )
+from keras_efgsm.records.record import Part
 from keras_efgsm.records.report_curves import MeasuredPart
 from keras_efgsm.records.wording import data_name, number
 from keras_efgsm.runs.folder import RunFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ConfigPart(Part):
+    """What a report reads of config.json, of whichever version of the library."""
+
+    dataset: str
+    epsilon: float | None = None
+    method: str | None = None
+    reconstructor: str | None = None
+    data_dir: str | None = None
+    image_size: tuple[int, ...] | None = None
+    channels: int | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,6 +111,10 @@ def read_run(path: str | Path, name: str | None = None) -> ReportedRun:
     config = _read(read_json, folder.config, "A run folder must hold a readable config.json", path)
     if not isinstance(config, dict) or not isinstance(config.get("dataset"), str):
         raise ValueError(f"config.json must name the run's dataset. {received}")
+    try:
+        _ConfigPart.from_dict(config)
+    except RecordError as error:
+        raise ValueError(f"config.json is damaged ({error.reason}). {received}") from error
     if not folder.classifier.exists() or not folder.metrics.exists():
         raise ValueError(
             "The run must be finished; continue it with `keras-efgsm train PRESET --resume --out "
@@ -119,7 +139,7 @@ def read_run(path: str | Path, name: str | None = None) -> ReportedRun:
         history = _read(HistoryRecord.read, folder.history, damaged, path)
     damaged = "metrics.json must be as training wrote it"
     return ReportedRun(
-        name=name or folder.path.resolve().name,
+        name=visible(name or folder.path.resolve().name),
         path=folder.path,
         config=config,
         metrics=_read(MetricsRecord.read, folder.metrics, damaged, path),

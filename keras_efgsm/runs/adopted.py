@@ -11,7 +11,7 @@ from keras_efgsm.checks import check_epsilon
 from keras_efgsm.data import ImageData, load_data
 from keras_efgsm.data.digests import digest_of_data
 from keras_efgsm.recipes.building import size_options
-from keras_efgsm.records import ReportCurvesRecord
+from keras_efgsm.records import EvaluationRecord, ReportCurvesRecord
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.runs.folder import RunFolder
 
@@ -76,6 +76,8 @@ def adopt_classifier(
         shutil.copyfile(source, folder.classifier)
         write_atomically(folder.config, text)
     if evaluation is not None:
+        # A file that is none must not stay in the folder.
+        EvaluationRecord.read(evaluation)
         shutil.copyfile(evaluation, folder.evaluation)
     elif not folder.evaluation.exists():
         print(f"attacking {source.name} by the quick attacks; `--evaluation` takes others")

@@ -4,12 +4,15 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from keras_efgsm.archives import read_array_headers
 from keras_efgsm.atomic_file import atomic_file
+from keras_efgsm.records.record import Count, Part, Seconds, parse_json
 
 _SCHEMA = 2
 # Without checksum and only from epoch ends; written by the first version.
@@ -166,6 +169,25 @@ def _flatten(name: str, state: dict[str, Any], arrays: dict[str, Any]) -> dict[s
     return plain
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Row(Part):
+    """An epoch of the history in a checkpoint; its figures are in `extra`."""
+
+    epoch: Count
+    seconds: Seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Meta(Part):
+    """Where a run stood."""
+
+    epoch: Count
+    step: Count
+    seconds: Seconds
+    rows: tuple[_Row, ...]
+    stopped: bool
+
+
 class Checkpoint:
     """A checkpoint read back and verified; nothing is changed until `restore`.
 
@@ -191,12 +213,15 @@ class Checkpoint:
             self._arrays: dict[str, np.ndarray] = {}
             self._momentum_shape: tuple[int, ...] | None = None
             digest = self._read()
-            header = json.loads(self._arrays["header"].tobytes())
+            header = parse_json(self._arrays["header"].tobytes(), any_number=True)
             schema = header["schema"]
             if schema == _SCHEMA and not np.array_equal(self._arrays.pop("sha256"), digest):
                 raise ValueError("its checksum is wrong")
             del self._arrays["header"]
             self.meta, self._callbacks = header["meta"], header["callbacks"]
+            for name, values in (("meta", self.meta), ("callbacks", self._callbacks)):
+                if not isinstance(values, dict):
+                    raise ValueError(f"its {name} must be an object")
         except PermissionError:
             raise
         except Exception as error:  # whatever a damaged zip or header makes of its readers
@@ -215,6 +240,8 @@ class Checkpoint:
     def _read(self) -> np.ndarray:
         """Reads all but the momentum, and the digest of everything; each CRC is checked."""
         digest = _Digest()
+        # A header that asks for more than there is would make room for it first.
+        read_array_headers(self.path)
         with zipfile.ZipFile(self.path) as archive:
             for entry in archive.namelist():
                 name = entry.removesuffix(".npy")
@@ -231,6 +258,22 @@ class Checkpoint:
                 if name != "sha256":
                     digest.add(name, array)
         return digest.value()
+
+    def check_position(self) -> None:
+        """Checks that it says where its run stood.
+
+        Raises:
+            ValueError: if it has no epoch, step or row of the history for each epoch.
+        """
+        try:
+            found = _Meta.from_dict(self.meta, "meta")
+            if len(found.rows) != found.epoch:
+                raise ValueError(f"it has {len(found.rows)} rows of {found.epoch} epochs")
+        except ValueError as error:
+            raise ValueError(
+                "The checkpoint must say where its run stood; put back a copy, or train anew in "
+                f"another folder ({error}). Received: checkpoint={self.path.name}"
+            ) from error
 
     @property
     def metrics(self) -> list[np.ndarray]:

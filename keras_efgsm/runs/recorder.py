@@ -85,7 +85,12 @@ class RunRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         self._begun = self._written = time.perf_counter()
 
     def resume_from(self, checkpoint: Checkpoint) -> None:
-        """Takes over the history, and what belongs to the epoch that was running."""
+        """Takes over the history, and what belongs to the epoch that was running.
+
+        Raises:
+            ValueError: if the checkpoint does not say these.
+        """
+        checkpoint.check_position()
         self.rows = list(checkpoint.meta["rows"])
         if checkpoint.meta["step"]:
             self._metrics = checkpoint.metrics

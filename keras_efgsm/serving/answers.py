@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_efgsm.archives import DAMAGE, read_array_header
+
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
 
@@ -81,7 +83,17 @@ def load_inputs(files: Sequence[str | Path]) -> tuple[str, dict[str, np.ndarray]
             raise ValueError(
                 f"An array must be sent alone. Received: files={list(map(str, paths))}"
             )
-        array = np.load(paths[0], allow_pickle=False)
+        try:
+            with open(paths[0], "rb") as file:
+                read_array_header(file, paths[0].stat().st_size)
+            array = np.load(paths[0], allow_pickle=False)
+        except FileNotFoundError:
+            raise
+        except DAMAGE as error:
+            raise ValueError(
+                f"An array must be a whole file of NumPy ({error}). Received: "
+                f"file={str(paths[0])!r}"
+            ) from error
         if array.dtype == np.uint8:
             return "serving_uint8", {"image": array}
         if array.dtype.kind == "f":

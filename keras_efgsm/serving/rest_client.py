@@ -134,7 +134,7 @@ class RestClient:
 def _read(status: int, content: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):
         raise ServerError(status, f"not JSON: {content[:100].decode('utf-8', 'replace')}")

@@ -12,6 +12,8 @@ from typing import TypedDict
 
 from google.protobuf import message, text_format
 
+from keras_efgsm.form import parse_name
+from keras_efgsm.records.exported_files import check_exported_files
 from keras_efgsm.serving.published_messages import build_messages
 
 _INT64, _STRING = "google.protobuf.Int64Value", "google.protobuf.StringValue"
@@ -53,7 +55,8 @@ def model_versions(folder: str | Path) -> list[int]:
         folder: the folder with integer sub-folders.
 
     Raises:
-        ValueError: if there is none with a `saved_model.pb`.
+        ValueError: if there is none with a `saved_model.pb`, or its files are not as they were
+            exported.
 
     Example:
 
@@ -63,7 +66,9 @@ def model_versions(folder: str | Path) -> list[int]:
     """
     folder = Path(folder)
     entries = folder.iterdir() if folder.is_dir() else ()
-    versions = sorted(int(e.name) for e in entries if re.fullmatch(r"\d+", e.name) and e.is_dir())
+    named = [(parse_name(e.name), e) for e in entries if e.is_dir()]
+    # As the server: a folder above int64 is passed over.
+    versions = sorted(found.version for found, e in named if found is not None and not found.name)
     whole = [v for v in versions if (folder / str(v) / "saved_model.pb").is_file()]
     if not whole or whole != versions:
         hint = "; give the folder above" if (folder / "saved_model.pb").is_file() else ""
@@ -71,6 +76,8 @@ def model_versions(folder: str | Path) -> list[int]:
             "`folder` must hold integer folders with a saved_model.pb each, as `keras-efgsm "
             f"export` writes them{hint}. Received: folder={str(folder)!r}, versions={versions}"
         )
+    for version in versions:
+        check_exported_files(folder / str(version))
     return versions
 
 

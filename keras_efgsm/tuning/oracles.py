@@ -8,6 +8,7 @@ import keras_tuner
 from keras_tuner.engine.trial import TrialStatus
 
 from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.records import read_json
 from keras_efgsm.tuning.hypermodel import OBJECTIVE
 from keras_efgsm.tuning.search_options import SearchOptions
 
@@ -35,7 +36,20 @@ class _SafeFiles(_Oracle):  # type: ignore[misc]  # keras-tuner has no types
         _write_json(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
 
     def reload(self) -> None:
-        super().reload()
+        path = Path(self._get_oracle_fname())
+        try:
+            # keras-tuner takes what it finds.
+            if path.exists() and not isinstance(read_json(path), dict):
+                raise ValueError("it must be an object")
+            super().reload()
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"The search cannot be continued: {path.name} or a trial.json of it is damaged "
+                f"({type(error).__name__}: {error}); put back a copy, or search anew in another "
+                f"folder. Received: path={str(path)!r}"
+            ) from error
         waiting = set(self._retry_queue)
         for trial_id, trial in list(self.trials.items()):
             if trial.status in _FINISHED:

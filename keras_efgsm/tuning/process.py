@@ -1,13 +1,15 @@
-"""One process of a search by workers: `python -m keras_efgsm.tuning.process FOLDER`.
+"""One process of a search by workers.
 
-Whether it is the chief or a worker, and where the chief is, it takes from keras-tuner's
-`KERASTUNER_TUNER_ID`, `KERASTUNER_ORACLE_IP` and `KERASTUNER_ORACLE_PORT`.
+`python -m keras_efgsm.tuning.process FOLDER MAX_CLASSES MAX_PIXELS`, with the bounds of
+`keras_efgsm.limits`. Whether it is the chief or a worker, and where the chief is, it takes from
+keras-tuner's `KERASTUNER_TUNER_ID`, `KERASTUNER_ORACLE_IP` and `KERASTUNER_ORACLE_PORT`.
 """
 
 import os
 import sys
 import threading
 
+from keras_efgsm.limits import raised_limits
 from keras_efgsm.tuning.driver import run_trials
 from keras_efgsm.tuning.search_failed import SearchFailed
 from keras_efgsm.tuning.search_folder import SearchFolder
@@ -30,7 +32,9 @@ def main() -> None:
     folder = SearchFolder(sys.argv[1])
     status = 0
     try:
-        run_trials(folder, folder.read(), verbose=2)
+        most_classes, most_pixels = (int(word) for word in sys.argv[2:4])
+        with raised_limits(max_classes=most_classes, max_pixels=most_pixels):
+            run_trials(folder, folder.read(), verbose=2)
     except SearchFailed as error:
         print(error)
         status = HOPELESS

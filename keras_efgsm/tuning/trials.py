@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from keras_efgsm.checks import visible
 from keras_efgsm.records import EvaluationRecord, TrialMeasurementRecord, TrialsRecord
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.records.search import TrialRow
@@ -65,32 +67,41 @@ def read_trials(folder: SearchFolder, options: SearchOptions) -> list[TrialRecor
     """
     records = []
     for path in folder.path.glob("trials/trial_*/trial.json"):
-        trial = folder.read_json(path)
-        file = path.with_name("measured.json")
-        measured = TrialMeasurementRecord.read(file) if file.exists() else None
-        failure = path.with_name("failure.txt")
-        values = trial["hyperparameters"]["values"]
-        completed = trial["status"] == "COMPLETED"
-        metrics = {
-            name: metric["observations"][-1]["value"][0]
-            for name, metric in trial["metrics"]["metrics"].items()
-        }
-        reason = None
-        if trial["status"] == "FAILED":
-            reason = failure.read_text().strip() if failure.exists() else trial["message"]
-        records.append(
-            TrialRecord(
-                number=trial["trial_id"],
-                status=trial["status"],
-                values={name: values[name] for name in options.ranges},
-                metrics=metrics if completed else {},
-                evaluation=measured.evaluation if completed and measured else None,
-                stop=measured.stop.to_dict() if completed and measured and measured.stop else None,
-                failure=reason,
-                goes_on_from=values.get("tuner/trial_id"),
-            )
-        )
+        try:
+            records.append(_read_trial(folder, path, options))
+        except (KeyError, TypeError, IndexError, AttributeError, UnicodeError) as error:
+            raise ValueError(
+                "A trial.json must be as keras-tuner wrote it; remove the folder of the trial "
+                f"({type(error).__name__}: {error}). Received: path={str(path)!r}"
+            ) from error
     return sorted(records, key=lambda record: int(record.number))
+
+
+def _read_trial(folder: SearchFolder, path: Path, options: SearchOptions) -> TrialRecord:
+    trial = folder.read_json(path)
+    file = path.with_name("measured.json")
+    measured = TrialMeasurementRecord.read(file) if file.exists() else None
+    failure = path.with_name("failure.txt")
+    values = trial["hyperparameters"]["values"]
+    completed = trial["status"] == "COMPLETED"
+    metrics = {
+        name: metric["observations"][-1]["value"][0]
+        for name, metric in trial["metrics"]["metrics"].items()
+    }
+    reason = None
+    if trial["status"] == "FAILED":
+        reason = failure.read_text().strip() if failure.exists() else trial["message"]
+    int(trial["trial_id"])
+    return TrialRecord(
+        number=trial["trial_id"],
+        status=trial["status"],
+        values={name: values[name] for name in options.ranges},
+        metrics=metrics if completed else {},
+        evaluation=measured.evaluation if completed and measured else None,
+        stop=measured.stop.to_dict() if completed and measured and measured.stop else None,
+        failure=visible(reason) if reason else reason,
+        goes_on_from=values.get("tuner/trial_id"),
+    )
 
 
 def best_first(trials: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -113,6 +113,10 @@ class RobustTuner(keras_tuner.Tuner):  # type: ignore[misc]  # keras-tuner has n
         scores, failed = [], 0
         for path in Path(self.project_dir).glob("trial_*/trial.json"):
             trial = read_json(path)
+            if not isinstance(trial, dict) or not {"status", "score"} <= trial.keys():
+                raise ValueError(
+                    f"A trial.json must be as keras-tuner wrote it. Received: path={str(path)!r}"
+                )
             failed += trial["status"] == TrialStatus.FAILED
             if trial["status"] == TrialStatus.COMPLETED:
                 scores.append(trial["score"])

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from keras_efgsm.checks import check_count
+from keras_efgsm.limits import limits
 from keras_efgsm.tuning.search_failed import SearchFailed
 from keras_efgsm.tuning.search_folder import SearchFolder
 
@@ -38,12 +39,12 @@ def run_workers(folder: SearchFolder, count: int) -> None:
     address = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(_free_port())}
     # Shared out, or each would start a thread for every core.
     threads = str(max(1, _cores() // count))
-    limits = {
+    threads = {
         name: os.environ.get(name, threads)
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     }
     names = [f"worker-{number}" for number in range(1, count + 1)]
-    with _Processes(folder, {**os.environ, **address, **limits}).running() as processes:
+    with _Processes(folder, {**os.environ, **address, **threads}).running() as processes:
         processes.start("chief")
         for name in names:
             processes.start(name)
@@ -77,7 +78,10 @@ class _Processes:
         )
         with open(self.log(name), "ab") as log:
             self.by_name[name] = subprocess.Popen(
-                [sys.executable, "-m", "keras_efgsm.tuning.process", str(self.folder.path)],
+                [
+                    *(sys.executable, "-m", "keras_efgsm.tuning.process", str(self.folder.path)),
+                    *(str(limits().max_classes), str(limits().max_pixels)),
+                ],
                 env={**self.environment, **gpus, "KERASTUNER_TUNER_ID": name},
                 # They end when they can read no more from it, however this process ended.
                 stdin=subprocess.PIPE,

@@ -177,7 +177,29 @@ def test_workers_without_a_common_checkpoint_are_refused(pair):
 
 @pytest.mark.parametrize(
     ("config", "message"),
-    [("{", "TF_CONFIG must be JSON"), ('{"cluster": 3}', "TF_CONFIG must be JSON")],
+    [
+        ("{", "TF_CONFIG must be JSON"),
+        ('{"cluster": 3}', "TF_CONFIG must be JSON"),
+        ("[]", "it and its cluster must be objects"),
+        ("[" * 100_000, "TF_CONFIG must be JSON"),
+        ('{"cluster": {"worker": "a:1"}}', "must be a list of addresses"),
+        ('{"cluster": {"worker": ["a:1", 2]}}', "must be a list of addresses"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": 5}', "its task must be an object"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": [1]}', "its task must be an object"),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}}', "the type of its task"),
+        (
+            '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "boss", "index": 0}}',
+            "the type of its task",
+        ),
+        (
+            '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
+            "must be below 2",
+        ),
+        (
+            '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": "0"}}',
+            "must be a whole number",
+        ),
+    ],
 )
 def test_a_tf_config_that_cannot_be_read_is_refused(monkeypatch, config, message):
     monkeypatch.setitem(os.environ, "TF_CONFIG", config)

@@ -557,3 +557,27 @@ def test_a_winner_is_told_apart_from_the_preset_only_beyond_chance():
     once = against_preset({"finalists": [row(0.86, None), row(0.80, None, preset=True)]})
     assert once is not None and "nothing about its error" in once
     assert against_preset({"finalists": [row(0.86, 0.03, preset=True), row(0.80, 0.04)]}) is None
+
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "5", "{}", DEEP, "", '{"a": NaN}', "\x00"])
+def test_a_damaged_oracle_is_refused_in_a_line(tmp_path, content):
+    oracle = make_oracle(small_search(trials=4))
+    oracle._set_project_dir(str(tmp_path), "trials")
+    (tmp_path / "trials").mkdir(exist_ok=True)
+    (tmp_path / "trials" / "oracle.json").write_text(content)
+    with pytest.raises(ValueError, match=r"oracle\.json or a trial\.json.*Received: path="):
+        oracle.reload()
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "null", "{}", DEEP, '{"trial_id": "0"}', '{"hyperparameters": []}']
+)
+def test_a_damaged_trial_is_refused_in_a_line(tmp_path, content):
+    folder = SearchFolder(tmp_path)
+    (tmp_path / "trials" / "trial_0").mkdir(parents=True)
+    (tmp_path / "trials" / "trial_0" / "trial.json").write_text(content)
+    with pytest.raises(ValueError, match=r"Received: path="):
+        read_trials(folder, small_search())

@@ -73,12 +73,13 @@ def find_export(folder: str | os.PathLike[str]) -> Export:
         raise FileNotFoundError(
             f"There is no export here; give the version folder exported_models/NAME/N. {received}"
         )
-    if not folder.name.isdecimal() or not (folder / SAVED_MODEL_FILE).is_file():
+    named = parse_name(folder.name)
+    if named is None or named.name or not (folder / SAVED_MODEL_FILE).is_file():
         raise ValueError(
             "The path must be the version folder of an export, exported_models/NAME/N, with "
-            f"`{SAVED_MODEL_FILE}` in it. {received}"
+            f"`{SAVED_MODEL_FILE}` in it and N at most 2**63 - 1. {received}"
         )
-    version = int(folder.name)
+    version = named.version
     beside = [parse_name(entry.name) for entry in folder.parent.iterdir()]
     names = {file.name for file in beside if file and file.name and file.version == version}
     if not names or folder.parent.name in names:

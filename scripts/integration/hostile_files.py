@@ -1,0 +1,302 @@
+"""Reads files as a stranger may make them, each in a process of its own, and measures its memory.
+
+    python scripts/integration/hostile_files.py [--only WORD] [--most-mb 1000]
+
+Each file is small and asks for much: a label of 2**31, a picture of 14000 x 14000 pixels, an array
+that unpacks to gigabytes, JSON nested 100,000 deep. It is made in a temporary folder and read
+through the command that would read it. One line each: the file, the exit status, the peak of
+resident memory, and what was said. The first line is of a whole file, most of whose memory is
+TensorFlow. Exit status 1 if a command takes `--most-mb` or more, ends otherwise than with status 2,
+or says more than a line. About five minutes on one core.
+"""
+
+import argparse
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+X, Y = np.zeros((4, 8, 8), "uint8"), np.array([0, 1, 1, 0])
+TRAIN = ("train", "FILE", "--epsilon", "0.1", "--image-size", "8", "8", "--out", "new", "--quiet")
+EVALUATE = ("evaluate", "FILE", "--dataset", "whole.npz", "--epsilon", "0.1")
+
+
+class Case(NamedTuple):
+    """One file.
+
+    Attributes:
+        name: what it is.
+        make: writes it into the folder, and returns its name there.
+        words: the command, `FILE` standing for the name.
+        status: with which it ends.
+    """
+
+    name: str
+    make: Callable[[Path], str]
+    words: tuple[str, ...] = TRAIN
+    status: int = 2
+
+
+def arrays(**changes: np.ndarray | None) -> Callable[[Path], str]:
+    """A data set with other arrays."""
+
+    def make(folder: Path) -> str:
+        whole = {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y} | changes
+        given = {name: value for name, value in whole.items() if value is not None}
+        np.savez_compressed(folder / "a.npz", **given)
+        return "a.npz"
+
+    return make
+
+
+def header_alone(shape: tuple[int, ...], descr: str) -> bytes:
+    """The header of an array without the array."""
+    file = io.BytesIO()
+    values = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, values)
+    return file.getvalue()
+
+
+def with_member(name: str, shape: tuple[int, ...], descr: str = "|u1") -> Callable[[Path], str]:
+    """A data set of which one array says more than it holds."""
+
+    def make(folder: Path) -> str:
+        arrays(**{name: None})(folder)
+        with zipfile.ZipFile(folder / "a.npz", "a") as archive:
+            archive.writestr(f"{name}.npy", header_alone(shape, descr))
+        return "a.npz"
+
+    return make
+
+
+def unpacking(count: int) -> Callable[[Path], str]:
+    """A data set of black pictures that packs a thousandfold."""
+
+    def make(folder: Path) -> str:
+        arrays(x_train=None, y_train=None)(folder)
+        with zipfile.ZipFile(folder / "a.npz", "a", zipfile.ZIP_DEFLATED, compresslevel=9) as z:
+            with z.open("x_train.npy", "w", force_zip64=True) as member:
+                member.write(header_alone((count, 1024, 1024), "|u1"))
+                for _ in range(count):
+                    member.write(bytes(2**20))
+            labels = io.BytesIO()
+            np.save(labels, np.arange(count) % 2)
+            z.writestr("y_train.npy", labels.getvalue())
+        return "a.npz"
+
+    return make
+
+
+def pictures(kind: str, width: int, height: int) -> Callable[[Path], str]:
+    """Two classes of which one holds a picture that says it has this size."""
+
+    def make(folder: Path) -> str:
+        for name in ("cat", "dog"):
+            (folder / "images" / name).mkdir(parents=True)
+            for number in range(2):
+                grey = Image.new("RGB", (16, 16), (99 * number, 0, 0))
+                grey.save(folder / "images" / name / f"{number}.png")
+        content = _png(width, height) if kind == "PNG" else _enlarged(kind, width, height)
+        (folder / "images" / "cat" / f"large.{kind.lower()}").write_bytes(content)
+        return "images"
+
+    return make
+
+
+def _png(width: int, height: int) -> bytes:
+    """A whole picture of zeros, one bit each."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        body = kind + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    packer = zlib.compressobj(9)
+    row = bytes(1 + (width + 7) // 8)
+    packed = b"".join([*(packer.compress(row) for _ in range(height)), packer.flush()])
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", packed), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def _enlarged(kind: str, width: int, height: int) -> bytes:
+    """A small picture whose header says another size."""
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(file, kind)
+    content = bytearray(file.getvalue())
+    if kind == "GIF":
+        for at in (6, content.index(b"\x2c") + 5):
+            content[at : at + 4] = struct.pack("<HH", width, height)
+    elif kind == "BMP":
+        content[18:26] = struct.pack("<ii", width, height)
+    else:
+        at = content.index(b"\xff\xc0") + 5
+        content[at : at + 4] = struct.pack(">HH", height, width)
+    return bytes(content)
+
+
+def many_folders(folder: Path) -> str:
+    """More classes than the bound."""
+    for number in range(70_000):
+        (folder / "images" / str(number)).mkdir(parents=True)
+    return "images"
+
+
+def text(name: str, content: str) -> Callable[[Path], str]:
+    """A run of which one file has this content."""
+
+    def make(folder: Path) -> str:
+        run = folder / "run"
+        run.mkdir()
+        (run / "config.json").write_text("{}")
+        for file in ("classifier.keras", "metrics.json", "evaluation.json"):
+            (run / file).write_text("{}")
+        (run / name).write_text(content)
+        return "run"
+
+    return make
+
+
+def keras_archive(size: int) -> Callable[[Path], str]:
+    """A `.keras` file whose weights unpack to so many bytes."""
+
+    def make(folder: Path) -> str:
+        with zipfile.ZipFile(folder / "a.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("config.json", "{}")
+            with archive.open("model.weights.h5", "w", force_zip64=True) as member:
+                for _ in range(size // 2**20):
+                    member.write(bytes(2**20))
+        return "a.keras"
+
+    return make
+
+
+def state(folder: Path) -> str:
+    """The state of an evaluation whose truth values are more than it holds."""
+    with zipfile.ZipFile(folder / "state.npz", "w") as archive:
+        for name in ("header", "correct", "robust", "waiting"):
+            archive.writestr(f"{name}.npy", header_alone((2**36,), "|b1"))
+    return "state.npz"
+
+
+def whole(folder: Path) -> str:
+    """Nothing wrong."""
+    del folder
+    return "whole.npz"
+
+
+REPORT = ("report", "FILE")
+EXPORT = ("export", "FILE", "--to", "out")
+DEEP = "[" * 100_000
+CASES = (
+    Case("nothing wrong, and a training", whole, (*TRAIN, "--epochs", "1"), status=0),
+    Case(".npz, one label of 2**31", arrays(y_train=np.array([0, 1, 1, 2**31]))),
+    Case(
+        ".npz, one label of 2**31, named classes",
+        arrays(y_train=np.array([0, 1, 1, 2**31]), class_names=np.array(["a", "b"]), x_test=None),
+    ),
+    Case(".npz, one label of 3,000,000", arrays(y_train=np.array([0, 1, 1, 3_000_000]))),
+    Case(
+        ".npz, 70,000 classes",
+        arrays(x_train=np.zeros((70_000, 1, 1), "uint8"), y_train=np.arange(70_000)),
+    ),
+    Case(".npz, 2,000 black images that unpack to 2 GB", unpacking(2000)),
+    Case(".npz, a header of 2**60 pixels", with_member("x_train", (2**40, 2**10, 2**10))),
+    Case(".npz, names of a gigabyte", with_member("class_names", (2,), "<U268435455")),
+    Case(".npz, an array beside of 2**43 bytes", with_member("more", (2**40,), "<f8")),
+    Case(".npz, objects of Python", arrays(y_train=np.array([print] * 3 + [len], object))),
+    Case("PNG of 14000 x 14000", pictures("PNG", 14000, 14000)),
+    Case("GIF of 60000 x 60000", pictures("GIF", 60000, 60000)),
+    Case("BMP of 30000 x 30000", pictures("BMP", 30000, 30000)),
+    Case("JPEG of 60000 x 60000", pictures("JPEG", 60000, 60000)),
+    Case(
+        "PNG of 8192 x 8192, as large as may be",
+        pictures("PNG", 8192, 8192),
+        (*TRAIN, "--channels", "3", "--epochs", "1"),
+        status=0,
+    ),
+    Case("folder of 70,000 classes", many_folders),
+    Case(".keras, weights that unpack to 2 GB", keras_archive(2**31), EVALUATE),
+    Case("state of an evaluation, 2**38 truth values", state, (*EVALUATE, "--state", "FILE")),
+    Case("config.json nested 100,000 deep", text("config.json", DEEP), EXPORT),
+    Case("config.json of 200 MB", text("config.json", " " * 200_000_000), EXPORT),
+    Case(
+        "config.json of five million lists",
+        text("config.json", "[" + "[]," * 5_000_000 + "[]]"),
+        REPORT,
+    ),
+    Case("metrics.json nested 100,000 deep", text("metrics.json", DEEP), EXPORT),
+    Case("metrics.json of []", text("metrics.json", "[]"), EXPORT),
+)
+
+
+def measure(case: Case, folder: Path) -> tuple[int, float, str]:
+    """Runs the command: its exit status, its peak of resident memory in MB, what it said."""
+    np.savez(folder / "whole.npz", x_train=X, y_train=Y, x_test=X, y_test=Y)
+    name = case.make(folder)
+    words = [name if word == "FILE" else word for word in case.words]
+    if "--state" in words:
+        _save_classifier(folder / "model.keras")
+        words[1] = "model.keras"
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "keras_efgsm", *words],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        lines = said.read().decode(errors="replace").strip()
+    # Linux says kilobytes, macOS bytes.
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return process.returncode, usage.ru_maxrss / unit, lines
+
+
+def _save_classifier(path: Path) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    keras.Sequential(layers).save(path)
+
+
+def main() -> int:
+    """Measures every case, and prints a line for each."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", default="", help="cases whose name holds this word")
+    parser.add_argument("--most-mb", type=float, default=1000.0, help="default 1000")
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    options = parser.parse_args()
+    bad, figures = 0, []
+    print("| file | exit | peak MB | said |\n|---|---|---|---|")
+    for case in CASES:
+        if options.only not in case.name:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            status, peak, said = measure(case, Path(folder))
+        good = status == case.status and peak < options.most_mb and said.count("\n") == 0
+        bad += not good
+        shown = said.replace("|", "\\|").replace("\n", " ")
+        print(f"| {case.name} | {status} | {peak:.0f} | {'' if good else '**'}{shown[:400]} |")
+        sys.stdout.flush()
+        figures.append({"file": case.name, "exit": status, "peak_mb": peak, "said": said})
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return min(bad, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -39,12 +39,12 @@ def run_workers(folder: SearchFolder, count: int) -> None:
     address = {"KERASTUNER_ORACLE_IP": "127.0.0.1", "KERASTUNER_ORACLE_PORT": str(_free_port())}
     # Shared out, or each would start a thread for every core.
     threads = str(max(1, _cores() // count))
-    threads = {
+    thread_counts = {
         name: os.environ.get(name, threads)
         for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
     }
     names = [f"worker-{number}" for number in range(1, count + 1)]
-    with _Processes(folder, {**os.environ, **address, **threads}).running() as processes:
+    with _Processes(folder, {**os.environ, **address, **thread_counts}).running() as processes:
         processes.start("chief")
         for name in names:
             processes.start(name)

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-from keras_efgsm.checks import check_count
-
 # No photograph or drawing packs better than this; zeros do, by a factor of 1,000.
 _PACKING = 100
 # Bytes that a packed file may unpack to however well it packs, in pixels of `max_pixels`.
@@ -74,6 +72,9 @@ def raised_limits(
         data = load_npz("mnist.npz")
     ```
     """
+    # Here, as `--help` says the bounds and needs no NumPy.
+    from keras_efgsm.checks import check_count
+
     given = {"max_classes": max_classes, "max_pixels": max_pixels}
     changes = {k: check_count(v, k) for k, v in given.items() if v is not None}
     token = _CURRENT.set(replace(_CURRENT.get(), **changes))

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from keras_efgsm.checks import visible
 from keras_efgsm.cli.quiet import import_everything, silence, without_log_lines
 from keras_efgsm.limits import Limits, raised_limits
 from keras_efgsm.version import __version__
@@ -58,6 +57,9 @@ def _run(options: argparse.Namespace, light: bool) -> int:
         with raised_limits(max_classes=options.max_classes, max_pixels=options.max_pixels):
             options.run(options)
     except (ValueError, OSError, MemoryError, ImportError) as error:
+        # Here, as `--help` needs no NumPy.
+        from keras_efgsm.checks import visible
+
         print(f"keras-efgsm {options.command}: {visible(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:

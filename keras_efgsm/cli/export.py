@@ -1,4 +1,4 @@
-"""`keras-efgsm export RUN --to FOLDER`."""
+"""`keras-efgsm export RUN [--to FOLDER]`."""
 
 import argparse
 
@@ -19,7 +19,11 @@ def add_command(commands: Commands) -> None:
         epilog=TRUST,
     )
     parser.add_argument("source", metavar="RUN", help="a run folder, or a .keras file")
-    parser.add_argument("--to", required=True, help="the model's folder, exported_models/NAME")
+    parser.add_argument(
+        "--to",
+        metavar="FOLDER",
+        help="the model's folder; default exported_models/NAME, with the name of RUN",
+    )
     parser.add_argument(
         "--dataset", help="of a .keras file: as for train; tells class names and calibrates"
     )
@@ -36,7 +40,8 @@ def add_command(commands: Commands) -> None:
         nargs="+",
         choices=tuple(FORMS),
         metavar="FORM",
-        help=f"any of {', '.join(FORMS)}; default every one that can be written",
+        help=f"any of {', '.join(FORMS)}; default every one that can be written; one asked for "
+        "that cannot be is an error",
     )
     parser.add_argument(
         "--calibration-images",

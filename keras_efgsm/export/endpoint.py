@@ -1,5 +1,6 @@
 """The graph that converters to other forms start from: images to logits, and nothing else."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,6 +9,9 @@ import keras
 import tensorflow as tf
 
 from keras_efgsm.networks.precision import float32_twin
+
+# Of functions that XLA compiles, as Keras has it for grouped convolutions.
+_KEPT_APART = ("_XlaMustCompile", "_noinline")
 
 
 def logits_endpoint(classifier: keras.Model) -> Any:
@@ -34,28 +38,38 @@ def frozen_graph(classifier: keras.Model) -> tuple[Any, str, str]:
     """Returns the same graph as constants alone, and the names of its input and its output.
 
     A weight that no variable holds, such as the mean of a `Normalization` that was given one, is
-    captured by the graph as a tensor, which converters take for a second input.
+    captured by the graph as a tensor, which converters take for a second input. Functions within it
+    are marked as ones that a converter may put in place of their calls.
 
     Args:
         classifier: as of `logits_endpoint`.
     """
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    with _quiet():
+    with quiet():
         frozen = convert_variables_to_constants_v2(
             logits_endpoint(classifier), lower_control_flow=False, aggressive_inlining=True
         )
     (entry,), (answer,) = frozen.inputs, frozen.outputs
-    return frozen.graph.as_graph_def(), entry.name, answer.name
+    graph = frozen.graph.as_graph_def()
+    for part in (*graph.node, *graph.library.function):
+        for mark in _KEPT_APART:
+            part.attr.pop(mark, None)
+    return graph, entry.name, answer.name
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without warnings of TensorFlow's of what the graph of a `tf.function` never has."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
+def quiet() -> Iterator[None]:
+    """Leaves out what converters log: an error of theirs that matters is raised.
+
+    TensorFlow warns of what the graph of a `tf.function` never has.
+    """
+    levels = {"tensorflow": logging.ERROR, "tf2onnx": logging.CRITICAL}
+    before = {name: logging.getLogger(name).level for name in levels}
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)

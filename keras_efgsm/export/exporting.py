@@ -13,10 +13,11 @@ from keras_efgsm.export.choosing import choose_forms, choose_options
 from keras_efgsm.export.contract import check_contract
 from keras_efgsm.export.figures import check_figures
 from keras_efgsm.export.model_card import write_model_card
+from keras_efgsm.export.operations import reason_of
 from keras_efgsm.export.tflite import check_representative_images
-from keras_efgsm.export.verification import check_agreement, measure_agreement
 from keras_efgsm.export.versions import check_name, next_version, publish
-from keras_efgsm.form import FORMS, Given
+from keras_efgsm.export.writing import write_form
+from keras_efgsm.form import FORMS, ExportError, Given
 from keras_efgsm.networks.precision import float32_twin
 from keras_efgsm.records.export import Agreement
 
@@ -32,7 +33,8 @@ class ExportResult:
         model_card: the file `<to>/<name>-<N>.md`.
         record: the file `<to>/<name>-<N>.json`, see `ExportRecord`.
         agreements: for each form how alike it and Keras in float32 answer.
-        skipped: for each form that could not be written what it needs.
+        skipped: for each form that was not written what it needs, or why the
+            classifier has no such form.
     """
 
     version: int
@@ -93,7 +95,7 @@ def export_classifier(
         forms: names in `FORMS`: `"saved-model"`, `"tflite"`,
             `"tflite-float16"`, `"tflite-dynamic"`, `"tflite-int8"`, `"onnx"`,
             `"openvino"`. Defaults to every one that can be written;
-            `result.skipped` says what the others need.
+            `result.skipped` says what is the matter with the others.
         representative_images: float32 `(n, H, W, C)` in [0, 1], at least 16,
             better 500 of the training images, that `"tflite-int8"` is
             calibrated with. Defaults to none.
@@ -119,7 +121,9 @@ def export_classifier(
             `figures`, `name` or an option cannot be used.
         ImportError: before anything is written, if `forms` names one whose
             packages are missing.
-        ExportError: if what was written is not what was given; it is removed.
+        ExportError: if a form asked for cannot be made of the classifier, or
+            answers otherwise; if none can, where none was asked for. Nothing
+            is left.
 
     Example:
 
@@ -142,14 +146,24 @@ def export_classifier(
     form_options = choose_options(chosen, options)
     classifier = float32_twin(classifier)
     with next_version(to) as (version, partial):
-        files = {form: partial / FORMS[form].file_name(name, version) for form in chosen}
-        agreements = {}
-        for form, path in files.items():
+        agreements: dict[str, Agreement] = {}
+        failed: dict[str, str] = {}
+        for form in chosen:
             given = Given(contract, name, representative_images, form_options[form])
-            FORMS[form].write(classifier, path, given)
-            images = representative_images if FORMS[form].compared_on_images else None
-            agreements[form] = measure_agreement(form, path, classifier, images)
-            check_agreement(form, agreements[form])
+            path = partial / FORMS[form].file_name(name, version)
+            try:
+                agreements[form] = write_form(form, classifier, path, given)
+            except ExportError as error:
+                if forms is not None:
+                    raise
+                failed[form] = reason_of(error)
+        if not agreements:
+            reasons = "; ".join(f"{form}: {reason}" for form, reason in failed.items())
+            raise ExportError(
+                "The classifier must have at least one form of an export. "
+                f"Received: classifier={classifier.name!r}, for which {reasons}"
+            )
+        files = {form: partial / FORMS[form].file_name(name, version) for form in agreements}
         card, record_file = (partial / f"{name}-{version}{ending}" for ending in (".md", ".json"))
         source = representative_source or "images that were given"
         calibration = None
@@ -168,17 +182,19 @@ def export_classifier(
             config=config,
             command=command,
             resizes=resizes,
+            failed=failed,
         )
         record.write(record_file)
         # A folder goes last: a server that sees it finds the version complete.
         written = [part for form, path in files.items() for part in FORMS[form].files(path)]
         sources = sorted([*written, card, record_file], key=lambda path: path.is_dir())
         publish({source: to / source.name for source in sources})
+    reasons = {**skipped, **failed}
     return ExportResult(
         version=version,
         files={form: to / path.name for form, path in files.items()},
         model_card=to / card.name,
         record=to / record_file.name,
         agreements=agreements,
-        skipped=skipped,
+        skipped={form: reasons[form] for form in FORMS if form in reasons},
     )

@@ -12,6 +12,8 @@ import numpy as np
 from keras_efgsm.checks import check_count
 from keras_efgsm.data.image_size import check_image_size
 from keras_efgsm.export.exporting import ExportResult, export_classifier
+from keras_efgsm.export.tflite import FEWEST_REPRESENTATIVE_IMAGES
+from keras_efgsm.export.versions import check_name
 from keras_efgsm.form import FORMS
 from keras_efgsm.networks.own_models import read_keras_file
 from keras_efgsm.recipes.building import load_images
@@ -33,7 +35,7 @@ class _Source(NamedTuple):
 
 def export_run(
     source: RunFolder | str | os.PathLike[str],
-    to: str | os.PathLike[str],
+    to: str | os.PathLike[str] | None = None,
     *,
     dataset: str | os.PathLike[str] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
@@ -52,7 +54,8 @@ def export_run(
 
     Args:
         source: a run, its folder, or a `.keras` file of a classifier that returns logits.
-        to: the model's folder; the next version is made in it.
+        to: the model's folder; the next version is made in it. Defaults to `exported_models/NAME`,
+            NAME that of the run's folder or of the file.
         dataset: name or path of the data set. Defaults to that of the run.
         data_dir: folder of prepared tensorflow-datasets. Defaults to that of the run.
         image_size: side of a square or `(height, width)` to which images of any size are brought,
@@ -60,7 +63,7 @@ def export_run(
         class_names: the labels, in the order of the logits. Defaults to those of the run or of the
             data set.
         forms: as in `export_classifier`. Defaults to every one that can be
-            written; without training images that is no form of integers.
+            written; with fewer than 16 training images that is no form of integers.
         calibration_images: how many images of the training split those are
             calibrated with, all where there are fewer. Defaults to 500.
         calibration_seed: draws them. Defaults to the run's seed, or 0.
@@ -69,7 +72,7 @@ def export_run(
     Raises:
         ValueError: if the run is not finished, its files cannot be read, a form cannot be written,
             or nothing says the class names of a `.keras` file.
-        ExportError: if what was written is not what was given; it is removed.
+        ExportError: as of `export_classifier`.
 
     Example:
 
@@ -81,6 +84,7 @@ def export_run(
     path = source.path if isinstance(source, RunFolder) else Path(source)
     check_count(calibration_images, "calibration_images", minimum=16)
     size = check_image_size(image_size)
+    to = _folder_for(path) if to is None else to
     found = _read_keras_file(path) if path.suffix == ".keras" else _read_run(RunFolder(path))
     config = found.config
     images_of = dataset if dataset is not None else getattr(config, "dataset", None)
@@ -101,7 +105,13 @@ def export_run(
             class_names = class_names or data.class_names
             count = min(calibration_images, len(data))
             drawn = np.random.default_rng(seed).choice(len(data), count, replace=False)
-            images = data.pixels(np.sort(drawn))
+            if count >= FEWEST_REPRESENTATIVE_IMAGES or forms is not None:
+                images = data.pixels(np.sort(drawn))
+            else:
+                no_images = (
+                    f"it needs at least {FEWEST_REPRESENTATIVE_IMAGES} training images to be "
+                    f"calibrated with, and {data.name} has {count}"
+                )
             described = f"images of the training split of {data.name}, seed {seed}"
         except (ValueError, OSError) as error:
             if forms is not None or class_names is None:
@@ -133,6 +143,18 @@ def export_run(
         skipped = {**result.skipped, **dict.fromkeys(calibrated, no_images)}
         result = dataclasses.replace(result, skipped=skipped)
     return result
+
+
+def _folder_for(path: Path) -> Path:
+    """Where a run, or a `.keras` file, is exported to if nothing else is said."""
+    name = path.resolve().name.removesuffix(".keras")
+    try:
+        return Path("exported_models") / check_name(name)
+    except ValueError as error:
+        raise ValueError(
+            "`to` (`--to` on the command line) must be given where no model can be called like the "
+            f"run. {error}"
+        ) from error
 
 
 def _read_run(folder: RunFolder) -> _Source:

@@ -29,6 +29,7 @@ def write_model_card(
     agreements: Mapping[str, Agreement] | None = None,
     calibration: str | None = None,
     resizes: bool = False,
+    failed: Mapping[str, str] | None = None,
 ) -> ExportRecord:
     """Writes the Markdown card that lies beside the folder `<version>/` of an export.
 
@@ -54,6 +55,7 @@ def write_model_card(
         calibration: how many and which images full int8 was calibrated with.
             Defaults to none.
         resizes: whether `serving_bytes` resizes image files. Defaults to `False`.
+        failed: for each form that the classifier cannot have the reason. Defaults to none.
 
     Returns:
         What the card was written from; an export keeps it as `NAME-N.json`.
@@ -100,6 +102,7 @@ def write_model_card(
         config=settings,
         command=command,
         versions=_versions(),
+        failed=dict(failed or {}),
     )
     text = render_card(record)
     path.write_text(text, encoding="utf-8")
@@ -185,6 +188,9 @@ def _files(record: ExportRecord) -> str:
         "Classes, in the order of the logits: "
         f"{', '.join(map(code, record.contract.class_names))}.",
     ]
+    if record.failed:
+        rows_of_failed = (f"- {code(form)}: {reason}" for form, reason in record.failed.items())
+        lines += ["Forms that this classifier has not:", "\n".join(rows_of_failed)]
     if record.agreements:
         names = {entry.form: entry.file for entry in record.files}
         lines += [

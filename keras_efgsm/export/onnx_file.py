@@ -5,12 +5,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_efgsm.checks import check_count
-from keras_efgsm.export.endpoint import frozen_graph
+from keras_efgsm.export.endpoint import frozen_graph, quiet
+from keras_efgsm.export.onnx_operations import HANDLERS
 from keras_efgsm.export.onnx_runner import ONNXClassifier
-from keras_efgsm.form import ExportError
+from keras_efgsm.export.operations import lacking
 
 DEFAULT_OPSET = 17
 _OLDEST_OPSET = 13
@@ -56,32 +56,27 @@ def write_onnx(
     import onnx
     import tf2onnx
 
-    logger = tf.get_logger()
-    level = logger.level
-    # It warns of what the graph of a `tf.function` never has.
-    logger.setLevel("ERROR")
+    graph, entry, answer = frozen_graph(classifier)
+    unknown: list[str] = []
     try:
-        graph, entry, answer = frozen_graph(classifier)
-        model, _ = tf2onnx.convert.from_graph_def(
-            graph,
-            input_names=[entry],
-            output_names=[answer],
-            opset=opset,
-            tensors_to_rename={entry: "image", answer: "logits"},
-        )
+        with quiet():
+            model, _ = tf2onnx.convert.from_graph_def(
+                graph,
+                input_names=[entry],
+                output_names=[answer],
+                opset=opset,
+                custom_op_handlers=dict(HANDLERS),
+                tensors_to_rename={entry: "image", answer: "logits"},
+            )
+        # What it has no rule for it leaves as it was.
+        unknown = [n.op_type for n in model.graph.node if not onnx.defs.has(n.op_type, n.domain)]
         for value in (*model.graph.input, *model.graph.output):
             # The converter numbers the sizes it does not know.
             value.type.tensor_type.shape.dim[0].dim_param = "batch"
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ExportError(
-            f"The classifier must be made of operations that ONNX has ({reason}). "
-            "`forms` can leave this form out of an export. "
-            f"Received: classifier={classifier.name!r}, opset={opset}"
-        ) from error
-    finally:
-        logger.setLevel(level)
+        received = f"classifier={classifier.name!r}, opset={opset}"
+        raise lacking("ONNX", unknown, error, received) from error
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 

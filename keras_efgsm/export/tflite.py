@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_efgsm.checks import check_choice, check_images
 from keras_efgsm.export.endpoint import logits_endpoint
 from keras_efgsm.export.litert_runner import TFLiteClassifier, open_interpreter
-from keras_efgsm.form import ExportError
+from keras_efgsm.export.operations import lacking
 
 QUANTIZATIONS = (None, "float16", "dynamic", "int8")
 # Fewer images say little about the ranges that activations take.
@@ -76,11 +76,10 @@ def write_tflite(
     try:
         content = converter.convert()
     except Exception as error:
-        raise ExportError(
-            "The classifier must be made of operations that LiteRT has built in; the converter's "
-            "own error is above. `forms` can leave this form out of an export. "
-            f"Received: classifier={classifier.name!r}"
-        ) from error
+        unknown = [
+            entry.operator.name.removeprefix("tf.") for entry in getattr(error, "errors", ())
+        ]
+        raise lacking("LiteRT", unknown, error, f"classifier={classifier.name!r}") from error
     path.write_bytes(content)
 
 

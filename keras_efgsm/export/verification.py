@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_efgsm.export.operations import plain
 from keras_efgsm.form import FORMS, ExportError
 from keras_efgsm.networks.requirements import random_images
 from keras_efgsm.records.export import Agreement
@@ -15,6 +16,8 @@ from keras_efgsm.records.export import Agreement
 # what a quantised one loses beyond that is for its measured accuracy to say.
 LOWEST_AGREEMENT = 0.5
 _RANDOM_IMAGES = 64
+# A file may have kept the size of the batch that it was made with.
+_FIRST_BATCHES = (1, 3, 17)
 _BATCH = 32
 
 
@@ -86,21 +89,23 @@ def check_agreement(form: str, agreement: Agreement) -> None:
     tolerance = FORMS[form].tolerance
     if not (np.isfinite(agreement.difference) and agreement.difference <= tolerance):
         raise ExportError(
-            f"The logits of the form {form!r} must be within {tolerance:g} of those of Keras. "
-            f"Received: difference={agreement.difference:g}"
+            f"The logits of the form {form!r} must be within {tolerance:g} of those of Keras, "
+            f"not {agreement.difference:g}. Received: difference={agreement.difference:g}"
         )
     # Random images can all lie at a boundary between classes.
     if agreement.on == "representative" and agreement.same_class < LOWEST_AGREEMENT:
         raise ExportError(
             f"The form {form!r} must give at least {LOWEST_AGREEMENT:.0%} of the representative "
-            "images the class that Keras gives them; leave it out with `forms`. "
+            f"images the class that Keras gives them, not {agreement.same_class:.0%}. "
             f"Received: same_class={agreement.same_class:.3f} of {agreement.num_images} images"
         )
 
 
 def _answers(form: str, path: Path, images: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Batches of the images with the file's answers to them."""
-    batches = [images[i : i + _BATCH] for i in range(0, len(images), _BATCH)]
+    ends = np.cumsum(_FIRST_BATCHES)
+    ends = [*ends[ends < len(images)], *range(int(ends[-1]) + _BATCH, len(images), _BATCH)]
+    batches = np.split(images, ends)
     try:
         runner = FORMS[form].load(path)
         return [(batch, runner.logits(batch)) for batch in batches]
@@ -108,5 +113,5 @@ def _answers(form: str, path: Path, images: np.ndarray) -> list[tuple[np.ndarray
     # the runtimes have no common base.
     except Exception as error:
         raise ExportError(
-            f"The form {form!r} must run ({str(error)[:300]}). Received: path={str(path)!r}"
+            f"The form {form!r} must run ({plain(error)}). Received: path={str(path)!r}"
         ) from error

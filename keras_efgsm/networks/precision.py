@@ -162,11 +162,22 @@ def float32_twin(classifier: keras.Model) -> keras.Model:
         if not isinstance(layer, keras.layers.Layer):
             # An operation of `keras.ops` computes in what it is given.
             return type(layer).from_config(layer.get_config())
+        if type(layer) is keras.layers.Lambda:
+            # From its configuration it would be code that Keras refuses to run.
+            return _lambda_in_float32(layer)
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
 
     # Layers that a custom layer makes for itself follow the global policy, not a config.
-    with dtype_policy_scope("float32"):
-        twin = keras.models.clone_model(classifier, clone_function=again, recursive=True)
+    try:
+        with dtype_policy_scope("float32"):
+            twin = keras.models.clone_model(classifier, clone_function=again, recursive=True)
+    # A constructor may not know `dtype`, and a layer may have no configuration.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            "`classifier` must be made of layers that can be made again in float32 "
+            f"({type(error).__name__}: {reason}). Received: classifier={classifier.name!r}"
+        ) from error
     left = _other_layers(twin)
     if left:
         raise ValueError(
@@ -175,6 +186,17 @@ def float32_twin(classifier: keras.Model) -> keras.Model:
         )
     twin.set_weights(classifier.get_weights())
     return twin
+
+
+def _lambda_in_float32(layer: keras.layers.Lambda) -> keras.layers.Lambda:
+    return keras.layers.Lambda(
+        layer.function,
+        output_shape=layer._output_shape,
+        mask=layer.mask,
+        arguments=layer.arguments,
+        name=layer.name,
+        dtype="float32",
+    )
 
 
 def _other_layers(model: keras.Model) -> list[str]:

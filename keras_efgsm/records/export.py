@@ -126,6 +126,7 @@ class ExportRecord(Record):
         config: the training configuration.
         command: the command that makes the export again.
         versions: those of the packages that wrote it.
+        failed: for each form that the classifier cannot have the reason.
         card_sha256: digest of the card as it was last written, by which one
             that was edited by hand is known.
 
@@ -151,6 +152,7 @@ class ExportRecord(Record):
     config: dict[str, Any] = field(default_factory=dict)
     command: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
     card_sha256: str | None = None
 
     @classmethod

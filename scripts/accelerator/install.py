@@ -32,6 +32,7 @@ from accelerator.sweep_table import sweep_table
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.data import load_data
 from keras_efgsm.evaluation import load_classifier
+from keras_efgsm.export.forms import FORMS
 from keras_efgsm.networks import CLASSIFIERS, image_shape_of
 from keras_efgsm.networks.precision import dtype_policy_scope
 from keras_efgsm.recipes.config import TrainingConfig
@@ -40,7 +41,6 @@ from keras_efgsm.runs.folder import RunFolder
 
 # Logits nearer to each other than this may change places between two machines.
 _TIE = 0.02
-_WITHOUT_ONNX = ("saved-model", "tflite", "tflite-float16", "tflite-dynamic", "tflite-int8")
 
 
 def rebuild(config: TrainingConfig, stored: list[np.ndarray], num_classes: int) -> keras.Model:
@@ -175,7 +175,7 @@ def export(folder: RunFolder, to: Path, forms: Sequence[str] | None) -> None:
     Args:
         folder: the run.
         to: the model's folder.
-        forms: which; None for every one that can be written, without ONNX if that is what fails.
+        forms: which; None for every one that can be written.
 
     Raises:
         ValueError: if nothing can be written.
@@ -183,13 +183,7 @@ def export(folder: RunFolder, to: Path, forms: Sequence[str] | None) -> None:
     from keras_efgsm.export import ExportError, export_run
 
     try:
-        try:
-            result = export_run(folder, to, forms=forms)
-        except ExportError as error:
-            if forms is not None:
-                raise
-            print(f"once more, without ONNX: {error}")
-            result = export_run(folder, to, forms=_WITHOUT_ONNX)
+        result = export_run(folder, to, forms=forms)
     except ExportError as error:
         raise ValueError(str(error)) from error
     for form, path in result.files.items():
@@ -205,7 +199,7 @@ def main() -> int:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "accelerator")
     parser.add_argument("--results", type=Path, default=ROOT / "results" / "cifar10_jpeg75")
     parser.add_argument("--to", type=Path, default=ROOT / "exported_models" / "cifar10")
-    parser.add_argument("--forms", nargs="+", choices=(*_WITHOUT_ONNX, "onnx"), metavar="FORM")
+    parser.add_argument("--forms", nargs="+", choices=tuple(FORMS), metavar="FORM")
     parser.add_argument("--no-export", action="store_true", help="make no export")
     try:
         install(parser.parse_args())

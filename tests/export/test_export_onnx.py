@@ -146,3 +146,27 @@ def test_without_the_packages_the_form_asked_for_is_an_error_before_anything_is_
     with pytest.raises(ImportError, match=r"tf2onnx: pip install keras-efgsm\[onnx\]"):
         export_classifier(classifier, tmp_path / "m", class_names=NAMES, forms=["tflite", "onnx"])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [keras.layers.Dense(8, activation="gelu")],
+        [keras.layers.Lambda(lambda x: keras.ops.erf(x) + tf.math.erfc(3.0 * x - 1.0))],
+        [keras.layers.Conv2D(4, 3, activation="celu")],
+        [keras.layers.Lambda(lambda x: tf.math.expm1(2.0 * x - 1.0))],
+        [keras.layers.Conv2D(4, 1), keras.layers.Conv2D(8, 3, groups=2, activation="relu")],
+        [keras.layers.Conv2D(6, 1), keras.layers.Conv2D(6, 3, strides=2, groups=6)],
+    ],
+    ids=["gelu", "erfc", "celu", "expm1", "groups", "as many groups as channels"],
+)
+def test_what_tf2onnx_has_no_rule_for_is_made_of_what_onnx_has(layers, tmp_path):
+    keras.utils.set_random_seed(5)
+    stack = [keras.Input(SHAPE), *layers, keras.layers.Flatten(), keras.layers.Dense(3)]
+    classifier = keras.Sequential(stack)
+    write_onnx(classifier, tmp_path / "m.onnx")
+    for count in (1, 3, 17):
+        expected = classifier(random_images(count), training=False).numpy()
+        found = onnx_logits(tmp_path / "m.onnx", random_images(count))
+        assert np.abs(found - expected).max() <= 1e-5
+    assert np.ptp(expected, axis=0).max() > 1e-2

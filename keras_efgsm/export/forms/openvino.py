@@ -7,6 +7,7 @@ its way through `openvino.convert_model` reports each conversion to its maker.
 """
 
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_efgsm.export.markdown import fence
-from keras_efgsm.form import Contract, ExportError, Form, Given, Runner, register_form
+from keras_efgsm.form import Contract, Form, Given, Runner, register_form
 
 if TYPE_CHECKING:
     import keras
@@ -46,10 +47,11 @@ class OpenVINO(Form):
         import tensorflow as tf
 
         from keras_efgsm.export.endpoint import frozen_graph
+        from keras_efgsm.export.operations import lacking
 
         openvino = _openvino()
+        graph, _, _ = frozen_graph(classifier)
         try:
-            graph, _, _ = frozen_graph(classifier)
             with tempfile.TemporaryDirectory() as folder:
                 tf.io.write_graph(graph, folder, "frozen.pb", as_text=False)
                 model = openvino.Core().read_model(os.path.join(folder, "frozen.pb"))
@@ -57,13 +59,12 @@ class OpenVINO(Form):
                 entry.tensor.set_names({"image"})
                 answer.tensor.set_names({"logits"})
                 openvino.serialize(model, str(path), str(path.with_suffix(".bin")))
-        except Exception as error:
-            reason = " ".join(str(error).split())[:300]
-            raise ExportError(
-                f"The classifier must be made of operations that OpenVINO has ({reason}). `forms` "
-                "can leave this form out of an export. "
-                f"Received: classifier={classifier.name!r}"
-            ) from error
+        # What its converter cannot do, and a folder that cannot be written.
+        except RuntimeError as error:
+            rules = re.search(r"No conversion rule found for operations: ([\w, ]+)", str(error))
+            unknown = rules[1].split(" To ")[0].split(", ") if rules else []
+            received = f"classifier={classifier.name!r}"
+            raise lacking("OpenVINO", unknown, error, received) from error
 
     def load(self, path: Path) -> "OpenVINORunner":
         return OpenVINORunner(path)

@@ -38,7 +38,7 @@ def all_cases(activations: list[str]) -> list[tuple[str, str]]:
         Name and activation of each; of an application, which has its own, `"own"`. The first of a
         function in the table is the lightest that it makes.
     """
-    from keras_efgsm.networks import CLASSIFIERS
+    from keras_efgsm.networks.table import CLASSIFIERS
 
     lightest = {}
     for name, network in CLASSIFIERS.items():

@@ -16,6 +16,7 @@ from keras_efgsm.export import (
     exporting,
     measure_agreement,
     versions,
+    writing,
 )
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.runs.folder import RunFolder
@@ -122,18 +123,22 @@ def test_floats_are_held_to_a_tolerance_and_integers_to_half_of_the_classes(
 
 
 @pytest.mark.parametrize("broken", FORMS)
-def test_an_export_with_one_form_that_answers_otherwise_is_refused_and_removed(
+def test_an_export_asked_for_a_form_that_answers_otherwise_is_refused_and_removed(
     broken, images, tmp_path, monkeypatch
 ):
     def measure(form, *_):
         return Agreement(float("nan") if form == broken else 0.0, 1.0, 4, "random")
 
-    monkeypatch.setattr(exporting, "measure_agreement", measure)
+    monkeypatch.setattr(writing, "measure_agreement", measure)
     for form in FORMS.values():
         monkeypatch.setattr(form, "write", lambda _, path, given: path.touch())
     with pytest.raises(ExportError, match=f"{broken!r}.*difference=nan"):
         export_classifier(
-            small_classifier(), tmp_path / "m", class_names=NAMES, representative_images=images
+            small_classifier(),
+            tmp_path / "m",
+            class_names=NAMES,
+            forms=list(FORMS),
+            representative_images=images,
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -261,7 +266,7 @@ def test_the_command_says_in_one_line_what_it_skipped(run, tmp_path, capsys, mon
 
 def test_the_command_says_in_one_line_which_form_cannot_be_made(run, tmp_path, capsys, monkeypatch):
     unlike = Agreement(1.0, 1.0, 4, "random")
-    monkeypatch.setattr(exporting, "measure_agreement", lambda *_: unlike)
+    monkeypatch.setattr(writing, "measure_agreement", lambda *_: unlike)
     words = ["export", str(run.path), "--to", str(tmp_path / "m"), "--forms", "tflite"]
     assert main(words) == 2
     error = capsys.readouterr().err

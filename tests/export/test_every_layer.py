@@ -1,0 +1,95 @@
+"""Every kind of layer that networks here and of `keras.applications` have leaves in every form."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_efgsm.export import FORMS, export_classifier, export_run
+from keras_efgsm.networks import CLASSIFIERS
+from keras_efgsm.networks.precision import dtype_policy_scope, float32_twin
+from keras_efgsm.networks.requirements import random_images
+
+SHAPE = (12, 12, 3)
+NAMES = ["a", "b", "c"]
+
+
+@keras.saving.register_keras_serializable("test_every_layer")
+class Gate(layers.Layer):
+    """A layer of one's own, with a weight and with layers that it makes itself."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = layers.Dense(4, activation="gelu")
+
+    def build(self, shape):
+        self.dense.build(shape)
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="ones", name="scale")
+
+    def call(self, x):
+        return self.dense(x) * self.scale
+
+
+def many_layers():
+    """In blocks that begin at the same images, so that no layer sees the faults of many before."""
+    keras.utils.set_random_seed(1)
+    image = keras.Input(SHAPE)
+    x = layers.Normalization(mean=[0.5, 0.4, 0.6], variance=[0.1, 0.2, 0.3])(image)
+    x = layers.Conv2D(4, 3, padding="same", use_bias=False)(x)
+    x = layers.BatchNormalization()(x)
+    blocks = [layers.Activation(name)(x) for name in ("gelu", "silu", "hard_swish", "elu", "celu")]
+    blocks += [layers.LayerNormalization()(x), layers.GroupNormalization(2)(x)]
+    blocks += [layers.DepthwiseConv2D(3, padding="same")(x), Gate()(x)]
+    blocks += [layers.Conv2D(4, 3, padding="same", groups=2)(x), layers.PReLU()(x)]
+    blocks += [layers.Lambda(lambda z: keras.ops.sign(z) + z)(x), x]
+    x = layers.Add()(blocks)
+    x = layers.Resizing(8, 8)(layers.SpatialDropout2D(0.1)(x))
+    x = layers.MaxPooling2D(2)(layers.ZeroPadding2D(1)(x))
+    squeezed = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    x = layers.Multiply()([x, layers.Dense(4, activation="hard_sigmoid")(squeezed)])
+    # Down to maps of one pixel, on which the layers after it are convolutions still.
+    for _ in range(3):
+        x = layers.Conv2D(6, 3, strides=2, padding="same", activation="leaky_relu")(x)
+    x = layers.Conv2D(6, 3, padding="same")(x)
+    return keras.Model(image, layers.Dense(3)(layers.Flatten()(x)))
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_every_layer_leaves_in_every_form_and_answers_in_float32(policy, tmp_path):
+    with dtype_policy_scope(policy):
+        classifier = many_layers()
+    # The whole table once; in half precision what is exported is the same twin in float32.
+    forms = None if policy == "float32" else ["tflite", "onnx"]
+    images = random_images(SHAPE, 16)
+    result = export_classifier(
+        classifier, tmp_path / "m", class_names=NAMES, forms=forms, representative_images=images
+    )
+    assert result.skipped == {}
+    assert list(result.files) == [form for form in FORMS if forms is None or form in forms]
+    assert max(result.differences[form] for form in ("tflite", "onnx")) <= 1e-5
+    twin = float32_twin(classifier)
+    for form in ("tflite", "onnx"):
+        runner = FORMS[form].load(result.files[form])
+        for count in (1, 3, 17):
+            expected = twin(random_images(SHAPE, count), training=False).numpy()
+            assert np.abs(runner.logits(random_images(SHAPE, count)) - expected).max() <= 1e-4
+    assert np.ptp(expected, axis=0).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["conv2", "threshold-deep", "strided-narrow", "wrn10-1"])
+def test_a_registered_network_leaves_as_onnx_with_one_input(name, tmp_path):
+    import onnx
+
+    classifier = CLASSIFIERS[name]((8, 8, 3), 3, activation="gelu")
+    result = export_classifier(classifier, tmp_path / "m", class_names=NAMES, forms=["onnx"])
+    (entry,) = onnx.load(str(result.files["onnx"])).graph.input
+    assert entry.name == "image" and result.differences["onnx"] <= 1e-5
+
+
+def test_a_keras_file_with_a_layer_of_ones_own_leaves_as_well(tmp_path):
+    stack = [keras.Input((8, 8, 1)), layers.Rescaling(2.0, -1.0), Gate()]
+    classifier = keras.Sequential([*stack, layers.Flatten(), layers.Dense(3)])
+    classifier.save(tmp_path / "own.keras")
+    forms = ["tflite", "onnx"]
+    result = export_run(tmp_path / "own.keras", tmp_path / "m", class_names=NAMES, forms=forms)
+    assert max(result.differences.values()) <= 1e-5

@@ -143,8 +143,10 @@ def _export(classifier: Any, forms: list[str] | None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         found: dict[str, Any] = {KERAS: _saved(classifier, images, Path(folder) / "m.keras")}
         names = list(FORMS) if forms is None else forms
-        left_out = set(FORMS) - set(names)
-        kept = {name: FORMS.pop(name) for name in left_out}
+        table = dict(FORMS)
+        for form in set(table) - set(names):
+            # Asked for by name, one that fails would be an error of all.
+            del FORMS[form]
         try:
             result = export_classifier(
                 classifier,
@@ -154,7 +156,8 @@ def _export(classifier: Any, forms: list[str] | None) -> dict[str, Any]:
                 warm_up_batch_sizes=(1,),
             )
         finally:
-            FORMS.update(kept)
+            FORMS.clear()
+            FORMS.update(table)
         sizes = {entry.form: entry.size for entry in ExportRecord.read(result.record).files}
         for form in names:
             if form in result.skipped:

@@ -363,3 +363,27 @@ def test_a_float16_run_that_is_resumed_gives_the_same_bits(tmp_path, fresh):
     done = fresh.run(code=script)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "same"
+
+
+def test_a_layer_that_cannot_be_made_again_is_refused_in_one_line():
+    class Fixed(keras.layers.Layer):
+        def __init__(self):
+            super().__init__(dtype="mixed_bfloat16")
+
+        def call(self, x):
+            return x + 1.0
+
+    layers = [keras.Input((4,)), Fixed(), keras.layers.Dense(2)]
+    with pytest.raises(
+        ValueError, match=r"made again in float32 \(TypeError.*Received: "
+    ) as caught:
+        float32_twin(keras.Sequential(layers))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_lambda_computes_in_float32_without_being_read_from_its_code():
+    policy = "mixed_bfloat16"
+    function = keras.layers.Lambda(lambda x, by: by * x, arguments={"by": 3.0}, dtype=policy)
+    classifier = keras.Sequential([keras.Input((4,)), function, keras.layers.Dense(2)])
+    twin = float32_twin(classifier)
+    assert twin.layers[0].compute_dtype == "float32" and twin.layers[0].arguments == {"by": 3.0}

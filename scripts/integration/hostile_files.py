@@ -190,8 +190,7 @@ def state(folder: Path) -> str:
 
 
 REPORT = ("report", "FILE")
-EXPORT = ("export", "FILE", "--to", "out")
-DEEP = "[" * 100_000
+EXPORT, DEEP = ("export", "FILE", "--to", "out"), "[" * 100_000
 CASES = (
     Case(
         "nothing wrong, and a training",

@@ -60,7 +60,8 @@ def is_sorted_by_class(labels: np.ndarray) -> bool:
     Args:
         labels: integers `(n,)`.
     """
-    total, counts = len(labels), np.bincount(labels)
+    # Not `bincount`, which makes room for every number up to the largest label.
+    total, (_, counts) = len(labels), np.unique(labels, return_counts=True)
     if total < 2:
         return False
     # How often the class changes from one image to the next in a random order, on average.

@@ -189,17 +189,15 @@ def state(folder: Path) -> str:
     return "state.npz"
 
 
-def whole(folder: Path) -> str:
-    """Nothing wrong."""
-    del folder
-    return "whole.npz"
-
-
 REPORT = ("report", "FILE")
-EXPORT = ("export", "FILE", "--to", "out")
-DEEP = "[" * 100_000
+EXPORT, DEEP = ("export", "FILE", "--to", "out"), "[" * 100_000
 CASES = (
-    Case("nothing wrong, and a training", whole, (*TRAIN, "--epochs", "1"), status=0),
+    Case(
+        "nothing wrong, and a training",
+        lambda folder: "whole.npz",
+        (*TRAIN, "--epochs", "1"),
+        status=0,
+    ),
     Case(".npz, one label of 2**31", arrays(y_train=np.array([0, 1, 1, 2**31]))),
     Case(
         ".npz, one label of 2**31, named classes",

@@ -32,7 +32,8 @@ class FitWatch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
         if self._is_known:
             return
         self._is_known = True
-        momentum, updates = self._trainer.momentum, int(self._trainer.optimizer.iterations)
+        momentum = self._trainer.momentum
+        updates = int(keras.ops.convert_to_numpy(self._trainer.optimizer.iterations))
         if momentum is not None and momentum.fresh and updates:
             warnings.warn(
                 f"The optimizer goes on after {updates} updates, but the attack's momentum is new: "

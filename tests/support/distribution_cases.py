@@ -135,7 +135,7 @@ def replicas(*names: str) -> None:
         weights = [trainer.get_weights() for trainer in trainers]
         return {
             "said": said,
-            "updates": [int(trainer.optimizer.iterations) for trainer in trainers],
+            "updates": [int(trainer.optimizer.iterations.numpy()) for trainer in trainers],
             "weights": float(max(np.abs(a - b).max() for a, b in zip(*weights, strict=True))),
             "momentum": float((trainers[0].momentum.numpy() != trainers[1].momentum.numpy()).sum()),
         }

@@ -168,6 +168,8 @@ def test_an_empty_batch_is_refused(without_momentum, refused, small):
     refused(without_momentum, "non-empty", data, None)
 
 
+# Keras says so at the end of the first pass, of data whose length nobody knows.
+@pytest.mark.filterwarnings("ignore:Your input ran out of data:UserWarning")
 @pytest.mark.parametrize("storage", ["memory", "disk"])
 def test_data_that_grow_after_two_epochs_are_refused(new_trainer, small, storage):
     x, y = small

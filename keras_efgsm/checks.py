@@ -277,13 +277,47 @@ def check_labels(labels: Any, num_classes: int, count: int, name: str = "labels"
         )
 
 
-def check_sample_ids(ids: Any, num_samples: int, name: str = "id") -> None:
+def check_sample_weights(weights: Any, count: int, name: str = "sample_weight") -> None:
+    """Checks weights of images: a finite number for each.
+
+    Args:
+        weights: array `(n,)` or `(n, 1)`.
+        count: how many images there are.
+        name: how the caller calls it in the error.
+
+    Raises:
+        ValueError: if the shape or the dtype is wrong, or one is NaN or infinite.
+
+    Example:
+
+    ```python
+    check_sample_weights(np.array([1.0, 0.5]), count=2)
+    ```
+    """
+    array = np.asarray(weights)
+    if array.shape not in ((count,), (count, 1)) or array.dtype.kind in "OSU":
+        raise ValueError(
+            f"`{name}` must have shape ({count},): one number for each image. "
+            f"Received: {name}.shape={array.shape}, {name}.dtype={array.dtype}"
+        )
+    low, high = float(array.min()), float(array.max())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(
+            f"`{name}` must be finite, but holds NaN or infinity. Received: {name}.min()={low}, "
+            f"{name}.max()={high}"
+        )
+
+
+def check_sample_ids(
+    ids: Any, num_samples: int, name: str = "id", *, distinct: bool = True
+) -> None:
     """Checks that sample ids are distinct integers below `num_samples`.
 
     Args:
         ids: array `(n,)` of the ids of one pass over the training data.
         num_samples: how many entries the per-sample momentum has.
         name: how the caller calls it in the error.
+        distinct: whether each may be there once only. Defaults to `True`.
 
     Raises:
         ValueError: if an id is out of range or given to more than one sample.
@@ -306,9 +340,11 @@ def check_sample_ids(ids: Any, num_samples: int, name: str = "id") -> None:
             f"per-sample momentum was made for. Received: {name}.min()={array.min()}, "
             f"{name}.max()={array.max()}"
         )
-    distinct, counts = np.unique(array, return_counts=True)
-    if distinct.size != array.size:
-        repeated = distinct[counts > 1]
+    if not distinct:
+        return
+    found, counts = np.unique(array, return_counts=True)
+    if found.size != array.size:
+        repeated = found[counts > 1]
         raise ValueError(
             f"`{name}` must name each sample once in a pass over the data, but {repeated.size} "
             "ids are given to more than one sample. "

@@ -126,6 +126,16 @@ class SampleMemory:
         """Whether the attack keeps a momentum for each training sample."""
         return self.attack.uses_momentum and self.attack.momentum_of == "sample"
 
+    @property
+    def num_ids(self) -> int | None:
+        """Sample ids lie below it; None where no table is read by them."""
+        bounds = []
+        if self.needs_ids and self.momentum is not None:
+            bounds.append(self.momentum.num_samples * self.shard.count)
+        if self._images is not None:
+            bounds.append(self._images.shape[0])
+        return min(bounds, default=None)
+
     def make(self, num_samples: int | None = None, *, verbose: bool = True) -> None:
         """Makes room for the momentum of an attack that uses one, where there is none yet.
 

@@ -72,6 +72,8 @@ class SampleMomentum:
         self.dtype = check_choice(dtype, "dtype", STORAGE_DTYPES)
         self.limit = check_number(limit, "limit", minimum=1.0)
         self.storage = check_choice(storage, "storage", STORAGES)
+        # Whether nothing was ever put in from outside: that of a training which begins.
+        self.fresh = True
         if storage == "disk":
             self.rows = DiskRows(self.shape, dtype, directory, memory_limit)
             self.table: HostTable | SampleTable = HostTable(self.rows)
@@ -130,6 +132,7 @@ class SampleMomentum:
         Raises:
             ValueError: if they are not `num_samples` rows together.
         """
+        self.fresh = False
         if self.storage == "disk":
             self.rows.assign_chunks(chunks)
             return
@@ -154,6 +157,7 @@ class SampleMomentum:
                 f"The stored momentum must have shape {self.shape} and dtype {self.dtype}. "
                 f"Received: stored.shape={stored.shape}, stored.dtype={stored.dtype}"
             )
+        self.fresh = False
         self.table.assign(stored)
 
     def reset(self) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from types import GeneratorType
 from typing import Any
 
+import numpy as np
+
 from keras_efgsm.sample_memory.momentum import SampleMomentum
 
 
@@ -38,7 +40,10 @@ def stage_ahead(
         return batches
 
     def stage(ids: Any) -> Any:
-        momentum.rows.stage(rows(ids))
+        wanted = rows(np.asarray(ids))
+        # The training refuses others when their batch comes.
+        known = (wanted >= 0) & (wanted < momentum.num_samples)
+        momentum.rows.stage(wanted[known])
         return ids
 
     if isinstance(batches, GeneratorType):

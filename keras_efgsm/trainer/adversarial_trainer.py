@@ -21,9 +21,11 @@ from keras_efgsm.sample_memory.augmentation import Augmentation
 from keras_efgsm.sample_memory.batch import TrainingBatch
 from keras_efgsm.sample_memory.memory import SampleMemory
 from keras_efgsm.trainer.batch import read_batch
+from keras_efgsm.trainer.batch_checks import StepCheck, limits_of
 from keras_efgsm.trainer.defaults import chosen_attack, chosen_update, suitable_objective
 from keras_efgsm.trainer.evaluation import evaluate_batch
-from keras_efgsm.trainer.inspection import inspect_training_data
+from keras_efgsm.trainer.fit_watch import fit_options, watched_fit
+from keras_efgsm.trainer.inspection import inspect_training_data, inspect_validation_data
 from keras_efgsm.trainer.progress import TrainingProgress
 from keras_efgsm.trainer.step import TrainingStep, image_gradient_scale, step_of
 from keras_efgsm.trainer.stepped_model import SteppedModel
@@ -204,7 +206,9 @@ class AdversarialTrainer(SteppedModel):
             **kwargs: as `keras.Model.fit` takes them.
 
         Raises:
-            ValueError: if images, labels or ids are not as they must be.
+            ValueError: if images, labels, sample weights or ids are not as they must be: before
+                the first step as far as it can be seen then, and else in front of the batch, whose
+                number it names; the weights are those before that batch.
             MemoryError: if the momentum cannot fit in memory.
             OSError: if its store on disk cannot be made, or fails.
         """
@@ -215,15 +219,13 @@ class AdversarialTrainer(SteppedModel):
                 "The loss of adversarial training is its objective: pass `objective=` to "
                 f"`AdversarialTrainer` and no loss to `compile`. Received: loss={self.loss!r}"
             )
+        options = fit_options(args, kwargs)
         check_distribution(self, x)
         x, num_samples = inspect_training_data(x, y, self.samples, self.num_classes)
-        self.make_momentum(num_samples, verbose=kwargs.get("verbose", "auto") != 0)
-        try:
-            return super().fit(self.samples.stage_ahead(x), y, *args, **kwargs)
-        except Exception:
-            # In place of what the framework makes of an error in a call to the host.
-            self.samples.check()
-            raise
+        inspect_validation_data(options.get("validation_data"), self.samples, self.num_classes)
+        self.make_momentum(num_samples, verbose=options.get("verbose", "auto") != 0)
+        with watched_fit(self, options):
+            return super().fit(self.samples.stage_ahead(x), y, **options)
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         images = inputs["image"] if isinstance(inputs, dict) else inputs
@@ -250,6 +252,11 @@ class AdversarialTrainer(SteppedModel):
             self._compile_metrics.update_state(batch.y, logits, batch.sample_weight)
         results: dict[str, Any] = self.get_metrics_result()
         return results
+
+    def batch_check(self, kind: str) -> StepCheck:
+        """What looks at every batch of a training, an evaluation or a prediction."""
+        limits = limits_of(kind, self.num_classes, self.samples)
+        return StepCheck(kind, limits, self.position)
 
     def current_step(self) -> TrainingStep:
         """What an update strategy works with, as the trainer is now."""

@@ -55,8 +55,10 @@ def read_batch(data: Any, num_classes: int, *, needs_ids: bool, kept: Any = None
     )
 
 
-def read_labels(y: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+def read_labels(y: Tensor | None, num_classes: int) -> tuple[Tensor, Tensor]:
     """True classes `(B,)` and class probabilities `(B, K)` of integer or one-hot labels."""
+    if y is None:
+        raise ValueError("`y` must hold the labels of the images. Received: y=None")
     if len(y.shape) == 2 and y.shape[-1] == num_classes and num_classes > 1:
         return ops.argmax(y, axis=-1), ops.cast(y, "float32")
     labels = ops.cast(ops.reshape(y, (-1,)), "int32")

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_efgsm.checks import check_images, check_labels, check_sample_ids
+from keras_efgsm.backend.batch_check import BatchLimits
+from keras_efgsm.checks import check_sample_ids
 from keras_efgsm.sample_memory.memory import SampleMemory
+from keras_efgsm.trainer.batch_checks import check_batch, check_image_batch, check_label_batch
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -51,6 +53,36 @@ def inspect_training_data(
     ids = np.asarray(x["id"]) if isinstance(x, dict) and "id" in x else np.arange(num_samples)
     _check_room(ids, num_samples, samples)
     return {"image": images, "id": ids.astype("int32")}, num_samples
+
+
+def inspect_validation_data(data: Any, samples: SampleMemory, num_classes: int) -> None:
+    """Checks validation data before the training that they are to judge.
+
+    Args:
+        data: `validation_data` of `fit`: `(x, y)` or `(x, y, sample_weight)` of arrays, which are
+            looked at whole, a `tf.data.Dataset`, whose first batch is, or anything else, of which
+            nothing can be seen before its time. The evaluation looks at every batch.
+        samples: for the shape of the images.
+        num_classes: the number K of classes.
+
+    Raises:
+        ValueError: if images, labels or sample weights are not as `evaluate` takes them.
+    """
+    if _is_tensorflow(data, "data.Dataset"):
+        data = next(iter(data.take(1)), None)
+    elif not isinstance(data, (tuple, list)):
+        return
+    if data is None:
+        return
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(tuple(data))
+    images = x["image"] if isinstance(x, dict) and "image" in x else x
+    if not (hasattr(images, "shape") and hasattr(y, "shape")):
+        return
+    limits = BatchLimits(samples.image_shape, num_classes)
+    try:
+        check_batch((np.asarray(images), np.asarray(y), sample_weight), limits)
+    except ValueError as error:
+        raise ValueError(f"In `validation_data`, {error}") from error
 
 
 def _is_tensorflow(value: Any, kind: str) -> bool:
@@ -111,14 +143,8 @@ def _given_num_samples(samples: SampleMemory, x: Any) -> int | None:
 
 
 def _check_batch(images: Any, labels: Any, samples: SampleMemory, num_classes: int) -> None:
-    check_images(images, "x")
-    expected = samples.image_shape
-    if tuple(images.shape[1:]) != expected:
-        raise ValueError(
-            f"`x` must hold images of shape {expected}, as the classifier takes them. "
-            f"Received: x.shape={tuple(images.shape)}"
-        )
-    check_labels(keras.ops.convert_to_numpy(labels), num_classes, len(images), "y")
+    check_image_batch(images, samples.image_shape)
+    check_label_batch(labels, num_classes, len(images))
 
 
 def _check_room(ids: np.ndarray, num_samples: int, samples: SampleMemory) -> None:

@@ -47,6 +47,13 @@ class TrainingProgress:
         }
         return held if self.shortfall is None else {**held, "_shortfall_metric": self.shortfall}
 
+    def directions(self) -> dict[str, str]:
+        """Whether less or more of a metric is better, `"min"` or `"max"`, by its name."""
+        losses = {metric.name: "min" for metric in (self.loss, *self.parts)}
+        shares = {self.accuracy.name: "max", self.robust.name: "max", "attack_shortfall": "min"}
+        # The last one is what `OverfittingStop` shows.
+        return {**losses, **shares, "probe_accuracy": "max"}
+
     def update(
         self, batch: TrainingBatch, perturbed: Perturbed, result: ObjectiveResult
     ) -> tuple[TrainingBatch, Tensor]:

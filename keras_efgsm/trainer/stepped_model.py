@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_efgsm import backend
+from keras_efgsm.trainer.batch_checks import BatchPosition, StepCheck
 from keras_efgsm.typing import Tensor
 
 # Used by `compile` and by a `fit` without one.
@@ -28,7 +29,11 @@ class SteppedModel(keras.Model):  # type: ignore[misc]  # Keras has no types
     """
 
     train_function: Any
+    test_function: Any
+    predict_function: Any
     _compiled_for = 0
+    # Of the steps that Keras is about to make a function of.
+    _batch_check: StepCheck | None = None
 
     def training_step(self, data: Any) -> dict[str, Tensor]:
         """Takes a step of training on a batch, as `fit` got it, and returns its logs."""
@@ -37,6 +42,22 @@ class SteppedModel(keras.Model):  # type: ignore[misc]  # Keras has no types
     def evaluation_step(self, data: Any) -> dict[str, Tensor]:
         """Evaluates a batch and returns the logs so far."""
         raise NotImplementedError(f"{type(self).__name__} does not evaluate.")
+
+    def batch_check(self, kind: str) -> StepCheck | None:
+        """What looks at every batch of one kind of step before it is taken. Defaults to nothing.
+
+        Args:
+            kind: `"training"`, `"evaluation"` or `"prediction"`.
+        """
+        return None
+
+    @property
+    def position(self) -> BatchPosition:
+        """Which batch is taken."""
+        found: BatchPosition | None = self.__dict__.get("_position")
+        if found is None:
+            found = self.__dict__["_position"] = BatchPosition()
+        return found
 
     def tables(self) -> tuple[list[Any], int]:
         """The `SampleTable`s that a step changes, and a number that changes when others take over.
@@ -73,11 +94,64 @@ class SteppedModel(keras.Model):  # type: ignore[misc]  # Keras has no types
         if self.train_function is not None and not force:
             return self.train_function
         self._compiled_for = version
+        self._batch_check = self.batch_check("training")
+        self.train_function = None
         own = backend.own_train_function(self, self.training_step, tables)
         if own is None:
-            return super().make_train_function(force)
-        self.train_function = own
-        return own
+            super().make_train_function(force)
+            own = self.train_function
+        self.train_function = self._checked(own)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Any:
+        if self.test_function is None or force:
+            self._batch_check = self.batch_check("evaluation")
+            super().make_test_function(force)
+            self.test_function = self._checked(self.test_function)
+        return self.test_function
+
+    def make_predict_function(self, force: bool = False) -> Any:
+        if self.predict_function is None or force:
+            self._batch_check = self.batch_check("prediction")
+            super().make_predict_function(force)
+            self.predict_function = self._checked(self.predict_function)
+        return self.predict_function
+
+    def _checked(self, function: Any) -> Any:
+        """The function that Keras calls for its next steps, with the check of their batches."""
+        if self._batch_check is None:
+            return function
+        return backend.with_checked_batches(self, function, self._batch_check)
+
+    def _autoconvert_optionals(self, step: Any) -> Any:
+        # Of TensorFlow's trainer alone: what takes a batch from its iterator, outside of XLA.
+        taken = super()._autoconvert_optionals(step)
+        if self._batch_check is None:
+            return taken
+        return backend.checked_step(self, taken, self._batch_check)
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The names of what `fit` and `evaluate` show, each once: its own, then those compiled."""
+        compiled = self._compile_metrics
+        added = [] if compiled is None else [metric.name for metric in compiled.metrics]
+        return list(dict.fromkeys([*(metric.name for metric in self._metrics), *added]))
+
+    def _flatten_metrics_in_order(self, logs: dict[str, Any]) -> Any:
+        # Keras keeps a mean named `loss` of its own, and would return that value twice.
+        values = [
+            logs[name] for name in dict.fromkeys([*self.metrics_names, *logs]) if name in logs
+        ]
+        return values[0] if len(values) == 1 else values
+
+    def reset_metrics(self) -> None:
+        # Where an epoch, an evaluation or a step by itself begins.
+        self.position.restart()
+        super().reset_metrics()
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        self.position.restart()
+        return super().predict(*args, **kwargs)
 
     def _get_metrics_result_or_logs(self, logs: dict[str, Any]) -> dict[str, Any]:
         own = backend.epoch_logs(self, logs)

@@ -57,6 +57,14 @@ def test_replicas_refuse_an_attack_whose_mean_is_that_of_the_batch(replicas):
     assert replicas["coupled"].endswith("Received: attack=PriorFGSM")
 
 
+def test_replicas_stop_together_before_a_batch_that_is_bad_for_one_of_them(replicas):
+    found = replicas["bad batch"]
+    assert found["said"].startswith("Batch 2 of epoch 1 was refused, and the weights are those")
+    assert found["said"].endswith("Received: x.min()=nan, x.max()=nan")
+    assert found["updates"] == [1, 1]
+    assert found["weights"] == found["momentum"] == 0.0
+
+
 @pytest.fixture(scope="module")
 def single(tmp_path_factory, fresh) -> dict:
     folder = tmp_path_factory.mktemp("single")

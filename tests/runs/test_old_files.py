@@ -114,4 +114,5 @@ def test_a_trainer_loads_with_all_its_parts():
     logits = np.asarray(trainer.classifier(digits("test").pixels()[:2], training=False))
     np.testing.assert_allclose(logits, np.load(OLD / "logits.npy"), atol=1e-5)
     data = digits("train")
-    trainer.fit(data.pixels(), data.labels, batch_size=20, epochs=1, verbose=0)
+    with pytest.warns(UserWarning, match="momentum is new"):
+        trainer.fit(data.pixels(), data.labels, batch_size=20, epochs=1, verbose=0)

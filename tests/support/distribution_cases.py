@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+from typing import Any
 
 from keras_efgsm.distribution.strategies import make_strategy
 
@@ -39,6 +40,8 @@ def replicas(*names: str) -> None:
     strategy = make_strategy(2)
 
     import keras
+    import numpy as np
+    import tensorflow as tf
 
     from keras_efgsm import (
         EFGSM,
@@ -111,6 +114,32 @@ def replicas(*names: str) -> None:
     def digits_classifier():
         return CLASSIFIERS["digits"]((8, 8, 1), 10)
 
+    def refused_batch() -> dict[str, Any]:
+        """What `fit` says to a bad pixel of the second replica, and what it leaves."""
+        from keras_efgsm.data import with_sample_ids
+
+        data, trainers, said = digits.take(96), [], ""
+        images = data.pixels()
+        images[40 + 8] = np.nan
+        for steps in (None, 1):
+            keras.utils.set_random_seed(0)
+            with strategy.scope():
+                trainer = AdversarialTrainer(digits_classifier(), EFGSM(epsilon=0.2))
+                trainer.compile(keras.optimizers.SGD(0.1))
+            batches = tf.data.Dataset.from_tensor_slices((images, data.labels))
+            try:
+                trainer.fit(with_sample_ids(batches).batch(32), steps_per_epoch=steps, verbose=0)
+            except ValueError as error:
+                said = str(error)
+            trainers.append(trainer)
+        weights = [trainer.get_weights() for trainer in trainers]
+        return {
+            "said": said,
+            "updates": [int(trainer.optimizer.iterations.numpy()) for trainer in trainers],
+            "weights": float(max(np.abs(a - b).max() for a, b in zip(*weights, strict=True))),
+            "momentum": float((trainers[0].momentum.numpy() != trainers[1].momentum.numpy()).sum()),
+        }
+
     cases = {
         "combined": ((EFGSM(epsilon=0.2), IMAGES, digits_classifier), {"regularizer": 0.01}),
         "empty replica": ((EFGSM(epsilon=0.2), 129, digits_classifier), {"epochs": 2}),
@@ -140,6 +169,7 @@ def replicas(*names: str) -> None:
             }
             | {"refused": refused(EFGSM(epsilon=0.2, memory="universal"))}
             | {"coupled": refused(PriorFGSM(epsilon=0.2))}
+            | {"bad batch": refused_batch()}
         )
     )
 

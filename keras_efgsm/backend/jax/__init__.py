@@ -1,6 +1,7 @@
 """JAX: gradients by `jax.grad`, a stateless training step, per-sample storage passed beside it."""
 
 from keras_efgsm.backend.jax.averaging import WeightAverager
+from keras_efgsm.backend.jax.checked_batches import checked_step, with_checked_batches
 from keras_efgsm.backend.jax.gradients import (
     apply_gradients,
     input_gradient,
@@ -41,6 +42,7 @@ __all__ = [
     "batch_positions",
     "batch_to_build_on",
     "call_on_host",
+    "checked_step",
     "compiled",
     "compiled_once",
     "enable_determinism",
@@ -56,5 +58,6 @@ __all__ = [
     "use_fast_layers",
     "weight_and_image_gradients",
     "weight_gradients",
+    "with_checked_batches",
     "without_empty_batch",
 ]

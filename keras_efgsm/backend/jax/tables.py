@@ -25,6 +25,7 @@ class SampleTable:
         self.variable = keras.Variable(
             "zeros", shape=shape, dtype=dtype, trainable=False, name="per_sample_momentum"
         )
+        self.shape = shape
 
     def gather(self, ids: Tensor) -> Tensor:
         """Rows `(B, ...)` of these ids."""

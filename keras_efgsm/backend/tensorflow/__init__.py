@@ -2,6 +2,7 @@
 
 from keras_efgsm.backend.fast_layers import use_fast_layers
 from keras_efgsm.backend.tensorflow.averaging import WeightAverager
+from keras_efgsm.backend.tensorflow.checked_batches import checked_step, with_checked_batches
 from keras_efgsm.backend.tensorflow.gradients import (
     apply_gradients,
     input_gradient,
@@ -41,6 +42,7 @@ __all__ = [
     "batch_positions",
     "batch_to_build_on",
     "call_on_host",
+    "checked_step",
     "compiled",
     "compiled_once",
     "enable_determinism",
@@ -56,5 +58,6 @@ __all__ = [
     "use_fast_layers",
     "weight_and_image_gradients",
     "weight_gradients",
+    "with_checked_batches",
     "without_empty_batch",
 ]

@@ -28,6 +28,7 @@ class SampleTable:
                 )
 
         self._variable = outside_strategies(make)
+        self.shape = shape
 
     def gather(self, ids: Tensor) -> Tensor:
         """Rows `(B, ...)` of these ids."""

@@ -10,12 +10,8 @@ from keras_efgsm.backend import BACKEND, use_fast_layers
 from keras_efgsm.checks import check_count
 from keras_efgsm.distribution.limits import check_distribution
 from keras_efgsm.distribution.workers import own_shard
-from keras_efgsm.networks.requirements import (
-    check_classifier,
-    check_reconstructor,
-    split_after_first_layer,
-    uses_float16,
-)
+from keras_efgsm.networks.requirements import check_reconstructor, read_contract, uses_float16
+from keras_efgsm.networks.splitting import split_after_first_layer
 from keras_efgsm.objectives import Objective
 from keras_efgsm.sample_memory.augmentation import Augmentation
 from keras_efgsm.sample_memory.batch import TrainingBatch
@@ -27,6 +23,7 @@ from keras_efgsm.trainer.inspection import inspect_training_data
 from keras_efgsm.trainer.progress import TrainingProgress
 from keras_efgsm.trainer.step import TrainingStep, image_gradient_scale, step_of
 from keras_efgsm.trainer.stepped_model import SteppedModel
+from keras_efgsm.trainer.trained_classifier import check_trained
 from keras_efgsm.typing import Tensor
 from keras_efgsm.updates import Update
 
@@ -99,8 +96,8 @@ class AdversarialTrainer(SteppedModel):
         progress: the metrics of its steps, a `TrainingProgress`.
 
     Raises:
-        ValueError: if the classifier does not return logits, the parts do not fit together, or
-            attack and epsilon are both given or both missing.
+        ValueError: if the classifier is none, see `read_contract`, the parts do not fit together,
+            or attack and epsilon are both given or both missing.
 
     Example:
 
@@ -145,7 +142,8 @@ class AdversarialTrainer(SteppedModel):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.num_classes = check_classifier(classifier)
+        self.contract = read_contract(classifier)
+        self.num_classes = self.contract.num_classes
         self.attack = chosen_attack(attack, epsilon)
         self.objective = suitable_objective(objective, self.attack, reconstructor)
         if reconstructor is not None:
@@ -204,7 +202,8 @@ class AdversarialTrainer(SteppedModel):
             **kwargs: as `keras.Model.fit` takes them.
 
         Raises:
-            ValueError: if images, labels or ids are not as they must be.
+            ValueError: if images, labels or ids are not as they must be, or the classifier cannot
+                be trained, see `check_trained`.
             MemoryError: if the momentum cannot fit in memory.
             OSError: if its store on disk cannot be made, or fails.
         """
@@ -215,6 +214,7 @@ class AdversarialTrainer(SteppedModel):
                 "The loss of adversarial training is its objective: pass `objective=` to "
                 f"`AdversarialTrainer` and no loss to `compile`. Received: loss={self.loss!r}"
             )
+        check_trained(self)
         check_distribution(self, x)
         x, num_samples = inspect_training_data(x, y, self.samples, self.num_classes)
         self.make_momentum(num_samples, verbose=kwargs.get("verbose", "auto") != 0)

@@ -11,6 +11,7 @@ from keras_efgsm.attacks.fab import TargetedFAB
 from keras_efgsm.attacks.fgsm import FGSM
 from keras_efgsm.attacks.free_replay import FreeReplay
 from keras_efgsm.attacks.identity import Identity
+from keras_efgsm.attacks.logits import expected_logits
 from keras_efgsm.attacks.n_fgsm import NFGSM
 from keras_efgsm.attacks.nuclear_attack import NuclearAttack
 from keras_efgsm.attacks.pgd import PGD
@@ -50,6 +51,7 @@ __all__ = [
     "TargetedAPGD",
     "TargetedFAB",
     "TradesAttack",
+    "expected_logits",
     "find_attack",
     "named_attacks",
     "register_attack",

@@ -288,8 +288,8 @@ class TargetedAPGD(AutoPGD):
     Args:
         epsilon: L-infinity radius in pixels of [0, 1].
         steps: number of steps of each round. Defaults to `100`.
-        targets: number of rounds. A classifier of K classes has K - 1 rivals; further rounds begin
-            again with the first rival, from another random start. Defaults to `9`.
+        targets: number of rounds. A classifier of K classes has K - 1 rivals, and no more
+            rounds are run than that, see `for_classes`. Defaults to `9`.
         random_start: whether to start from uniform noise of which the largest component is
             epsilon. Defaults to `True`.
 

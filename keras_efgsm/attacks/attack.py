@@ -182,17 +182,16 @@ class Attack(Configured, ABC):
 
         Raises:
             ValueError: if images, labels or seed are not as above, or not as the classifier takes
-                them.
+                them, or if that is none: see `read_contract`.
         """
         check_count(seed, "seed", minimum=0)
-        if not in_graph(x, y):
-            check_call(classifier, x, y)
+        attack = self if in_graph(x, y) else self.for_classes(check_call(classifier, x, y))
         x = keras.ops.convert_to_tensor(x, dtype="float32")
         y = keras.ops.convert_to_tensor(y, dtype="int32")
         words = [keras.ops.convert_to_tensor(word) for word in seed_words(seed)]
-        run = _compiled.of(self, classifier, x)
+        run = _compiled.of(attack, classifier, x)
         images, withstood = x, keras.ops.ones(x.shape[:1], dtype="bool")
-        for step in range(self.rounds):
+        for step in range(attack.rounds):
             number = keras.ops.convert_to_tensor(step, dtype="int32")
             images, withstood = run(x, y, *words, number, images, withstood)
         return images
@@ -270,6 +269,19 @@ class Attack(Configured, ABC):
     def loss_of(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss `(B,)` that the attack raises, of logits `(B, K)`."""
         return LOSSES[self.loss](logits, labels)
+
+    def for_classes(self, num_classes: int) -> Self:
+        """The attack on a classifier of so many classes: a round for each rival, none twice.
+
+        Args:
+            num_classes: the number K of classes, of which K - 1 are rivals of the true one.
+        """
+        targets = vars(self).get("targets")
+        if targets is None or targets < num_classes:
+            return self
+        attack = copy.copy(self)
+        vars(attack)["targets"] = num_classes - 1
+        return attack
 
     def scaled(self, factor: Tensor) -> Self:
         """The same attack on a ball `factor` times as large, for a warm-up of epsilon."""

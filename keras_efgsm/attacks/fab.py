@@ -29,7 +29,7 @@ class TargetedFAB(Attack):
     depend on the scale of the logits. One forward and one backward pass for each step.
 
     Round r of `targets` rounds, `noise.step % targets`, goes for the rival with the r-th largest
-    clean logit; where there are fewer rivals the ranks start again. Restart 0, that is
+    clean logit; no more rounds are run than there are rivals, see `for_classes`. Restart 0, that is
     `noise.step < targets`, starts at the clean image, a later one at a random point of the ball.
 
     An evaluation asks only whether there is an adversarial image within epsilon. So an image is no

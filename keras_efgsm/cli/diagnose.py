@@ -24,6 +24,13 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--num-images", type=int, default=200, help="default 200")
     parser.add_argument("--steps", type=int, default=50, help="of gradient attacks; default 50")
     parser.add_argument("--queries", type=int, default=1000, help="of Square; default 1000")
+    parser.add_argument(
+        "--eot",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of a model that draws at random: average gradients and decisions over N draws",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--transfer-from",
@@ -56,6 +63,7 @@ def run(options: argparse.Namespace) -> None:
         steps=options.steps,
         queries=options.queries,
         transfer_from=options.transfer_from,
+        eot=options.eot,
         seed=options.seed,
     )
     console = Console()

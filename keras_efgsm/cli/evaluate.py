@@ -38,7 +38,11 @@ def add_command(commands: Commands) -> None:
     parser.add_argument(
         "--step-size", type=number, help="of PGD, such as 2/255; default: epsilon / 30"
     )
-    parser.add_argument("--targets", type=int, help="of targeted attacks; default 9, quick 1")
+    parser.add_argument(
+        "--targets",
+        type=int,
+        help="of targeted attacks, at most the classes less one; default 9, quick 1",
+    )
     parser.add_argument("--queries", type=int, help="of Square; default 5000, quick 500")
     parser.add_argument("--restarts", type=int, default=1)
     parser.add_argument(
@@ -59,6 +63,13 @@ def add_command(commands: Commands) -> None:
         metavar="PATH",
         help="also try images made on this classifier alone; of a .tflite or .onnx file, in place "
         "of its own gradients",
+    )
+    parser.add_argument(
+        "--eot",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of a model that draws at random: average gradients and decisions over N draws",
     )
     parser.add_argument(
         "--num-images",
@@ -102,6 +113,7 @@ def run(options: argparse.Namespace) -> None:
             seed=options.seed,
             num_images=options.num_images,
             restarts=options.restarts,
+            eot=options.eot,
             split=options.split,
             state=state,
         )
@@ -134,7 +146,7 @@ def _names(options: argparse.Namespace) -> str:
 
 def _attacks(options: argparse.Namespace, names: str, subject: Subject) -> tuple[Any, list[Any]]:
     """The classifier as it is attacked, and the attacks."""
-    from keras_efgsm.evaluation import Transfer, load_classifier, make_attacks, with_twin
+    from keras_efgsm.evaluation import Transfer, make_attacks, with_eot, with_twin
 
     attacks = make_attacks(
         names,
@@ -146,7 +158,7 @@ def _attacks(options: argparse.Namespace, names: str, subject: Subject) -> tuple
     )
     model, transfers = subject.model, []
     if options.transfer_from:
-        source = load_classifier(options.transfer_from)
+        source = with_eot(options.transfer_from, options.eot)
         transfers = [Transfer(attack, source) for attack in attacks if attack.needs_gradient]
     twin = _twin(options, model)
     if twin is not None:

@@ -19,6 +19,7 @@ from keras_efgsm.diagnosis.findings import Diagnosis, Finding
 from keras_efgsm.diagnosis.loss_surface import margin_surfaces
 from keras_efgsm.diagnosis.probing import Probing
 from keras_efgsm.evaluation import EvaluatedModel, load_classifier
+from keras_efgsm.evaluation.expectation import doubts_of, with_eot
 from keras_efgsm.evaluation.image_set import check_data
 from keras_efgsm.records.environment import hardware, versions
 
@@ -52,6 +53,7 @@ def diagnose(
     samples: int = 300,
     restarts: int = 5,
     transfer_from: EvaluatedModel | keras.Model | str | os.PathLike[str] | None = None,
+    eot: int = 1,
     seed: int = 0,
     batch_size: int = 250,
     progress: bool = True,
@@ -77,6 +79,8 @@ def diagnose(
         samples: points of random sampling. Defaults to `300`.
         restarts: of PGD on the margin, at least 2. Defaults to `5`.
         transfer_from: another classifier whose adversarial images are tried. Defaults to none.
+        eot: over how many draws of a randomised classifier, and of the source, each pass averages
+            the logits, see `with_eot`. Defaults to `1`.
         seed: seed of all noise, >= 0. Defaults to `0`.
         batch_size: most images in a batch. Defaults to `250`.
         progress: whether to show a progress bar; there is none outside a terminal. Defaults to
@@ -116,8 +120,8 @@ def diagnose(
     ):
         check_count(value, name)
     check_count(seed, "seed", minimum=0)
-    model = _with_gradients(load_classifier(model))
-    source = None if transfer_from is None else _source(transfer_from, model)
+    model = _with_gradients(with_eot(model, eot))
+    source = None if transfer_from is None else with_eot(_source(transfer_from, model), eot)
     images = check_data(data, model, num_images, seed, or_all=True)
     x, labels = images.pixels(np.arange(len(images.labels))), images.labels
     correct = _correct(model, x, labels)
@@ -130,6 +134,8 @@ def diagnose(
         "missing": images.missing,
         "num_correct": int(correct.sum()),
         "seed": seed,
+        "eot": eot if eot > 1 else None,
+        "doubts": doubts_of(model),
         "versions": versions(),
         "hardware": hardware(),
     }
@@ -205,7 +211,8 @@ def _with_gradients(model: EvaluatedModel) -> EvaluatedModel:
 
 
 def _source(source: Any, model: EvaluatedModel) -> EvaluatedModel:
-    loaded = load_classifier(source)
+    # One of other images is not asked about random ones; `with_eot` asks one that fits.
+    loaded = source if isinstance(source, EvaluatedModel) else load_classifier(source)
     if not loaded.differentiable or (loaded.image_shape, loaded.num_classes) != (
         model.image_shape,
         model.num_classes,

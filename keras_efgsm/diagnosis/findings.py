@@ -73,6 +73,8 @@ class Diagnosis:
         selection: how the images were chosen of the data set: `"first"`, or `"by class, seed 0"`.
             Defaults to the first ones.
         missing: a warning of the classes that are not among the images. Defaults to none.
+        eot: over how many draws every pass averaged; None for one. Defaults to none.
+        doubts: sentences on why the figures are not to be trusted. Defaults to none.
 
     Example:
 
@@ -97,6 +99,8 @@ class Diagnosis:
     surfaces: tuple[Any, ...] = ()
     selection: str = "first"
     missing: str = ""
+    eot: int | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def masked(self) -> bool:
@@ -157,6 +161,8 @@ class Diagnosis:
             seed=self.seed,
             dataset=self.dataset,
             model=self.model,
+            eot=self.eot,
+            doubts=self.doubts or None,
             curves=self.curves,
             versions=dict(self.versions),
             hardware=self.hardware,
@@ -185,13 +191,15 @@ class Diagnosis:
             details: whether to give the evidence of signs that are not there as well. Defaults to
                 `True`; `False` leaves a line for each of these.
         """
+        draws = f", each answer the mean over {self.eot} draws" if self.eot else ""
         table = Table(
             box=box.HEAVY_HEAD if details else box.SIMPLE_HEAD,
             title=f"{self.model}: {self.verdict}",
             caption=f"{self.num_correct} of {selected(self.num_images, self.selection)} of "
             f"{self.dataset} are classified correctly and were attacked, epsilon "
-            f"{radius(self.epsilon)}, seed {self.seed}, {in_seconds(self.seconds)}. {self.advice}"
-            f"{f' Warning: {self.missing}.' if self.missing else ''}",
+            f"{radius(self.epsilon)}, seed {self.seed}, {in_seconds(self.seconds)}{draws}. "
+            f"{self.advice}{f' Warning: {self.missing}.' if self.missing else ''}"
+            f"{''.join(f' WARNING: {doubt}' for doubt in self.doubts)}",
         )
         table.add_column("sign of masking", no_wrap=True)
         table.add_column("found", no_wrap=True)

@@ -19,7 +19,6 @@ from keras_efgsm.evaluation import EvaluatedModel, Transfer, evaluate_robustness
 from keras_efgsm.noise import Noise
 from keras_efgsm.typing import Tensor
 
-_MOST_TARGETS = 9
 # Attempts at the images that a search without gradients turned and that by gradients did not.
 _SECOND_TRIES = 3
 
@@ -179,9 +178,8 @@ class Probing:
 
     def white_box(self) -> np.ndarray:
         """Which images hold under every attack by gradients: PGD, FGSM, APGD-CE and APGD-T."""
-        targets = min(self.model.num_classes - 1, _MOST_TARGETS)
         auto = APGD(epsilon=self.epsilon, steps=self.steps, loss="ce")
-        targeted = TargetedAPGD(epsilon=self.epsilon, steps=self.steps, targets=targets)
+        targeted = TargetedAPGD(epsilon=self.epsilon, steps=self.steps)
         held: np.ndarray = self.many_steps() & self.fgsm()
         held = held & self.attacked("apgd-ce", auto)
         held = held & self.attacked("apgd-t", targeted)

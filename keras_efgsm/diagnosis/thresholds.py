@@ -2,6 +2,8 @@
 
 import math
 
+from keras_efgsm.networks.answers import RANDOM as RANDOM
+
 CHANCE = 0.01
 """A count is a sign only if chance would give as much in fewer than one case of a hundred. Some
 ten signs are looked for, so a model without any is accused in about one diagnosis of ten at the
@@ -31,10 +33,6 @@ bend takes some of it; a gradient of something else gives about none."""
 
 UNFAITHFUL = 0.15
 """Share of images whose gradient may break its promise, next to a kink for instance."""
-
-RANDOM = 1e-3
-"""Difference of an image's logits between two calls, as a part of their spread, from which it is
-no rounding: float32 keeps it below 1e-5."""
 
 LATE = 0.06
 """Share of images that restarts of the second half may still turn: on a small PGD-trained network

@@ -3,8 +3,8 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -14,9 +14,10 @@ from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.checks import visible
 from keras_efgsm.evaluation.digests import digest_of_arrays, digest_of_files, digest_of_model
 from keras_efgsm.form import FORMS, Form, form_of
+from keras_efgsm.networks.answers import Answers, check_answers, random_images
 from keras_efgsm.networks.own_models import read_keras_file
 from keras_efgsm.networks.precision import float32_twin
-from keras_efgsm.networks.requirements import are_probabilities, check_classifier, random_images
+from keras_efgsm.networks.requirements import check_channels_last, read_contract
 from keras_efgsm.records.exported_files import check_exported_files
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 from keras_efgsm.typing import Tensor
@@ -43,6 +44,9 @@ class EvaluatedModel:
             to none.
         variables: those that `logits_fn` reads; on JAX a compiled attack keeps the values that
             others had at its first call. Defaults to none.
+        doubts: sentences on what is hardly meant to be so, which a report repeats. Defaults to
+            none.
+        draws: over how many draws `logits_fn` averages, see `with_eot`. Defaults to `1`.
 
     Example:
 
@@ -62,6 +66,25 @@ class EvaluatedModel:
     digest: Callable[[], str] | None = None
     twin: "EvaluatedModel | None" = None
     variables: Sequence[keras.Variable] = ()
+    doubts: tuple[str, ...] = ()
+    draws: int = 1
+
+    @cached_property
+    def answers(self) -> Answers:
+        """What it answers a few random images, asked twice, and checked once.
+
+        Raises:
+            ValueError: if that is not one tensor of logits; whether those of the images are finite
+                is seen on them.
+        """
+        check_channels_last(self.image_shape)
+        return check_answers(
+            self.logits_fn,
+            self.image_shape,
+            name=self.description,
+            advice="export or evaluate the classifier without its softmax",
+            finite=False,
+        )
 
     def __post_init__(self) -> None:
         # The name of a folder, which goes onto terminals and pages.
@@ -108,6 +131,11 @@ def load_classifier(path: str | os.PathLike[str] | keras.Model | EvaluatedModel)
     ```
     """
     if isinstance(path, EvaluatedModel):
+        if path.answers.num_classes != path.num_classes:
+            raise ValueError(
+                f"{path.description} must return as many logits as it has classes. Received: "
+                f"num_classes={path.num_classes}, logits={path.answers.num_classes}"
+            )
         return path
     if isinstance(path, keras.Model):
         return _from_keras(path, f"Keras model {path.name!r}")
@@ -156,48 +184,47 @@ def _from_keras(model: keras.Model, description: str) -> EvaluatedModel:
     if isinstance(model, AdversarialTrainer):
         model = model.classifier
     try:
-        num_classes = check_classifier(model)
+        contract = read_contract(model)
     except ValueError as error:
         raise ValueError(f"{description} cannot be evaluated: {error}") from error
     evaluated = float32_twin(model)
-    return EvaluatedModel(
+    found = EvaluatedModel(
         logits_fn=evaluation_logits(evaluated),
-        image_shape=tuple(model.input_shape[1:]),
-        num_classes=num_classes,
+        image_shape=contract.image_shape,
+        num_classes=contract.num_classes,
         description=description,
         digest=lambda: digest_of_model(model),
         variables=evaluated.variables,
+        doubts=contract.doubts,
     )
+    # Asked already; a `cached_property` keeps its value there.
+    vars(found)["answers"] = Answers(contract.num_classes, contract.is_random)
+    return found
 
 
 def _from_form(form: Form, path: Path) -> EvaluatedModel:
-    received = f"Received: path={str(path)!r}"
     check_exported_files(path)
     runner = form.load(path)
     what = f"`{path.suffix}` file" if path.is_file() else "SavedModel"
-    return EvaluatedModel(
+    received = f"path={str(path)!r}, "
+    try:
+        check_channels_last(runner.image_shape)
+    except ValueError as error:
+        raise ValueError(f"The {what} cannot be evaluated: {error}, {received[:-2]}") from error
+    answers = check_answers(
+        runner.logits_fn,
+        runner.image_shape,
+        name=f"The {what}",
+        advice="export the classifier without its softmax",
+        received=received,
+    )
+    found = EvaluatedModel(
         logits_fn=runner.logits_fn,
         image_shape=runner.image_shape,
-        num_classes=_check_logits(runner.logits_fn, runner.image_shape, what, received),
+        num_classes=answers.num_classes,
         description=form.description(path),
         differentiable=runner.differentiable,
         digest=lambda: digest_of_files(list(form.content(path))),
     )
-
-
-def _check_logits(
-    logits_fn: Callable[..., Any], image_shape: tuple[int, int, int], what: str, received: str
-) -> int:
-    logits = np.asarray(logits_fn(ops.convert_to_tensor(random_images(image_shape))), "float32")
-    if logits.ndim != 2 or logits.shape[1] < 2:
-        raise ValueError(
-            f"The {what} must return logits (batch, num_classes), num_classes >= 2. "
-            f"{received}, output shape={logits.shape}"
-        )
-    if are_probabilities(logits):
-        raise ValueError(
-            f"The {what} must return logits, but its outputs on random images are "
-            "probabilities (>= 0, rows that sum to 1); export the classifier without its softmax. "
-            f"{received}"
-        )
-    return int(logits.shape[1])
+    vars(found)["answers"] = answers
+    return found

@@ -156,6 +156,8 @@ class RobustnessReport:
             Defaults to the first ones.
         images: SHA-256 of the images and labels. Defaults to none.
         missing: a warning of the classes that are not among the images. Defaults to none.
+        eot: over how many draws every pass averaged; None for one. Defaults to none.
+        doubts: sentences on why the figures are not to be trusted. Defaults to none.
 
     Example:
 
@@ -180,6 +182,8 @@ class RobustnessReport:
     selection: str = "first"
     images: str | None = None
     missing: str = ""
+    eot: int | None = None
+    doubts: tuple[str, ...] = ()
 
     @property
     def robust(self) -> np.ndarray:
@@ -205,6 +209,8 @@ class RobustnessReport:
             model=self.model,
             twin=self.twin,
             twin_agreement=self.twin_agreement,
+            eot=self.eot,
+            doubts=self.doubts or None,
             dataset=self.dataset,
             split=self.split,
             num_images=len(self.correct),
@@ -253,6 +259,7 @@ class RobustnessReport:
             if self.twin
             else ""
         )
+        draws = f"Each answer is the mean over {self.eot} draws. " if self.eot else ""
         table = Table(
             title=(
                 f"Robust accuracy {percent(self.worst_case_accuracy)}: the worst case over "
@@ -262,8 +269,9 @@ class RobustnessReport:
             caption=(
                 f"{self.model} on {self.dataset} ({self.split}), "
                 f"{wording.selected(len(self.correct), self.selection)}. "
-                f"{order}{twin}An upper bound: a stronger attack can only lower it."
+                f"{order}{twin}{draws}An upper bound: a stronger attack can only lower it."
                 f"{f' Warning: {self.missing}.' if self.missing else ''}"
+                f"{''.join(f' WARNING: {doubt}' for doubt in self.doubts)}"
             ),
         )
         table.add_column("attack")

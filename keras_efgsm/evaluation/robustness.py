@@ -14,8 +14,9 @@ from keras_efgsm.attacks import Attack
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation.cleverhans_engine import compile_cleverhans
+from keras_efgsm.evaluation.expectation import doubts_of, with_eot
 from keras_efgsm.evaluation.image_set import check_data
-from keras_efgsm.evaluation.models import EvaluatedModel, load_classifier
+from keras_efgsm.evaluation.models import EvaluatedModel
 from keras_efgsm.evaluation.native_engine import compile_native
 from keras_efgsm.evaluation.progress import progress_bar
 from keras_efgsm.evaluation.report import AttackResult, RobustnessReport
@@ -40,6 +41,7 @@ def evaluate_robustness(
     seed: int = 0,
     num_images: int | None = None,
     restarts: int = 1,
+    eot: int = 1,
     dataset: str | None = None,
     split: str = "test",
     state: str | os.PathLike[str] | None = None,
@@ -70,6 +72,10 @@ def evaluate_robustness(
         num_images: evaluates so many images: the first ones, or where the data are sorted by class
             as many of each class, drawn with the seed. Defaults to all.
         restarts: how often an attack with a random start is run; others run once. Defaults to
+            `1`.
+        eot: over how many draws of a randomised classifier each pass averages the logits, and so
+            every attack its gradients and decisions, see `with_eot`. A classifier that answers the
+            same images differently, evaluated without it, is reported with a warning. Defaults to
             `1`.
         dataset: name for the report. Defaults to that of the `ImageData`, `"custom"` for arrays.
         split: which part of the data set this is, for the report. Defaults to `"test"`.
@@ -113,8 +119,9 @@ def evaluate_robustness(
             "`state` is for the native engine: the random starts of cleverhans depend on all "
             f"batches before. Received: state={str(state)!r}, engine={engine!r}"
         )
-    model = load_classifier(model)
+    model = with_eot(model, eot)
     _check_gradients(attacks, model)
+    attacks = [attack.for_classes(model.num_classes) for attack in attacks]
     images = check_data(data, model, num_images, seed)
     twin = model.twin.description if model.twin else None
     agreement = twin_agreement(model, images, batch_size) if model.twin else None
@@ -179,6 +186,8 @@ def evaluate_robustness(
         selection=images.selection,
         images=images.contents(),
         missing=images.missing,
+        eot=model.draws if model.draws > 1 else None,
+        doubts=doubts_of(model),
     )
 
 

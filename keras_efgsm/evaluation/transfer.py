@@ -93,6 +93,10 @@ class Transfer(Attack):
     def momentum_shape(self, image_shape: ImageShape) -> ImageShape:
         return self.attack.momentum_shape(image_shape)
 
+    def for_classes(self, num_classes: int) -> "Transfer":
+        attack = self.attack.for_classes(num_classes)
+        return self if attack is self.attack else type(self)(attack, self.source)
+
     def check_fits(self, model: EvaluatedModel) -> None:
         """Checks that the source takes the images of the evaluated classifier.
 

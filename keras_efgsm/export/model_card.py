@@ -238,6 +238,7 @@ def _limits(record: ExportRecord) -> str:
             "They hold for L-infinity perturbations of the listed radius and images like those of "
             "the data set; not for other norms, larger radii, rotations, or unrelated images, "
             "which get a class as well.",
+            *(record.figures.get("doubts") or ()),
         ]
     else:
         lines = [

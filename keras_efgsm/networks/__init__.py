@@ -62,11 +62,13 @@ if TYPE_CHECKING:
     from keras_efgsm.networks.reconstructors.subpixel import subpixel_reconstructor
     from keras_efgsm.networks.reconstructors.wide_resnet import wide_resnet_reconstructor
     from keras_efgsm.networks.synchronization import synchronize_batch_norm
+    from keras_efgsm.networks.unit_pixels import for_unit_pixels
 
 # Where the names lie that need Keras.
 _NEED_KERAS = {
     "build_classifier": "building",
     "deep_threshold_classifier": "classifiers.threshold",
+    "for_unit_pixels": "unit_pixels",
     "freeze_until": "freezing",
     "multiply_adds": "cost",
     "pixel_threshold": "classifiers.threshold",
@@ -109,6 +111,7 @@ __all__ = [
     "default_reconstructor",
     "digits_classifier",
     "digits_reconstructor",
+    "for_unit_pixels",
     "freeze_until",
     "image_shape_of",
     "mnist_classifier",

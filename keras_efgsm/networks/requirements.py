@@ -1,13 +1,37 @@
-"""Checks of the requirements on a classifier and a re-constructor."""
+"""What a classifier must be: trainer, evaluation, diagnosis, export and attacks ask here."""
 
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
+from keras_efgsm.networks.answers import FEW, check_answers
+from keras_efgsm.networks.answers import are_probabilities as are_probabilities
+from keras_efgsm.networks.answers import random_images as random_images
+from keras_efgsm.networks.first_layers import looks_channels_first, read_first_layers
+from keras_efgsm.networks.splitting import split_after_first_layer as split_after_first_layer
+
+_TO_PIXELS = "`keras_efgsm.networks.for_unit_pixels(model)` puts that in"
+
+
+class Contract(NamedTuple):
+    """What a classifier takes and returns, as it was found on checking it.
+
+    Attributes:
+        image_shape: `(H, W, C)`.
+        num_classes: the number K of logits.
+        is_random: whether it answers the same images differently in evaluation mode.
+        doubts: sentences on what it can hardly be meant to be; none for most.
+    """
+
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    is_random: bool = False
+    doubts: tuple[str, ...] = ()
+
 
 def check_classifier(classifier: Any) -> int:
-    """Checks that a Keras model maps images to logits.
+    """Checks that a Keras model maps images to logits; see `read_contract`.
 
     Args:
         classifier: functional or sequential model from `(B, H, W, C)` to `(B, K)`.
@@ -16,48 +40,157 @@ def check_classifier(classifier: Any) -> int:
         The number of classes K.
 
     Raises:
-        ValueError: if it is not a built Keras model, does not take one batch of images or does not
-            return logits: one that ends in a softmax or sigmoid, or whose outputs on random
-            images are rows of probabilities, is refused.
+        ValueError: if it does not.
+    """
+    return read_contract(classifier).num_classes
+
+
+def read_contract(classifier: Any) -> Contract:
+    """Checks a classifier and returns what it is: two passes over a few random images.
+
+    It takes one batch of floating-point images, channels last, pixels in [0, 1], and returns one
+    tensor of finite logits. What may be meant, but hardly is, comes back in words: a network that
+    takes pixels of 0..255.
+
+    Args:
+        classifier: functional or sequential model from `(B, H, W, C)` to `(B, K)`.
+
+    Raises:
+        ValueError: if it is not a built Keras model, does not take one batch of such images or does
+            not return finite logits: one that ends in a softmax or sigmoid, or whose outputs on
+            random images are rows of probabilities, is refused.
+
+    Example:
+
+    ```python
+    read_contract(classifier).image_shape
+    ```
+    """
+    contract = check_structure(classifier)
+    batch = classifier.inputs[0].shape[0]
+    answers = check_answers(
+        lambda images: classifier(images, training=False),
+        contract.image_shape,
+        count=FEW if batch is None else int(batch),
+    )
+    return contract._replace(is_random=answers.is_random)
+
+
+def check_structure(classifier: Any, *, any_size: bool = False) -> Contract:
+    """Checks what a classifier is made of, without asking it anything.
+
+    Args:
+        classifier: functional or sequential model from `(B, H, W, C)` to `(B, K)`.
+        any_size: whether it may leave height and width open. Defaults to `False`.
+
+    Raises:
+        ValueError: as `read_contract`.
     """
     if not isinstance(classifier, keras.Model) or not hasattr(classifier, "layers"):
         raise ValueError(
             "`classifier` must be a functional or sequential Keras model. "
             f"Received: classifier={type(classifier).__name__}"
         )
+    inputs = getattr(classifier, "inputs", None) if classifier.built else None
     input_shape = getattr(classifier, "input_shape", None) if classifier.built else None
-    if not isinstance(input_shape, tuple) or len(input_shape) != 4 or None in input_shape[1:]:
+    sizes = input_shape[3:] if any_size and isinstance(input_shape, tuple) else None
+    if (
+        not inputs
+        or not isinstance(input_shape, tuple)
+        or len(input_shape) != 4
+        or None in (input_shape[1:] if sizes is None else sizes)
+    ):
         raise ValueError(
             "`classifier` must be built for one input of shape (batch, height, width, channels). "
             f"Received: classifier.input_shape={input_shape}"
         )
+    _check_dtype(classifier)
     output_shape = classifier.output_shape
     if not isinstance(output_shape, tuple) or len(output_shape) != 2 or (output_shape[1] or 0) < 2:
+        hint = ""
+        if isinstance(output_shape, (dict, list)):
+            hint = "; of several outputs, or one in a dict or list, hand over the logits alone"
         raise ValueError(
-            "`classifier` must return logits of shape (batch, num_classes), num_classes >= 2. "
-            f"Received: classifier.output_shape={output_shape}"
+            "`classifier` must return logits of shape (batch, num_classes), num_classes >= 2"
+            f"{hint}. Received: classifier.output_shape={output_shape}"
         )
-    _check_logits(classifier)
-    return int(output_shape[1])
-
-
-def _check_logits(classifier: keras.Model) -> None:
-    advice = "remove it, so that the classifier returns logits"
     last = final_layer(classifier)
     activation = getattr(getattr(last, "activation", None), "__name__", "")
     if isinstance(last, keras.layers.Softmax) or activation in ("softmax", "sigmoid"):
         raise ValueError(
-            f"`classifier` must return logits, but ends in {activation or 'softmax'}; {advice}. "
+            f"`classifier` must return logits, but ends in {activation or 'softmax'}; remove it, "
+            "so that the classifier returns logits. "
             f"Received: classifier.layers[-1]={last.name!r}"
         )
-    images = random_images(classifier.input_shape[1:])
-    outputs = keras.ops.convert_to_numpy(classifier(images, training=False)).astype("float32")
-    if are_probabilities(outputs):
-        raise ValueError(
-            f"`classifier` must return logits, but its outputs are probabilities; {advice}. "
-            f"Received: outputs on random images that are >= 0 with row sums "
-            f"{outputs.sum(axis=1).round(4).tolist()}"
+    first = read_first_layers(classifier)
+    if first.channels_first:
+        raise channels_come_first(input_shape[1:], first.channels_first)
+    _check_weights(classifier)
+    doubts: tuple[str, ...] = ()
+    if first.takes_bytes:
+        doubts = (
+            f"The classifier {classifier.name!r} takes pixels of 0..255, but is given pixels in "
+            f"[0, 1], which must be multiplied by 255 first; {_TO_PIXELS}: {first.takes_bytes}.",
         )
+    return Contract(input_shape[1:], int(output_shape[1]), doubts=doubts)
+
+
+def _check_dtype(classifier: keras.Model) -> None:
+    """Floats, also where a model within takes them over: a cast makes 0 of all pixels below 1."""
+    within = [
+        layer
+        for layer in classifier._flatten_layers(include_self=True, recursive=True)
+        if isinstance(layer, keras.Model) and getattr(layer, "inputs", None)
+    ]
+    for model in within:
+        for tensor in model.inputs:
+            if len(tensor.shape) == 4 and "float" not in str(tensor.dtype):
+                raise ValueError(
+                    "`classifier` must take floating-point pixels in [0, 1], which a cast to "
+                    f"{tensor.dtype} would make 0; give it a float32 input, with its scaling to "
+                    f"0..255 inside: {_TO_PIXELS}. "
+                    f"Received: model={model.name!r}, inputs[0].dtype={str(tensor.dtype)!r}"
+                )
+
+
+def check_channels_last(image_shape: tuple[int | None, ...]) -> None:
+    """Refuses images whose channels come first, as far as their shape shows it.
+
+    Args:
+        image_shape: of one image, see `looks_channels_first`.
+
+    Raises:
+        ValueError: if the channels come first.
+    """
+    if looks_channels_first(image_shape):
+        raise channels_come_first(image_shape, f"images of shape {tuple(image_shape)}")
+
+
+def channels_come_first(image_shape: tuple[int | None, ...], shown_by: str) -> ValueError:
+    """The error on a classifier whose channels come first: attacks take the last axis for them.
+
+    Args:
+        image_shape: of one image.
+        shown_by: what shows it.
+    """
+    return ValueError(
+        "The classifier must take images (height, width, channels), but has the channels first "
+        f"({shown_by}); turn them inside: `i = keras.Input((height, width, channels))`, then "
+        "`keras.Model(i, model(keras.layers.Permute((3, 1, 2))(i)))`. "
+        f"Received: image_shape={tuple(image_shape)}"
+    )
+
+
+def _check_weights(classifier: keras.Model) -> None:
+    """A graph may hide a NaN, where a ReLU is fused with what comes before it."""
+    for variable in classifier.weights:
+        values = keras.ops.convert_to_numpy(variable)
+        # Of bfloat16, which NumPy has not, the kind is "V".
+        if values.dtype.kind in "fV" and not np.isfinite(values.astype("float32")).all():
+            raise ValueError(
+                "`classifier` must have finite weights; it came out of a training that failed, or "
+                f"of a damaged file. Received: {variable.path}={values.reshape(-1)[:3]}"
+            )
 
 
 def final_layer(classifier: keras.Model) -> keras.layers.Layer:
@@ -66,20 +199,6 @@ def final_layer(classifier: keras.Model) -> keras.layers.Layer:
     while isinstance(last, keras.Model) and last.layers:
         last = last.layers[-1]
     return last
-
-
-def random_images(image_shape: tuple[int, int, int], count: int = 4) -> np.ndarray:
-    """The same uniformly random images `(count, H, W, C)` in [0, 1) at every call."""
-    return np.random.default_rng(0).random((count, *image_shape), dtype="float32")
-
-
-def are_probabilities(outputs: np.ndarray) -> bool:
-    """Whether outputs `(n, K)` on random images are rows of probabilities instead of logits.
-
-    A softmax written as an operation or hidden in a custom layer shows only in the outputs. The
-    tolerance leaves room for half precision.
-    """
-    return bool((outputs >= 0.0).all() and np.allclose(outputs.sum(axis=1), 1.0, atol=1e-2))
 
 
 def check_reconstructor(reconstructor: Any, classifier: keras.Model, num_classes: int) -> None:
@@ -99,98 +218,6 @@ def check_reconstructor(reconstructor: Any, classifier: keras.Model, num_classes
             f"Received: reconstructor.input_shape={shapes[0]}, "
             f"reconstructor.output_shape={shapes[1]}"
         )
-
-
-# Statistics and scales alone; a kernel mixes what it reads.
-_NORMALISATIONS = (
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.Normalization,
-)
-
-
-class SplitClassifier(NamedTuple):
-    """A classifier in two parts that share its weights.
-
-    Attributes:
-        first: images to the output of the first layer with a kernel.
-        rest: that output to logits.
-    """
-
-    first: keras.Model
-    rest: keras.Model
-
-
-def split_after_first_layer(classifier: keras.Model) -> SplitClassifier:
-    """Cuts a classifier in two after its first layer with a kernel (not a normalisation).
-
-    A model within the classifier is opened up: where it comes first, it is cut inside. A layer
-    that is frozen is a layer all the same.
-
-    Args:
-        classifier: functional or sequential model.
-
-    Raises:
-        ValueError: if there is none, or the rest also needs what lies before it.
-    """
-    received = f"Received: classifier={classifier.name!r}"
-    candidates = [
-        layer
-        for layer in classifier.layers
-        if layer.weights and not isinstance(layer, _NORMALISATIONS)
-    ]
-    if not candidates:
-        raise ValueError(f"`classifier` must have a layer with weights. {received}")
-    first = candidates[0]
-    try:
-        if isinstance(first, keras.Model) and first.layers:
-            return _split_within(classifier, first)
-        cut = _output_within(classifier, first)
-        return SplitClassifier(
-            keras.Model(classifier.inputs[0], cut), keras.Model(cut, classifier.outputs[0])
-        )
-    except ValueError as error:
-        raise ValueError(
-            "`classifier` must be a chain up to its first layer with weights, so that it can be "
-            f"cut in two there ({str(error)[:200]}). {received}"
-        ) from error
-
-
-def _split_within(classifier: keras.Model, inner: keras.Model) -> SplitClassifier:
-    """Cuts a classifier inside the model that comes first in it."""
-    output = _output_within(classifier, inner)
-    operation, call, _ = output._keras_history
-    arguments = operation._inbound_nodes[call].input_tensors
-    if len(arguments) != 1:
-        raise ValueError(f"the model {inner.name!r} within it takes several inputs")
-    parts = split_after_first_layer(inner)
-    before = arguments[0]
-    cut = keras.Input(parts.rest.input_shape[1:], dtype=parts.rest.inputs[0].dtype)
-    # A model may end with the one within it.
-    after = None if output is classifier.outputs[0] else keras.Model(output, classifier.outputs[0])
-    features = parts.rest(cut)
-    return SplitClassifier(
-        keras.Model(classifier.inputs[0], parts.first(before)),
-        keras.Model(cut, features if after is None else after(features)),
-    )
-
-
-def _output_within(classifier: keras.Model, layer: keras.layers.Layer) -> Any:
-    """Output of a layer in the graph of this model.
-
-    `layer.output` is that of the layer's first call, which in a model that was restored, or made
-    with `add`, belongs to a graph of before.
-    """
-    pending, seen = list(classifier.outputs), set()
-    while pending:
-        tensor = pending.pop()
-        operation, call, _ = tensor._keras_history
-        if operation is layer:
-            return tensor
-        if id(tensor) not in seen:
-            seen.add(id(tensor))
-            pending.extend(operation._inbound_nodes[call].input_tensors)
-    return layer.output
 
 
 def uses_float16(classifier: keras.Model) -> bool:

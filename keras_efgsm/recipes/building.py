@@ -18,6 +18,7 @@ from keras_efgsm.recipes.methods import find_method
 from keras_efgsm.recipes.optimizers import L2SGD
 from keras_efgsm.recipes.schedules import OneCycle
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
+from keras_efgsm.trainer.trained_classifier import check_trained
 
 
 def load_training_data(config: TrainingConfig, split: str, **options: Any) -> ImageData:
@@ -66,7 +67,8 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
         data: the training data, for its image size, classes and number of samples.
 
     Raises:
-        ValueError: if the images do not have the size that the classifier takes.
+        ValueError: if the images do not have the size that the classifier takes, or that cannot be
+            trained.
     """
     config, _ = with_dtype_policy(config, data)
     with dtype_policy_scope(config.dtype_policy):
@@ -107,6 +109,8 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
         augmentation=config.augmentation(),
         attack_in_training_mode=config.attack_in_training_mode,
     )
+    # As `fit` will, but before a run folder is made.
+    check_trained(trainer)
     trainer.compile(_optimizer(config, _learning_rate(config, updates)))
     if BACKEND != "tensorflow":
         # Its batches are numbers of samples alone.

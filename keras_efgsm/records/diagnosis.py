@@ -43,6 +43,8 @@ class DiagnosisRecord(Record):
         seed: seed of all noise.
         dataset: name of the data set.
         model: what was diagnosed.
+        eot: over how many draws of a randomised model every pass averaged; None for one.
+        doubts: sentences on why the figures are not to be trusted; None if there are none.
         curves: accuracy by epsilon, step, iterations and restarts.
         versions: versions of the packages that decide a result.
         hardware: the processor, its cores and the GPUs.
@@ -57,7 +59,7 @@ class DiagnosisRecord(Record):
     """
 
     NAME: ClassVar[str] = "diagnosis.json"
-    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"selection"})
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"selection", "eot", "doubts"})
 
     verdict: str
     masked: bool
@@ -71,6 +73,8 @@ class DiagnosisRecord(Record):
     seed: int
     dataset: str
     model: str
+    eot: Count | None = None
+    doubts: tuple[str, ...] | None = None
     curves: dict[str, Any]
     versions: dict[str, str]
     hardware: str

@@ -70,6 +70,8 @@ class EvaluationRecord(Record):
         model: what was evaluated.
         twin: the classifier whose gradients stood in. Defaults to none.
         twin_agreement: the share of clean images that it and the model class alike.
+        eot: over how many draws of a randomised model every pass averaged; None for one.
+        doubts: sentences on why the figures are not to be trusted; None if there are none.
         dataset: name of the data set.
         split: which part of it.
         num_images: how many images were evaluated.
@@ -96,13 +98,15 @@ class EvaluationRecord(Record):
     NAME: ClassVar[str] = "evaluation.json"
     SCHEMA: ClassVar[int] = 2
     LEFT_OUT: ClassVar[frozenset[str]] = frozenset(
-        {"twin", "twin_agreement", "selection", "images"}
+        {"twin", "twin_agreement", "eot", "doubts", "selection", "images"}
     )
 
     schema: int = 2
     model: str | None = None
     twin: str | None = None
     twin_agreement: Share | None = None
+    eot: Count | None = None
+    doubts: tuple[str, ...] | None = None
     dataset: str | None = None
     split: str | None = None
     num_images: Count

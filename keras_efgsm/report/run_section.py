@@ -123,7 +123,16 @@ def run_section(run: ReportedRun, target: str) -> RunSection:
         target=target,
         run=run,
         headline=_headline(run),
-        warnings=[text for text in (_refuted(run), _doubt(run), *_of_training(run)) if text],
+        warnings=[
+            text
+            for text in (
+                *(run.evaluation.doubts or ()),
+                _refuted(run),
+                _doubt(run),
+                *_of_training(run),
+            )
+            if text
+        ],
         attacks=attacks_table(run),
         findings=findings_table(diagnosis) if diagnosis and diagnosis.findings else None,
         training_charts=training_charts(run, target),

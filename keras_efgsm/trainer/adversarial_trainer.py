@@ -10,12 +10,8 @@ from keras_efgsm.backend import BACKEND, use_fast_layers
 from keras_efgsm.checks import check_count
 from keras_efgsm.distribution.limits import check_distribution
 from keras_efgsm.distribution.workers import own_shard
-from keras_efgsm.networks.requirements import (
-    check_classifier,
-    check_reconstructor,
-    split_after_first_layer,
-    uses_float16,
-)
+from keras_efgsm.networks.requirements import check_reconstructor, read_contract, uses_float16
+from keras_efgsm.networks.splitting import split_after_first_layer
 from keras_efgsm.objectives import Objective
 from keras_efgsm.sample_memory.augmentation import Augmentation
 from keras_efgsm.sample_memory.batch import TrainingBatch
@@ -29,6 +25,7 @@ from keras_efgsm.trainer.inspection import inspect_training_data, inspect_valida
 from keras_efgsm.trainer.progress import TrainingProgress
 from keras_efgsm.trainer.step import TrainingStep, image_gradient_scale, step_of
 from keras_efgsm.trainer.stepped_model import SteppedModel
+from keras_efgsm.trainer.trained_classifier import check_trained
 from keras_efgsm.typing import Tensor
 from keras_efgsm.updates import Update
 
@@ -101,8 +98,8 @@ class AdversarialTrainer(SteppedModel):
         progress: the metrics of its steps, a `TrainingProgress`.
 
     Raises:
-        ValueError: if the classifier does not return logits, the parts do not fit together, or
-            attack and epsilon are both given or both missing.
+        ValueError: if the classifier is none, see `read_contract`, the parts do not fit together,
+            or attack and epsilon are both given or both missing.
 
     Example:
 
@@ -147,7 +144,8 @@ class AdversarialTrainer(SteppedModel):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.num_classes = check_classifier(classifier)
+        self.contract = read_contract(classifier)
+        self.num_classes = self.contract.num_classes
         self.attack = chosen_attack(attack, epsilon)
         self.objective = suitable_objective(objective, self.attack, reconstructor)
         if reconstructor is not None:
@@ -208,7 +206,8 @@ class AdversarialTrainer(SteppedModel):
         Raises:
             ValueError: if images, labels, sample weights or ids are not as they must be: before
                 the first step as far as it can be seen then, and else in front of the batch, whose
-                number it names; the weights are those before that batch.
+                number it names, and the weights are those before it; or if the classifier cannot
+                be trained, see `check_trained`.
             MemoryError: if the momentum cannot fit in memory.
             OSError: if its store on disk cannot be made, or fails.
         """
@@ -220,6 +219,7 @@ class AdversarialTrainer(SteppedModel):
                 f"`AdversarialTrainer` and no loss to `compile`. Received: loss={self.loss!r}"
             )
         options = fit_options(args, kwargs)
+        check_trained(self)
         check_distribution(self, x)
         x, num_samples = inspect_training_data(x, y, self.samples, self.num_classes)
         inspect_validation_data(options.get("validation_data"), self.samples, self.num_classes)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_efgsm.attacks import EFGSM, FGSM, PGD, TargetedAPGD, attack, graphs
+from keras_efgsm.attacks.inputs import check_call
 from keras_efgsm.backend import BACKEND
 
 SHAPE, CLASSES = (4, 4, 1), 4
@@ -32,7 +33,10 @@ def network(dtype=None):
     layers = [keras.Input(SHAPE), Counted(), keras.layers.Flatten()]
     model = keras.Sequential([*layers, keras.layers.Dense(CLASSES, dtype=dtype)])
     counted = model.layers[0]
-    model(np.zeros((1, *SHAPE), "float32"))
+    # The classifier is asked once what it answers, before the first graph.
+    counted.traces = 0
+    check_call(model, np.zeros((1, *SHAPE), "float32"), np.zeros(1, "int32"))
+    assert counted.traces == 2
     counted.traces = 0
     return model, counted
 

@@ -5,9 +5,11 @@ from keras import ops
 from keras.ops import convert_to_tensor as tensor
 from scipy.optimize import linprog
 
+from keras_efgsm.attacks import TargetedAPGD
 from keras_efgsm.attacks.fab import TargetedFAB, project_to_hyperplane
 from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.attacks.pgd import PGD
+from keras_efgsm.evaluation import Transfer, evaluate_robustness
 from keras_efgsm.evaluation.native_engine import compile_native
 from keras_efgsm.networks import digits_classifier
 from keras_efgsm.noise import Noise
@@ -343,3 +345,30 @@ def test_fab_is_restored_from_its_configuration():
     restored = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(attack))
     assert type(restored) is TargetedFAB
     assert vars(restored) == vars(attack) == attack.get_config()
+
+
+@pytest.mark.parametrize("attack", [TargetedFAB, TargetedAPGD])
+@pytest.mark.parametrize(("num_classes", "rounds"), [(2, 1), (3, 2), (9, 8), (10, 9), (100, 9)])
+def test_there_is_a_round_for_each_rival_and_none_twice(attack, num_classes, rounds):
+    nine = attack(epsilon=0.1)
+    fitted = nine.for_classes(num_classes)
+    assert fitted.rounds == rounds
+    assert nine.rounds == 9 and attack(epsilon=0.1, targets=1).for_classes(5).rounds == 1
+
+
+def test_a_report_and_a_call_have_no_more_rounds_than_rivals():
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(2)]
+    model = keras.Sequential(layers)
+    x = np.random.default_rng(0).random((4, *SHAPE), dtype="float32")
+    y = np.asarray(model(x)).argmax(axis=1)
+    attacks = [
+        TargetedFAB(epsilon=0.01, steps=2),
+        TargetedAPGD(epsilon=0.01, steps=2),
+        Transfer(TargetedFAB(epsilon=0.01, steps=2), model),
+    ]
+    report = evaluate_robustness(model, (x, y), attacks, progress=False)
+    assert [(result.rounds, result.budget) for result in report.attacks] == [(1, "2 steps")] * 3
+    assert [result["rounds"] for result in report.to_dict()["attacks"]] == [1, 1, 1]
+    once = TargetedFAB(epsilon=0.01, steps=2, targets=1)(model, x, y)
+    np.testing.assert_array_equal(attacks[0](model, x, y), once)

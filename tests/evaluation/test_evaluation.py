@@ -186,8 +186,10 @@ def test_the_model_is_traced_as_often_for_many_batches_as_for_one():
         return logits_fn(images)
 
     def count(batch_size, restarts):
-        traces.clear()
         counted = EvaluatedModel(counting, (6, 6, 1), 4, "counted")
+        # It is asked once about random images.
+        assert counted.answers.num_classes == 4 and len(traces) >= 2
+        traces.clear()
         attack = PGD(epsilon=0.05, steps=3)
         evaluate(counted, (x, y), attack, batch_size=batch_size, restarts=restarts)
         assert all(shape[0] == min(batch_size, len(x)) for shape in traces)

@@ -290,6 +290,9 @@ def test_rounds_are_not_traced_again(monkeypatch):
         return logits_fn(images)
 
     counted = EvaluatedModel(counting, (6, 6, 1), 4, "counted")
+    # It is asked once about random images.
+    assert counted.answers.num_classes == 4 and len(traces) == 2
+    traces.clear()
     one = Rounds(epsilon=EPSILON, steps=2, step_size=0.03)
     one.rounds = 1
     evaluate(counted, (x, y), one)

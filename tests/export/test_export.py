@@ -506,11 +506,11 @@ REFUSED = {
     "no model": (lambda: "model.keras", "built sequential.*classifier=str"),
     "a trainer": (lambda: Trainer(make_plain()), "the classifier it trains.*=Trainer"),
     "not built": (lambda: keras.Sequential([L.Flatten(), L.Dense(3)]), "built sequential"),
-    "two inputs": (two_inputs, r"one input.*len\(classifier.inputs\)=2"),
+    "two inputs": (two_inputs, r"one input.*input_shape=\[.*8, 8, 1\)\]"),
     "vectors": (lambda: sequential(L.Dense(3), shape=(4,)), r"height.*shape=\(None, 4\)"),
     "any size": (
         lambda: sequential(L.GlobalAveragePooling2D(), L.Dense(3), shape=(None, None, 1)),
-        r"one image size.*shape=\(None, None, None, 1\)",
+        r"one input of shape.*shape=\(None, None, None, 1\)",
     ),
     "fixed batch": (
         lambda: sequential(L.Flatten(), L.Dense(3), batch_size=4),
@@ -521,16 +521,22 @@ REFUSED = {
         "floating-point pixels.*'uint8'",
     ),
     "two channels": (lambda: make_plain(channels=2), "1 .grey., 3 .RGB..*8, 8, 2"),
-    "one logit": (lambda: sequential(L.Flatten(), L.Dense(1)), r"K >= 2.*\(None, 1\)"),
-    "maps": (lambda: sequential(L.Conv2D(3, 3)), r"\(batch, K\).*\(None, 6, 6, 3\)"),
-    "softmax activation": (lambda: make_plain(activation="softmax"), "drop its softmax.*Dense"),
+    "one logit": (lambda: sequential(L.Flatten(), L.Dense(1)), r"num_classes >= 2.*\(None, 1\)"),
+    "maps": (lambda: sequential(L.Conv2D(3, 3)), r"\(batch, num_classes\).*\(None, 6, 6, 3\)"),
+    "softmax activation": (
+        lambda: make_plain(activation="softmax"),
+        "ends in softmax; remove.*dense",
+    ),
     "softmax layer": (
         lambda: sequential(L.Flatten(), L.Dense(3), L.Softmax()),
-        "drop its softmax.*Softmax",
+        "ends in softmax; remove.*softmax",
     ),
-    "nested softmax": (lambda: sequential(make_plain(activation="softmax")), "drop its softmax"),
-    "softmax operation": (softmax_operation, "drop its softmax"),
-    "NaN": (nan_weights, "finite logits.*nan"),
+    "nested softmax": (
+        lambda: sequential(make_plain(activation="softmax")),
+        "ends in softmax; remove",
+    ),
+    "softmax operation": (softmax_operation, "outputs are probabilities; remove it"),
+    "NaN": (nan_weights, "finite weights.*bias=.*nan"),
 }
 
 

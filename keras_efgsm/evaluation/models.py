@@ -14,6 +14,7 @@ from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.checks import visible
 from keras_efgsm.evaluation.digests import digest_of_arrays, digest_of_files, digest_of_model
 from keras_efgsm.form import FORMS, Form, form_of
+from keras_efgsm.keras_settings import check_keras_settings
 from keras_efgsm.networks.own_models import read_keras_file
 from keras_efgsm.networks.precision import float32_twin
 from keras_efgsm.networks.requirements import are_probabilities, check_classifier, random_images
@@ -107,6 +108,7 @@ def load_classifier(path: str | os.PathLike[str] | keras.Model | EvaluatedModel)
     load_classifier("classifier.keras").num_classes  # 10
     ```
     """
+    check_keras_settings()
     if isinstance(path, EvaluatedModel):
         return path
     if isinstance(path, keras.Model):

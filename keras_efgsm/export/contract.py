@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_efgsm.checks import check_printable
 from keras_efgsm.form import Contract, ExportError
+from keras_efgsm.keras_settings import check_keras_settings
 from keras_efgsm.networks.requirements import are_probabilities, final_layer, random_images
 
 __all__ = ["DECODABLE_CHANNELS", "Contract", "ExportError", "check_contract"]
@@ -48,6 +49,7 @@ def check_contract(
             "process started with KERAS_BACKEND=tensorflow. "
             f"Received: keras.backend.backend()={keras.backend.backend()!r}"
         )
+    check_keras_settings()
     image_shape, num_classes = _check_shapes(classifier)
     names = _check_class_names(class_names, num_classes)
     _check_answers_logits(classifier, image_shape)

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_efgsm.keras_settings import check_keras_settings
+
 
 def check_classifier(classifier: Any) -> int:
     """Checks that a Keras model maps images to logits.
@@ -20,6 +22,7 @@ def check_classifier(classifier: Any) -> int:
             return logits: one that ends in a softmax or sigmoid, or whose outputs on random
             images are rows of probabilities, is refused.
     """
+    check_keras_settings()
     if not isinstance(classifier, keras.Model) or not hasattr(classifier, "layers"):
         raise ValueError(
             "`classifier` must be a functional or sequential Keras model. "

@@ -138,7 +138,7 @@ def test_what_cannot_be_written_is_known_before(tmp_path, monkeypatch):
             try_to_write(path, "json")
     for path in (tmp_path / "file", tmp_path / "file" / "a"):
         with pytest.raises(
-            ValueError, match=r"a folder that can be written \(Not a d.*Received: out"
+            PermissionError, match=r"`out` must be writable \(Not a directory.*Received: out="
         ):
             try_to_make(path, "out")
 

@@ -1,6 +1,7 @@
 import argparse
 import dataclasses
 import errno
+import importlib
 import json
 import shlex
 import shutil
@@ -391,10 +392,17 @@ def test_where_a_result_goes_is_tried_before_the_work(
     def work(*args, **options):
         pytest.fail("the work has begun")
 
-    for name in ("diagnosis.diagnose", "evaluation.evaluate_robustness", "report.page.read_run"):
-        monkeypatch.setattr(f"keras_efgsm.{name}", work)
-    for name in ("export.exporting_runs._read_run", "export.measuring.measured_export.load_images"):
-        monkeypatch.setattr(f"keras_efgsm.{name}", work)
+    places = {
+        "diagnosis": "diagnose",
+        "evaluation": "evaluate_robustness",
+        "report.page": "read_run",
+        "export.exporting_runs": "_read_run",
+        "export.measuring.measured_export": "load_images",
+    }
+    # All of them first: one that is imported later would keep what it takes of another.
+    modules = {name: importlib.import_module(f"keras_efgsm.{name}") for name in places}
+    for name, function in places.items():
+        monkeypatch.setattr(modules[name], function, work)
     out = tmp_path / "new"
     monkeypatch.setattr("keras_efgsm.atomic_file.tempfile.TemporaryFile", read_only)
     for words in (

@@ -167,7 +167,9 @@ class Killer:
         else:
             name = self.command.words[0]
             assert done.returncode == 130, done.stderr
-            assert done.stderr.startswith(f"\nkeras-efgsm {name}: interrupted"), done.stderr
+            # Without its name before the words of the command line are read.
+            begins = (f"\nkeras-efgsm {name}: interrupted", "\nkeras-efgsm: interrupted\n")
+            assert done.stderr.startswith(begins), done.stderr
             assert done.stderr.count("\n") == 2, done.stderr
             assert leftovers(folder) == []
 

@@ -20,7 +20,9 @@ PACKAGE = "keras_efgsm"
 
 FLOORS = {
     "version": "its number",
+    "file_lock": "locks that one process at a time holds",
     "atomic_file": "files that are whole or not there",
+    "keras_settings": "the settings of Keras that everything is written for",
     "checks": "what is asked of an argument, and how a refusal is worded",
     "limits": "how much a file may ask for",
     "archives": "what an archive of arrays holds, by its headers",

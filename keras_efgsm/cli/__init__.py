@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from keras_efgsm.cli.ending import ended_at_once, run_to_an_end
 from keras_efgsm.cli.quiet import import_everything, silence, without_log_lines
 from keras_efgsm.limits import Limits, raised_limits
 from keras_efgsm.version import __version__
@@ -30,43 +31,40 @@ COMMANDS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; what was wrong with the input goes to stderr in one line, exit status 2.
+    """Runs a command, and says in one line why it did not end well.
 
     Args:
         arguments: the words after the program's name. Defaults to those of the process.
 
     Returns:
-        0 on success, 2 on bad input, 130 when interrupted.
+        0 on success, 2 on bad input, 70 on a fault of this program (with its traceback), 130 when
+        interrupted by Ctrl-C, SIGTERM or SIGHUP, 141 when nobody reads what it prints.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = make_parser(words).parse_args(words)
-    options.words = words
-    if not options.verbose:
-        silence()
-    light = getattr(options, "light", False)  # a command that needs no network
-    # A program that calls this function keeps its stderr.
-    is_quiet = arguments is None and not options.verbose and not light
-    with without_log_lines() if is_quiet else contextlib.nullcontext():
-        return _run(options, light)
+    is_program = arguments is None
+    program = ["keras-efgsm"]
 
+    def run() -> int:
+        options = make_parser(words).parse_args(words)
+        options.words = words
+        program.append(options.command)
+        if not options.verbose:
+            silence()
+        light = getattr(options, "light", False)  # a command that needs no network
+        # A program that calls this function keeps its stderr.
+        is_quiet = is_program and not options.verbose and not light
+        with without_log_lines() if is_quiet else contextlib.nullcontext():
+            if not light:
+                with ended_at_once(name) if is_program else contextlib.nullcontext():
+                    import_everything()
+            with raised_limits(max_classes=options.max_classes, max_pixels=options.max_pixels):
+                options.run(options)
+        return 0
 
-def _run(options: argparse.Namespace, light: bool) -> int:
-    try:
-        if not light:
-            import_everything()
-        with raised_limits(max_classes=options.max_classes, max_pixels=options.max_pixels):
-            options.run(options)
-    except (ValueError, OSError, MemoryError, ImportError) as error:
-        # Here, as `--help` needs no NumPy.
-        from keras_efgsm.checks import visible
+    def name() -> str:
+        return " ".join(program)
 
-        print(f"keras-efgsm {options.command}: {visible(str(error))}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as interrupt:
-        where = f"; {interrupt}" if str(interrupt) else ""
-        print(f"\nkeras-efgsm {options.command}: interrupted{where}", file=sys.stderr)
-        return 130
-    return 0
+    return run_to_an_end(run, name, debug="--debug" in words, is_program=is_program)
 
 
 def make_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
@@ -155,4 +153,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
             action="store_true",
             default=argparse.SUPPRESS if parser.prog.count(" ") else False,
             help="show what TensorFlow logs as well",
+        )
+    if "--debug" not in known:
+        parser.add_argument(
+            "--debug",
+            action="store_true",
+            default=argparse.SUPPRESS if parser.prog.count(" ") else False,
+            help="show the traceback of whatever ends the command",
         )

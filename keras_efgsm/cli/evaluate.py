@@ -1,7 +1,6 @@
 """`keras-efgsm evaluate PATH`."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,7 @@ def run(options: argparse.Namespace) -> None:
     cascade = names in ATTACK_SETS if options.cascade is None else options.cascade
     default = RunFolder(options.path).evaluation if subject.config else None
     target = target_file("json", options.json, default)
-    state = Path(options.state) if options.state else None
+    state = target_file("state", options.state, None)
     if state is None and target is not None and options.engine == "native":
         state = target.with_suffix(".partial.npz")
     try:
@@ -118,9 +117,9 @@ def run(options: argparse.Namespace) -> None:
             state=state,
         )
     except KeyboardInterrupt:
-        if state is not None and state.exists():
-            print(f"\nthe same command continues from {state}", file=sys.stderr)
-        raise
+        if state is None or not state.exists():
+            raise
+        raise KeyboardInterrupt(f"the same command continues from {state}") from None
     console = Console()
     console.print(report.table())
     if target is not None:

@@ -40,8 +40,9 @@ def is_noise(line: bytes) -> bool:
 def main() -> None:
     """Passes on what is read, but for noise, until the last writer is gone."""
     # They are for the program, whose last words still have to come through.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     for line in iter(sys.stdin.buffer.readline, b""):
         if not is_noise(line):
             sys.stderr.buffer.write(line)

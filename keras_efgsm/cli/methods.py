@@ -88,6 +88,7 @@ def _try_each(options: argparse.Namespace, names: list[str], console: Console) -
 
     from keras_efgsm.recipes.building import load_training_data
     from keras_efgsm.runs.folder import RunFolder
+    from keras_efgsm.runs.interruption import going_on
     from keras_efgsm.runs.training import train
 
     preset = PRESETS[options.preset]
@@ -101,7 +102,7 @@ def _try_each(options: argparse.Namespace, names: list[str], console: Console) -
     table.add_column("method", no_wrap=True)
     for heading in ("loss", "on its own examples", "natural, test images", "seconds"):
         table.add_column(heading, justify="right")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, going_on("nothing of a trial is kept"):
         for number, name in enumerate(names, 1):
             console.print(f"[{number}/{len(names)}] {name}")
             config = dataclasses.replace(

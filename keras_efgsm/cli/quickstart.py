@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> None:
     from keras_efgsm.evaluation import evaluate_robustness, make_attacks
     from keras_efgsm.networks import build_classifier
     from keras_efgsm.recipes.presets import PRESETS
+    from keras_efgsm.runs.interruption import going_on
     from keras_efgsm.runs.training import train
 
     out = Path(options.out) if options.out else _first_free(Path("runs/quickstart"))
@@ -45,7 +46,9 @@ def run(options: argparse.Namespace) -> None:
         "training a robust and an ordinary classifier of 8 x 8 digits: about two minutes",
         highlight=False,
     )
-    result = train(config, out / "robust", verbose=0)
+    again = f"keras-efgsm train digits --seed {config.seed} --out {out / 'robust'} --resume"
+    with going_on(f"`{again}` continues this training alone"):
+        result = train(config, out / "robust", verbose=0)
     keras.utils.set_random_seed(config.seed)
     data = load_data("digits", "train")
     ordinary = build_classifier(

@@ -34,7 +34,16 @@ def silence() -> None:
 
 
 def import_everything() -> None:
-    """Imports Keras with its backend."""
+    """Imports Keras with its backend, and looks whether its settings are such as are needed.
+
+    Raises:
+        ImportError: if it cannot be imported.
+        ValueError: if it is set to another kind of numbers or images.
+    """
+    # Not by way of the package `backend`, which needs Keras itself.
+    from keras_efgsm.keras_settings import check_keras_settings
+
+    check_keras_settings()
     from keras_efgsm.backend import BACKEND
 
     if BACKEND == "tensorflow":

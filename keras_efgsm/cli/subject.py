@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from keras_efgsm.atomic_file import try_to_write
 from keras_efgsm.checks import check_epsilon
 from keras_efgsm.cli.trust import say_without_digests
 from keras_efgsm.cli.values import number
@@ -159,10 +160,9 @@ def target_file(name: str, given: str | None, default: Path | None) -> Path | No
 
     Raises:
         ValueError: if it is a folder or lies in none.
+        PermissionError: if it cannot be written.
     """
     path = Path(given) if given else default
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-        raise ValueError(
-            f"`--{name}` must be a file in a folder that exists. Received: {name}={str(path)!r}"
-        )
+    if path is not None:
+        try_to_write(path, name)
     return path

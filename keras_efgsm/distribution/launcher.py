@@ -99,7 +99,7 @@ def _attempt(
 
 @contextlib.contextmanager
 def _terminated_together(processes: list[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Passes SIGTERM on to the workers, which save before they end; else they would live on."""
+    """Passes SIGTERM and SIGHUP on to the workers, which save and end; else they would live on."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -109,11 +109,16 @@ def _terminated_together(processes: list[subprocess.Popen[bytes]]) -> Iterator[N
             if process.poll() is None:
                 process.send_signal(number)
 
-    previous = signal.signal(signal.SIGTERM, pass_on)
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name) for name in names]
+    # One that is ignored, as by nohup, stays so.
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    previous = {number: signal.signal(number, pass_on) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _wait(processes: list[subprocess.Popen[bytes]], outputs: list[IO[bytes] | None]) -> int:

@@ -14,6 +14,7 @@ from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.checks import visible
 from keras_efgsm.evaluation.digests import digest_of_arrays, digest_of_files, digest_of_model
 from keras_efgsm.form import FORMS, Form, form_of
+from keras_efgsm.keras_settings import check_keras_settings
 from keras_efgsm.networks.answers import Answers, check_answers, random_images
 from keras_efgsm.networks.own_models import read_keras_file
 from keras_efgsm.networks.precision import float32_twin
@@ -130,6 +131,7 @@ def load_classifier(path: str | os.PathLike[str] | keras.Model | EvaluatedModel)
     load_classifier("classifier.keras").num_classes  # 10
     ```
     """
+    check_keras_settings()
     if isinstance(path, EvaluatedModel):
         if path.answers.num_classes != path.num_classes:
             raise ValueError(

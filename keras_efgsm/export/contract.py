@@ -7,6 +7,7 @@ import keras
 
 from keras_efgsm.checks import check_printable
 from keras_efgsm.form import Contract, ExportError
+from keras_efgsm.keras_settings import check_keras_settings
 from keras_efgsm.networks.requirements import read_contract
 
 __all__ = ["DECODABLE_CHANNELS", "Contract", "ExportError", "check_contract"]
@@ -48,6 +49,7 @@ def check_contract(
             "process started with KERAS_BACKEND=tensorflow. "
             f"Received: keras.backend.backend()={keras.backend.backend()!r}"
         )
+    check_keras_settings()
     image_shape, num_classes = _check_shapes(classifier)
     names = _check_class_names(class_names, num_classes)
     return Contract(image_shape=image_shape, class_names=names, resizes=resizes)

@@ -83,7 +83,8 @@ def export_classifier(
     files of float32 within 1e-4, float16 within 1e-2 (relative to the largest logit where that is
     above 1). A form of integers must give at least half of the representative images the same
     class; how many it does is on the card. Everything is built in a hidden folder `.<N>.partial`,
-    which also keeps two exports at once apart; one that a killed process left can be deleted.
+    which also keeps two exports at once apart; what a killed process left there is removed by the
+    next export.
 
     Args:
         classifier: functional or sequential model, float images

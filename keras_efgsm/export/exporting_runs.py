@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_efgsm.atomic_file import try_to_make
 from keras_efgsm.checks import check_count
 from keras_efgsm.data.image_size import check_image_size
 from keras_efgsm.export.exporting import ExportResult, export_classifier
@@ -72,6 +73,7 @@ def export_run(
     Raises:
         ValueError: if the run is not finished, its files cannot be read, a form cannot be written,
             or nothing says the class names of a `.keras` file.
+        PermissionError: if `to` cannot be written.
         ExportError: as of `export_classifier`.
 
     Example:
@@ -85,6 +87,8 @@ def export_run(
     check_count(calibration_images, "calibration_images", minimum=16)
     size = check_image_size(image_size)
     to = _folder_for(path) if to is None else to
+    # Before the images are read, which may be many.
+    try_to_make(to, "to")
     found = _read_keras_file(path) if path.suffix == ".keras" else _read_run(RunFolder(path))
     config = found.config
     images_of = dataset if dataset is not None else getattr(config, "dataset", None)

@@ -1,5 +1,7 @@
 """Numbered versions in a model's folder: claimed, built out of sight, published as a whole."""
 
+import contextlib
+import json
 import os
 import re
 import shutil
@@ -7,12 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.file_lock import LOCK_FILE, HeldLock, in_any_case, lock_file, locks_work
 from keras_efgsm.form import MAX_VERSION, parse_name
+
+# In a hidden folder: what is about to be renamed out of it.
+_PUBLISHING = ".publishing"
 
 
 @contextmanager
 def next_version(to: Path) -> Iterator[tuple[int, Path]]:
     """Claims the next free version and a hidden folder for it, which is removed in the end.
+
+    Exports of several processes into one folder get versions of their own. What a killed one left,
+    in its hidden folder or published in part, is removed first.
 
     Args:
         to: the model's folder; made if missing, and removed again if the export fails.
@@ -21,22 +31,65 @@ def next_version(to: Path) -> Iterator[tuple[int, Path]]:
         ValueError: if it cannot be written.
     """
     made = [folder for folder in (to, *to.parents) if not folder.exists()]
+    with contextlib.ExitStack() as claim:
+        try:
+            to.mkdir(parents=True, exist_ok=True)
+            # For a moment: the next export waits until the hidden folder has its lock.
+            with lock_file(to / LOCK_FILE, wait=True):
+                if locks_work(to / LOCK_FILE):
+                    _remove_stale(to)
+                version, partial = _claim(to)
+                claim.callback(in_any_case, _remove_all, partial)
+                claim.enter_context(lock_file(partial / LOCK_FILE))
+        except OSError as error:
+            claim.close()
+            _remove_empty(made)
+            raise ValueError(
+                f"`to` must be a folder that can be written ({error.strerror or error}). "
+                f"Received: to={str(to)!r}"
+            ) from error
+        try:
+            yield version, partial
+        except BaseException:
+            claim.close()
+            _remove_empty(made)
+            raise
+
+
+def _remove_stale(to: Path) -> None:
+    """Removes what exports left that were killed: their locks are free."""
+    for partial in to.glob(".*.partial"):
+        if not re.fullmatch(r"\.[0-9]+\.partial", partial.name) or not partial.is_dir():
+            continue
+        with contextlib.suppress(HeldLock), lock_file(partial / LOCK_FILE):
+            _take_back(partial, to)
+            _remove_all(partial)
+
+
+def _take_back(partial: Path, to: Path) -> None:
+    """Removes what was published of a version, unless all of it was."""
     try:
-        to.mkdir(parents=True, exist_ok=True)
-        version, partial = _claim(to)
-    except OSError as error:
-        _remove_empty(made)
-        raise ValueError(
-            f"`to` must be a folder that can be written ({error.strerror or error}). "
-            f"Received: to={str(to)!r}"
-        ) from error
-    try:
-        yield version, partial
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        _remove_empty(made)
-        raise
-    shutil.rmtree(partial, ignore_errors=True)
+        names = json.loads((partial / _PUBLISHING).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return  # it was not yet about to be published
+    # Nothing but files of this version, whatever is written there.
+    known = {name: parse_name(name) for name in map(str, names if isinstance(names, list) else [])}
+    own = [n for n, file in known.items() if file and f".{file.version}.partial" == partial.name]
+    left = [name for name in own if os.path.lexists(partial / name)]
+    for name in set(own) - set(left) if left else ():
+        if "/" not in name:
+            _remove(to / name)
+
+
+def _remove_all(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _claim(to: Path) -> tuple[int, Path]:
@@ -70,11 +123,14 @@ def publish(targets: Mapping[Path, Path]) -> None:
     """Renames files and folders to their targets, in order, or leaves none of them there.
 
     Args:
-        targets: for each source its target, which must not exist.
+        targets: for each source, all in one folder, its target, which must not exist.
 
     Raises:
         FileExistsError: if a target appeared meanwhile.
     """
+    folder = next(iter(targets)).parent
+    # A kill between the renames is seen by the next export, see `_take_back`.
+    write_atomically(folder / _PUBLISHING, json.dumps([source.name for source in targets]))
     published: list[Path] = []
     try:
         for source, target in targets.items():
@@ -85,7 +141,7 @@ def publish(targets: Mapping[Path, Path]) -> None:
             published.append(target)
     except BaseException:
         for target in published:
-            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+            _remove(target)
         raise
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from keras_efgsm.keras_settings import check_keras_settings
 from keras_efgsm.networks.answers import FEW, check_answers
 from keras_efgsm.networks.answers import are_probabilities as are_probabilities
 from keras_efgsm.networks.answers import random_images as random_images
@@ -86,6 +87,7 @@ def check_structure(classifier: Any, *, any_size: bool = False) -> Contract:
     Raises:
         ValueError: as `read_contract`.
     """
+    check_keras_settings()
     if not isinstance(classifier, keras.Model) or not hasattr(classifier, "layers"):
         raise ValueError(
             "`classifier` must be a functional or sequential Keras model. "

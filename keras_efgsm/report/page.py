@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.atomic_file import try_to_write, write_atomically
 from keras_efgsm.records.wording import number, percent, unbroken
 from keras_efgsm.report.comparison import compare
 from keras_efgsm.report.measured_run import measure_run
@@ -129,8 +129,7 @@ def _check_out(out: Path, overwrite: bool) -> None:
         raise ValueError(f"`out` must be the path of an HTML file, but is a folder. {received}")
     if not out.parent.is_dir():
         raise ValueError(f"The folder of `out` must exist. {received}")
-    if not os.access(out.parent, os.W_OK):
-        raise PermissionError(f"The folder of `out` must be writable. {received}")
+    try_to_write(out, "out")
     if out.exists() and not overwrite and not _is_report(out):
         raise ValueError(
             "`out` exists and is no report of keras_efgsm; give another path, or `--overwrite` to "

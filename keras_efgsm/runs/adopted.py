@@ -2,11 +2,10 @@
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
-from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.atomic_file import copy_atomically, write_atomically
 from keras_efgsm.checks import check_epsilon
 from keras_efgsm.data import ImageData, load_data
 from keras_efgsm.data.digests import digest_of_data
@@ -60,7 +59,11 @@ def adopt_classifier(
         and folder.classifier.exists()
         and folder.classifier.read_bytes() == source.read_bytes()
     )
-    if folder.path.exists() and not same and not (folder.path / "adopted.txt").exists():
+    # An empty one, or with a file half-written in it, is what a kill left of an earlier call.
+    stranger = folder.path.exists() and any(
+        not path.name.endswith(".partial") for path in folder.path.iterdir()
+    )
+    if stranger and not same and not (folder.path / "adopted.txt").exists():
         raise ValueError(
             "The folder of the report must be new, but something else is there. "
             f"Received: folder={str(folder.path)!r}"
@@ -73,12 +76,12 @@ def adopt_classifier(
         folder.evaluation.unlink(missing_ok=True)
         (folder.path / ReportCurvesRecord.NAME).unlink(missing_ok=True)
         write_atomically(folder.path / "adopted.txt", f"made by keras-efgsm of {source.name}\n")
-        shutil.copyfile(source, folder.classifier)
+        copy_atomically(source, folder.classifier)
         write_atomically(folder.config, text)
     if evaluation is not None:
         # A file that is none must not stay in the folder.
         EvaluationRecord.read(evaluation)
-        shutil.copyfile(evaluation, folder.evaluation)
+        copy_atomically(evaluation, folder.evaluation)
     elif not folder.evaluation.exists():
         print(f"attacking {source.name} by the quick attacks; `--evaluation` takes others")
         attacks = make_attacks("quick", epsilon)

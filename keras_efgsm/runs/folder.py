@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.atomic_file import try_to_make, write_atomically
+from keras_efgsm.file_lock import LOCK_FILE, folder_lock
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.records import (
     EvaluationRecord,
@@ -17,6 +18,7 @@ from keras_efgsm.records import (
     RecordError,
     read_json,
 )
+from keras_efgsm.runs.interruption import RESUME
 
 
 class RunFolder:
@@ -49,17 +51,31 @@ class RunFolder:
         self.curves = self.path / "curves.png"
         self.evaluation = self.path / "evaluation.json"
 
-    def prepare(self, config: TrainingConfig, resume: bool) -> None:
+    def prepare(
+        self, config: TrainingConfig, resume: bool, held: contextlib.ExitStack | None = None
+    ) -> None:
         """Makes the folder, or checks that it holds the run to be resumed.
 
+        Args:
+            config: the run's options.
+            resume: whether the run is continued.
+            held: takes the lock of the folder, which keeps a second training out until it is
+                closed. Defaults to none: the folder is not locked.
+
         Raises:
-            ValueError: if the folder holds something else, another run, or nothing to resume.
+            ValueError: if the folder holds something else, another run, or nothing to resume, or
+                another process is at work in it.
             PermissionError: if it cannot be written.
         """
         self.check(config, resume)
         received = f"Received: out={str(self.path)!r}"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            if held is not None:
+                what = f"out={str(self.path)!r}"
+                held.enter_context(folder_lock(self.path, "the folder of this run", what))
+                # Another may have begun a run since, and be through with it.
+                self.check(config, resume)
             if not resume:
                 write_atomically(self.config, json.dumps(config.to_dict(), indent=2) + "\n")
             elif not os.access(self.path, os.W_OK):
@@ -80,7 +96,8 @@ class RunFolder:
         received = f"Received: out={str(self.path)!r}"
         if self.path.exists() and not self.path.is_dir():
             raise ValueError(f"`out` must be a folder, but a file is there. {received}")
-        occupied = self.path.exists() and any(set(self.path.iterdir()) - set(self._partial()))
+        ours = {*self._partial(), self.path / LOCK_FILE} if self.path.exists() else set()
+        occupied = self.path.exists() and any(set(self.path.iterdir()) - ours)
         if resume:
             self._check_same_run(config)
         elif self.config.exists():
@@ -93,6 +110,7 @@ class RunFolder:
         there = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
         if not os.access(there, os.W_OK):
             raise PermissionError(f"`out` must be writable (no right to write). {received}")
+        try_to_make(self.path, "out")
 
     def _partial(self) -> list[Path]:
         return [*self.path.glob(".*.partial"), *self.path.glob(".partial.keras")]
@@ -146,7 +164,7 @@ class RunFolder:
             raise OSError(
                 error.errno,
                 f"The run could not be written ({error}). What was written before is whole: make "
-                "room or put the disk right and continue with `--resume`. "
+                f"room or put the disk right and {RESUME}. "
                 f"Received: out={str(self.path)!r}",
             ) from error
 

@@ -14,7 +14,7 @@ from keras_efgsm.records import DataRecord
 from keras_efgsm.runs.checkpoint import Checkpoint
 from keras_efgsm.runs.checkpoint_pair import CheckpointPair
 from keras_efgsm.runs.folder import RunFolder
-from keras_efgsm.runs.interruption import Interruption
+from keras_efgsm.runs.interruption import RESUME, Interruption
 from keras_efgsm.runs.log import RunLog
 from keras_efgsm.typing import Logs
 
@@ -193,7 +193,7 @@ class RunRecorder(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
 
     def _stop_if_asked(self, where: str) -> None:
         if self._interruption.requested:
-            raise KeyboardInterrupt(f"saved after {where}; continue with `--resume`")
+            raise KeyboardInterrupt(f"saved after {where}; {RESUME}")
 
 
 def _count_lines(path: Path) -> int:

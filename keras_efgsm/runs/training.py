@@ -26,6 +26,7 @@ from keras_efgsm.data import (
 from keras_efgsm.data.choosing import missing_note
 from keras_efgsm.distribution.agreement import Agreement
 from keras_efgsm.distribution.limits import check_run
+from keras_efgsm.keras_settings import check_keras_settings
 from keras_efgsm.networks import synchronize_batch_norm
 from keras_efgsm.networks.dtype_policies import AUTOMATIC, DTYPE_POLICIES
 from keras_efgsm.recipes.building import (
@@ -42,7 +43,7 @@ from keras_efgsm.runs.common_checkpoint import read_common_checkpoint
 from keras_efgsm.runs.drawing import draw_curves
 from keras_efgsm.runs.ending import outcome_of, warnings_of
 from keras_efgsm.runs.folder import RunFolder
-from keras_efgsm.runs.interruption import Interruption
+from keras_efgsm.runs.interruption import RESUME, Interruption
 from keras_efgsm.runs.recorder import RunRecorder
 from keras_efgsm.runs.resumed_epoch import ResumedEpoch
 from keras_efgsm.runs.same_data import (
@@ -93,8 +94,8 @@ def train(
     any way, killed even, is continued from the last of them and gives what it would have given
     without a break: the same bits, if the machine is the same and both are `deterministic`.
 
-    Ctrl-C and SIGTERM write a checkpoint after the running step and raise `KeyboardInterrupt`; a
-    second one does at once.
+    Ctrl-C, SIGTERM and SIGHUP write a checkpoint after the running step and raise
+    `KeyboardInterrupt`; a second one does at once. The folder is locked until the run has ended.
 
     Args:
         config: the run's options, such as `PRESETS["mnist"]`.
@@ -123,11 +124,11 @@ def train(
         verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
 
     Raises:
-        ValueError: if the data, the folder or the checkpoint are not as they must be, or the
-            training diverges.
+        ValueError: if the data, the folder or the checkpoint are not as they must be, another
+            process trains into the folder, or the training diverges.
         PermissionError: if the folder cannot be written.
         OSError: if the disk is full; the run can be resumed when there is room.
-        KeyboardInterrupt: after Ctrl-C or SIGTERM.
+        KeyboardInterrupt: after Ctrl-C, SIGTERM or SIGHUP.
         ImportError: if `tensorboard` is asked for and its package is missing.
 
     Example:
@@ -138,6 +139,42 @@ def train(
     result.metrics["natural_accuracy"]
     ```
     """
+    with contextlib.ExitStack() as held:
+        return _train(
+            held,
+            config,
+            out,
+            resume=resume,
+            train_data=train_data,
+            test_data=test_data,
+            callbacks=callbacks,
+            tensorboard=tensorboard,
+            checkpoint_minutes=checkpoint_minutes,
+            deterministic=deterministic,
+            strategy=strategy,
+            shards=shards,
+            verbose=verbose,
+        )
+
+
+def _train(
+    held: contextlib.ExitStack,
+    config: TrainingConfig,
+    out: str | Path,
+    *,
+    resume: bool,
+    train_data: ImageData | None,
+    test_data: ImageData | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    tensorboard: str | Path | None,
+    checkpoint_minutes: float,
+    deterministic: bool,
+    strategy: Any,
+    shards: int | None,
+    verbose: str | int,
+) -> TrainingResult:
+    """As `train`; `held` takes the lock of the run folder."""
+    check_keras_settings()
     agreement = Agreement(strategy)
     worker = agreement.shard.index
     shards = agreement.workers if shards is None else check_count(shards, "shards")
@@ -171,7 +208,7 @@ def train(
             # A checkpoint is put into its variables out of the scope.
             trainer.optimizer.build(trainer.trainable_variables)
     stateful = stateful_callbacks(config, probe)
-    prepare_folders(folder, config, resume, agreement)
+    prepare_folders(folder, config, resume, agreement, held)
     interruption = Interruption()
     recorder = RunRecorder(
         folder,
@@ -218,7 +255,7 @@ def train(
             verbose=verbose,
         )
     if interruption.requested:
-        raise KeyboardInterrupt("saved after the last epoch; continue with `--resume`")
+        raise KeyboardInterrupt(f"saved after the last epoch; {RESUME}")
     finished = start.epoch == epochs and folder.is_finished(trainer.reconstructor is not None)
     # Worker 0 has the files that tell.
     if agreement.any([finished])[0]:

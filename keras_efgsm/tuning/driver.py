@@ -15,6 +15,7 @@ from keras_efgsm.evaluation import ATTACK_SETS, evaluate_robustness, make_attack
 from keras_efgsm.recipes.building import load_training_data
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.runs.folder import RunFolder
+from keras_efgsm.runs.interruption import going_on
 from keras_efgsm.runs.training import train
 from keras_efgsm.tuning.drawing import draw_trials
 from keras_efgsm.tuning.finalists import against_preset, finalists_table, run_finalists
@@ -84,7 +85,9 @@ def tune(
         verbose: as in `keras.Model.fit`. Defaults to `"auto"`.
 
     Raises:
-        ValueError: if an option is out of range, or the folder holds something else.
+        ValueError: if an option is out of range, or the folder holds something else, or another
+            search is at work in it.
+        KeyboardInterrupt: when interrupted.
         SearchFailed: if no trial succeeded, or workers died.
 
     Example:
@@ -119,7 +122,7 @@ def tune(
         folder.prepare(options)
         run_trials(folder, options, verbose, RobustHyperModel(options, callbacks=callbacks))
         return None
-    with folder.locked():
+    with folder.locked(), going_on("the same command goes on with the search"):
         hypermodel = RobustHyperModel(options, callbacks=callbacks)
         if folder.prepare(options):
             print(f"continuing the search in {folder.path}", flush=True)

@@ -7,15 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from keras_efgsm.data import ImageData
+from keras_efgsm.file_lock import LOCK_FILE, folder_lock
 from keras_efgsm.records import SearchRecord, read_json
 from keras_efgsm.records.record import NewerSchemaError
 from keras_efgsm.runs.same_data import changes
 from keras_efgsm.tuning.search_options import SearchOptions
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None  # type: ignore[assignment]  # of a module
 
 # What may change from one call to the next: where the data lie, and how many trials there are.
 _MAY_CHANGE = ("config.data_dir", "trials")
@@ -70,7 +66,7 @@ class SearchFolder:
                     "`out` holds a search with other options; give another folder, or the same "
                     f"options to continue it. They differ in {', '.join(differing)}. {received}"
                 )
-        elif self.path.exists() and any(p.name != ".lock" for p in self.path.iterdir()):
+        elif self.path.exists() and any(p.name != LOCK_FILE for p in self.path.iterdir()):
             raise ValueError(f"`out` must be a new or empty folder, but holds files. {received}")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -145,16 +141,17 @@ class SearchFolder:
 
         Raises:
             ValueError: if one is at work in it.
+            PermissionError: if it cannot be written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "w") as file:
+        received = f"out={str(self.path)!r}"
+        with contextlib.ExitStack() as stack:
             try:
-                if fcntl is not None:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.path.mkdir(parents=True, exist_ok=True)
+                lock = folder_lock(self.path, "the folder of this search", received)
+                stack.enter_context(lock)
             except OSError as error:
-                raise ValueError(
-                    "Another process is at work in the folder of this search. "
-                    f"Received: out={str(self.path)!r}"
+                raise PermissionError(
+                    f"`out` must be writable ({error}). Received: {received}"
                 ) from error
             yield
 

@@ -1,5 +1,7 @@
 import argparse
 import dataclasses
+import errno
+import importlib
 import json
 import shlex
 import shutil
@@ -379,6 +381,76 @@ def test_evaluate_refuses_a_bad_option(refused, run):
     refused("`steps` must be", "evaluate", run.path, "--steps", "0")
     refused("`split` must be", "evaluate", run.path, "--split", "holdout")
     assert not run.evaluation.exists()
+
+
+def test_where_a_result_goes_is_tried_before_the_work(
+    run, exported, refused, tmp_path, monkeypatch
+):
+    def read_only(**options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    def work(*args, **options):
+        pytest.fail("the work has begun")
+
+    places = {
+        "diagnosis": "diagnose",
+        "evaluation": "evaluate_robustness",
+        "report.page": "read_run",
+        "export.exporting_runs": "_read_run",
+        "export.measuring.measured_export": "load_images",
+    }
+    # All of them first: one that is imported later would keep what it takes of another.
+    modules = {name: importlib.import_module(f"keras_efgsm.{name}") for name in places}
+    for name, function in places.items():
+        monkeypatch.setattr(modules[name], function, work)
+    out = tmp_path / "new"
+    monkeypatch.setattr("keras_efgsm.atomic_file.tempfile.TemporaryFile", read_only)
+    for words in (
+        ["evaluate", run.path],
+        ["evaluate", run.path, "--json", tmp_path / "x.json"],
+        ["evaluate", run.path, "--state", tmp_path / "x.npz"],
+        ["diagnose", run.path],
+        ["diagnose", run.path, "--picture", tmp_path / "x.png"],
+        ["report", run.path, "--out", tmp_path / "x.html"],
+        ["export", run.path, "--to", out],
+        ["measure", exported / "1", "--run", run.path],
+        ["train", "digits", "--out", out],
+    ):
+        refused("(Read-only file system). Received: ", *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_below_a_file_or_in_no_folder_is_refused_before_the_work(run, refused, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for place in (file / "x", tmp_path / "missing" / "x"):
+        for words in (
+            ["evaluate", run.path, "--json", place],
+            ["evaluate", run.path, "--state", place],
+            ["diagnose", run.path, "--json", place],
+            ["diagnose", run.path, "--picture", place],
+        ):
+            refused(f"must be a file in a folder that exists. Received: {words[2][2:]}=", *words)
+    refused("The folder of `out` must exist", "report", run.path, "--out", file / "x.html")
+    refused("`to` must be writable (Not a directory)", "export", run.path, "--to", file / "m")
+    refused("`out` must be writable", "train", "digits", "--out", file / "run")
+    words = ["--trials", "1", "--epochs", "1"]
+    for out in (file, file / "search"):
+        refused("`out` must be writable", "tune", "digits", *words, "--out", out)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_of_a_report_that_a_kill_left_empty_is_taken_over(run, tmp_path):
+    model, folder = tmp_path / "mine.keras", tmp_path / "mine.report"
+    shutil.copyfile(run.classifier, model)
+    figures = tmp_path / "figures.json"
+    words = ["--dataset", "digits", "--epsilon", "1/5"]
+    evaluated(model, figures, *words)
+    folder.mkdir()
+    (folder / ".adopted.txt.partial").write_text("half")
+    words += ["--evaluation", str(figures), "--num-images", "20", "--out", str(tmp_path / "x.html")]
+    assert main(["report", str(model), *words]) == 0
+    assert not list(folder.glob(".*"))
 
 
 def test_export_refuses_what_is_no_finished_run(refused, tmp_path):

@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import dataclasses
 import errno
@@ -11,16 +12,19 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 import keras_efgsm.callbacks.overfitting_stop
+import keras_efgsm.runs.folder
 import keras_efgsm.runs.training
 from keras_efgsm.callbacks import OverfittingStop, WeightAveraging
 from keras_efgsm.cli import main
 from keras_efgsm.data import ImageData, load_digits, training_dataset
+from keras_efgsm.file_lock import folder_lock
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.runs.checkpoint import Checkpoint, save_checkpoint
 from keras_efgsm.runs.checkpoint_pair import CheckpointPair
@@ -360,6 +364,37 @@ def test_a_folder_that_cannot_be_written_is_refused(refused, run, tmp_path, monk
         RunFolder(below).prepare(CONFIG, resume=False)
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
     refused(PermissionError, "`out` must be writable", CONFIG, run)
+
+
+def test_a_second_training_in_a_folder_is_refused_and_told_who_is_at_work(refused, run, data):
+    (run / "metrics.json").unlink()  # as of one that goes on
+    with folder_lock(run, "the folder of this run", "out='x'"):
+        said = f"at work in the folder of this run: process {os.getpid()} on "
+        refused(ValueError, said, CONFIG, run)
+        refused(ValueError, "holds a run already", CONFIG, run, resume=False)
+    assert not (run / ".lock").exists()
+    # That of a process that was killed is none.
+    (run / ".lock").write_text("process 1 on elsewhere")
+    train(CONFIG, run, resume=True, **data)
+    assert not (run / ".lock").exists()
+
+
+def test_a_run_that_another_begins_meanwhile_is_not_overwritten(tmp_path, monkeypatch):
+    out, lock = tmp_path / "run", keras_efgsm.runs.folder.folder_lock
+
+    def later(folder, *words):
+        (folder / "config.json").write_text("of another, which is through")
+        return lock(folder, *words)
+
+    monkeypatch.setattr(keras_efgsm.runs.folder, "folder_lock", later)
+    with contextlib.ExitStack() as held, pytest.raises(ValueError, match="holds a run already"):
+        RunFolder(out).prepare(CONFIG, False, held)
+    assert contents(out) == {Path("config.json"): b"of another, which is through"}
+
+
+def test_a_folder_with_the_lock_of_a_killed_process_alone_is_an_empty_one(tmp_path):
+    (tmp_path / ".lock").write_text("process 1 on elsewhere")
+    RunFolder(tmp_path).check(CONFIG, resume=False)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2]", "5", '{"dataset": "digits"}', '{"a": 1}'])
@@ -744,7 +779,7 @@ def heeds_interrupts():
 
 
 @pytest.mark.usefixtures("heeds_interrupts")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_writes_a_checkpoint_after_the_running_step(data, tmp_path, number):
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     message = "saved after step 2 of 3 of epoch 1; continue with `--resume`"

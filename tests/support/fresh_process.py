@@ -26,6 +26,41 @@ class Done(NamedTuple):
     stderr: str
 
 
+class Running:
+    """A process that was started and not yet waited for.
+
+    Args:
+        template: the process that forked it.
+        folder: where its output goes.
+
+    Attributes:
+        pid: its number.
+    """
+
+    def __init__(self, template, folder):
+        self._template, self._folder = template, folder
+        self.pid = int(template.stdout.readline())
+
+    def send_signal(self, number):
+        """Sends it a signal; it may have ended, but its number is not yet given to another."""
+        os.kill(self.pid, number)
+
+    def processor_seconds(self) -> float | None:
+        """Seconds of a processor that it had so far (Linux); None when it has ended."""
+        values = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = int(values[11]) + int(values[12])
+        return None if values[0] == "Z" else ticks / os.sysconf("SC_CLK_TCK")
+
+    def wait(self) -> Done:
+        """Waits for its end; no other process can be started before."""
+        self._template.stdin.write("its end\n")
+        self._template.stdin.flush()
+        code = int(self._template.stdout.readline())
+        with self._folder as folder:
+            out, err = (Path(folder, name).read_text() for name in ("out", "err"))
+        return Done(code, out, err)
+
+
 class FreshProcesses:
     """Runs Python in processes of their own, one at a time.
 
@@ -62,23 +97,28 @@ class FreshProcesses:
             words = [sys.executable, *what, *map(str, argv)]
             done = subprocess.run(words, capture_output=True, text=True, cwd=cwd, env=variables)
             return Done(done.returncode, done.stdout, done.stderr)
+        return self.start(*argv, code=code, module=module, cwd=cwd, env=env).wait()
+
+    def start(self, *argv, code=None, module=None, cwd=None, env=None) -> Running:
+        """Starts what `run` runs, on TensorFlow; it must be waited for before the next."""
         if self._template is None:
             self._start()
-        with tempfile.TemporaryDirectory() as folder:
-            out, err = Path(folder) / "out", Path(folder) / "err"
-            request = {
-                "argv": [str(word) for word in argv],
-                "code": None if code is None else textwrap.dedent(code),
-                "module": module,
-                "cwd": os.fspath(cwd or os.getcwd()),
-                "env": variables,
-                "out": str(out),
-                "err": str(err),
-            }
-            self._template.stdin.write(json.dumps(request) + "\n")
-            self._template.stdin.flush()
-            answer = self._template.stdout.readline()
-            return Done(int(answer), out.read_text(), err.read_text())
+        folder = tempfile.TemporaryDirectory()
+        request = {
+            "argv": [str(word) for word in argv],
+            "code": None if code is None else textwrap.dedent(code),
+            "module": module,
+            "cwd": os.fspath(cwd or os.getcwd()),
+            "env": {**os.environ, **(env or {})},
+            "out": os.path.join(folder.name, "out"),
+            "err": os.path.join(folder.name, "err"),
+        }
+        # There from the begin, as it may be killed before it opens them.
+        for name in ("out", "err"):
+            Path(request[name]).touch()
+        self._template.stdin.write(json.dumps(request) + "\n")
+        self._template.stdin.flush()
+        return Running(self._template, folder)
 
     def close(self):
         """Ends the template."""
@@ -102,6 +142,10 @@ def serve():
         if child == 0:
             answers.close()
             os._exit(become(json.loads(line)))
+        answers.write(f"{child}\n")
+        answers.flush()
+        # Until somebody asks for its end it keeps its number, so that no signal finds another.
+        sys.stdin.readline()
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         answers.write(f"{code}\n")
         answers.flush()

@@ -1,6 +1,7 @@
 """The search of hyperparameters: what it may see, what it writes, and how it survives."""
 
 import dataclasses
+import errno
 import json
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from keras_efgsm.tuning import (
     RobustTuner,
     SearchFailed,
     SearchOptions,
+    driver,
     make_ranges,
     tune,
     workers,
@@ -315,6 +317,25 @@ def test_a_second_search_in_the_same_folder_is_refused_while_one_is_at_work(tmp_
         tune(small_search(), tmp_path)
     with folder.locked():
         pass
+
+
+def test_a_search_that_is_interrupted_says_that_the_same_command_goes_on(tmp_path, monkeypatch):
+    def ended(error):
+        def run(*args, **options):
+            raise error
+
+        monkeypatch.setattr(driver, "run_trials", run)
+        with pytest.raises(type(error)) as caught:
+            tune(small_search(), tmp_path)
+        return str(caught.value)
+
+    way_on = "the same command goes on with the search"
+    assert ended(KeyboardInterrupt()) == way_on
+    # Of the training of the best run, which has an option that a search has not.
+    saved = KeyboardInterrupt("saved after epoch 1 of 2; continue with `--resume`")
+    assert ended(saved) == f"saved after epoch 1 of 2; {way_on}"
+    full = OSError(errno.ENOSPC, "make room or put the disk right and continue with `--resume`")
+    assert ended(full).endswith(f"put the disk right and {way_on}")
 
 
 def test_a_finished_search_runs_nothing_again_and_more_trials_can_be_added(finished, monkeypatch):

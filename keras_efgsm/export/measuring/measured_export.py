@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_efgsm.atomic_file import try_to_write
 from keras_efgsm.attacks import Attack
 from keras_efgsm.checks import check_epsilon
 from keras_efgsm.data import ImageData
@@ -73,6 +74,7 @@ def measure(
 
     Raises:
         FileNotFoundError: if there is no export, or no run.
+        PermissionError: if the figures cannot be written beside it.
         ValueError: if data set or epsilon is neither given nor told by a run, an argument is not as
             above, or there are figures of other settings and `again` is not set.
 
@@ -86,6 +88,7 @@ def measure(
     ```
     """
     export = find_export(export_folder)
+    try_to_write(export.measured, "path")
     config = RunFolder(Path(run)).read_config() if run is not None else None
 
     def given(name: str, value: Any, field: str) -> Any:

@@ -159,10 +159,10 @@ def export_classifier(
                     raise
                 failed[form] = reason_of(error)
         if not agreements:
-            reasons = "; ".join(f"{form}: {reason}" for form, reason in failed.items())
+            why = "; ".join(f"{form}: {reason}" for form, reason in failed.items())
             raise ExportError(
                 "The classifier must have at least one form of an export. "
-                f"Received: classifier={classifier.name!r}, for which {reasons}"
+                f"Received: classifier={classifier.name!r}, for which {why}"
             )
         files = {form: partial / FORMS[form].file_name(name, version) for form in agreements}
         card, record_file = (partial / f"{name}-{version}{ending}" for ending in (".md", ".json"))

@@ -103,8 +103,8 @@ def check_agreement(form: str, agreement: Agreement) -> None:
 
 def _answers(form: str, path: Path, images: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Batches of the images with the file's answers to them."""
-    ends = np.cumsum(_FIRST_BATCHES)
-    ends = [*ends[ends < len(images)], *range(int(ends[-1]) + _BATCH, len(images), _BATCH)]
+    first = np.cumsum(_FIRST_BATCHES)
+    ends = [*first[first < len(images)], *range(int(first[-1]) + _BATCH, len(images), _BATCH)]
     batches = np.split(images, ends)
     try:
         runner = FORMS[form].load(path)

@@ -10,6 +10,7 @@ import numpy as np
 from keras_efgsm.diagnosis import thresholds
 from keras_efgsm.diagnosis.findings import Finding
 from keras_efgsm.diagnosis.probing import Probing
+from keras_efgsm.networks.answers import RANDOM
 from keras_efgsm.records.wording import percent
 
 STEP_PARTS = (1 / 64, 1 / 16, 1 / 4, 1.0)
@@ -99,8 +100,8 @@ def outputs_are_random(probing: Probing) -> Finding:
     between = np.ptp(calls, axis=0).max(axis=1) / spread
     with_others = np.abs(beside - calls[0][::2]).max(axis=1) / spread[::2]
     largest, total = float(between.max()), probing.count
-    random = int((between > thresholds.RANDOM).sum())
-    of_company = int((with_others > thresholds.RANDOM).sum())
+    random = int((between > RANDOM).sum())
+    of_company = int((with_others > RANDOM).sum())
     classes = calls.argmax(axis=2)
     undecided = int((classes != classes[0]).any(axis=0).sum())
     beside_text = "" if random else f"; {of_company} of {len(beside)} with other images beside them"

@@ -2,8 +2,6 @@
 
 import math
 
-from keras_efgsm.networks.answers import RANDOM as RANDOM
-
 CHANCE = 0.01
 """A count is a sign only if chance would give as much in fewer than one case of a hundred. Some
 ten signs are looked for, so a model without any is accused in about one diagnosis of ten at the

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_efgsm.export.operations import plain
 from keras_efgsm.form import FORMS, ExportError
-from keras_efgsm.networks.requirements import random_images
+from keras_efgsm.networks.answers import random_images
 from keras_efgsm.records.export import Agreement
 
 # A file that names another class than its original more often than not is another classifier;

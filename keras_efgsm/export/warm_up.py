@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_efgsm.checks import check_count
-from keras_efgsm.networks.requirements import random_images
+from keras_efgsm.networks.answers import random_images
 
 WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 # A server replays at most so many records.

@@ -7,10 +7,7 @@ import numpy as np
 
 from keras_efgsm.keras_settings import check_keras_settings
 from keras_efgsm.networks.answers import FEW, check_answers
-from keras_efgsm.networks.answers import are_probabilities as are_probabilities
-from keras_efgsm.networks.answers import random_images as random_images
 from keras_efgsm.networks.first_layers import looks_channels_first, read_first_layers
-from keras_efgsm.networks.splitting import split_after_first_layer as split_after_first_layer
 
 _TO_PIXELS = "`keras_efgsm.networks.for_unit_pixels(model)` puts that in"
 

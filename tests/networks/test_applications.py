@@ -9,8 +9,8 @@ from keras_efgsm.backend import use_fast_layers
 from keras_efgsm.networks import applications, build_classifier
 from keras_efgsm.networks.applications import application
 from keras_efgsm.networks.precision import dtype_policy_scope, float32_twin
-from keras_efgsm.networks.requirements import split_after_first_layer
 from keras_efgsm.networks.specs import APPLICATIONS
+from keras_efgsm.networks.splitting import split_after_first_layer
 
 SHAPE = (32, 32, 3)
 SMALL = "keras.applications:MobileNetV3Small"

@@ -11,11 +11,8 @@ import pytest
 
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
 from keras_efgsm.networks.precision import dtype_policy_scope
-from keras_efgsm.networks.requirements import (
-    check_classifier,
-    split_after_first_layer,
-    uses_float16,
-)
+from keras_efgsm.networks.requirements import check_classifier, uses_float16
+from keras_efgsm.networks.splitting import split_after_first_layer
 
 CLASSES = 4
 # The lightest entry of each function, and images that it takes.

@@ -20,8 +20,8 @@ from keras_efgsm.networks.precision import (
     dtype_policy_scope,
     float32_twin,
 )
-from keras_efgsm.networks.requirements import split_after_first_layer
 from keras_efgsm.networks.specs import APPLICATIONS, read_application
+from keras_efgsm.networks.splitting import split_after_first_layer
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 
 SHAPE = (8, 8, 1)

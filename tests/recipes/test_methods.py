@@ -17,7 +17,7 @@ from keras_efgsm.attacks import (
     PriorFGSM,
     TradesAttack,
 )
-from keras_efgsm.networks.requirements import split_after_first_layer
+from keras_efgsm.networks.splitting import split_after_first_layer
 from keras_efgsm.noise import Noise
 from keras_efgsm.objectives import (
     AdversarialCrossEntropy,

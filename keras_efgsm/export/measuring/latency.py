@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_efgsm.evaluation.models import load_classifier
 from keras_efgsm.form import form_of
-from keras_efgsm.networks.requirements import random_images
+from keras_efgsm.networks.answers import random_images
 
 Runner = Callable[[np.ndarray], np.ndarray]
 """NumPy images `(B, H, W, C)` to NumPy logits `(B, K)`."""

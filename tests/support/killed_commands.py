@@ -43,8 +43,10 @@ PROGRAM = """
     sys.exit(status)
 """
 
-# What two runs of a command need not have in common.
+# What two runs of a command need not have in common: times, machines, folders, and the bytes that
+# TensorFlow writes.
 _OF_THE_MOMENT = ("seconds", "hardware", "versions", "latency", "date", "measured_with")
+_OF_THE_MOMENT += ("command", "sha256", "size")
 
 
 class Command(NamedTuple):

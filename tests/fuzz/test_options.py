@@ -6,6 +6,7 @@ import pytest
 from hypothesis import strategies as st
 
 from keras_efgsm.cli import COMMANDS, make_parser
+from support.command_lines import COMMAND_LINES
 from support.drawn import few_or_many, hold
 from support.fuzzed_commands import refused_or_done
 
@@ -15,36 +16,26 @@ WORDS = (
     *("nan", "inf", "-inf", "1e400", "1e-400", "1e30", "1/0", "0/0", "1/3", "8/255", "1//2"),
     *("9" * 30, "-" + "9" * 30, "9" * 5000, "1_0", "\u0661\u0662", "\u00bd", "0x10", "1e3", "007"),
     *("a,b", ",", "square,", ",".join(["square"] * 50), "1:2", "sigma=1:0", "lambda=nan:inf", "="),
-    *("\x1b[2J", "a\x00b", "\udcff", "\u202egpj", "caf\u00e9", "\U0001f600", "a\nb", "\t", "'", "%s"),
+    *(
+        "\x1b[2J",
+        "a\x00b",
+        "\udcff",
+        "\u202egpj",
+        "caf\u00e9",
+        "\U0001f600",
+        "a\nb",
+        "\t",
+        "'",
+        "%s",
+    ),
     *("{}", "[]", "[1, 2]", '{"a": 1}', "null", "1" + "0" * 400, "x" * 5000, "..", "."),
     *("run", "d.npz", "mine.keras", "images", "exported", "no/such/file"),
     *("os:system", "os.path:join", "module:function", ":", "a:b:c", "keras_efgsm:fgsm"),
 )
-BASES = {
-    "train": (
-        *("train", "d.npz", "--classifier", "mine.keras", "--epsilon", "0.1", "--method", "efgsm"),
-        *("--reconstructor", "none", "--probe-images", "0", "--batch-size", "20", "--epochs", "1"),
-        *("--dtype-policy", "float32", "--out", "new", "--quiet"),
-    ),
-    "methods": ("methods", "--only", "efgsm"),
-    "tune": (
-        *("tune", "d.npz", "--classifier", "mine.keras", "--epsilon", "0.1", "--method", "efgsm"),
-        *("--reconstructor", "none", "--batch-size", "20", "--trials", "1", "--epochs", "1"),
-        *("--validation-images", "20", "--out", "new", "--quiet"),
-    ),
-    "evaluate": ("evaluate", "run", "--attacks", "square", "--queries", "2"),
-    "diagnose": ("diagnose", "run", "--num-images", "40"),
-    "report": ("report", "run", "--num-images", "20"),
-    "export": ("export", "run", "--to", "new", "--forms", "tflite"),
-    "measure": ("measure", "exported/1", "--run", "run", "--attacks", "square", "--queries", "2"),
-    "serve-config": ("serve-config", "exported", "--out", "new"),
-    "serve-request": ("serve-request", "a.npy", "--model", "m"),
-    "quickstart": ("quickstart", "--out", "new"),
-}
 
 
 def _options(command):
-    """The options of a command, each as its flags and how many values it takes; None of an operand."""
+    """The options of a command, each with how many values it takes; an operand is None."""
     parser = make_parser()
     commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     found = []
@@ -58,7 +49,7 @@ def _options(command):
 
 
 def _words(command):
-    base = BASES[command]
+    base = COMMAND_LINES[command]
     one = st.sampled_from(WORDS)
 
     def build(option, values):
@@ -68,7 +59,9 @@ def _words(command):
         # An option without a value is refused one, and an option that is given twice counts last.
         return (*base, flag, *values[:count]) if count else (*base, flag)
 
-    return st.builds(build, st.sampled_from(_options(command)), st.lists(one, min_size=2, max_size=2))
+    return st.builds(
+        build, st.sampled_from(_options(command)), st.lists(one, min_size=2, max_size=2)
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -130,13 +130,12 @@ def _link(target: Callable[[Path], str]) -> Callable[..., None]:
 
 def _change_json(text: str, chance: random.Random) -> str:
     """Changes a place of a JSON document, drawn by depth first so that none is drowned."""
-    values = json.loads(text)
-    parent, key = {"": values}, ""
+    root = parent = {"": json.loads(text)}
+    key = ""
     while isinstance(parent[key], (dict, list)) and parent[key] and chance.random() < 0.8:
         parent = parent[key]
         key = chance.choice(list(parent) if isinstance(parent, dict) else range(len(parent)))
     what = chance.choice(["value"] * 6 + ["less", "more", "deep", "twice", "wrapped"])
-    root = {"": values} if parent != {"": values} or key != "" else parent
     if what == "value":
         parent[key] = chance.choice(VALUES)
     elif what == "less" and parent is not root:
@@ -147,7 +146,7 @@ def _change_json(text: str, chance: random.Random) -> str:
         parent[key] = chance.choice([[parent[key]], {"value": parent[key]}, str(parent[key])])
     elif what == "deep":
         parent[key] = "@deep@"
-    changed = json.dumps(root[""] if "" in root else values, indent=2)
+    changed = json.dumps(root[""], indent=2)
     if what == "deep":
         changed = changed.replace('"@deep@"', DEEP)
     if what == "twice" and changed.lstrip().startswith("{"):

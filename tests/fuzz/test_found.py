@@ -4,6 +4,7 @@ import pytest
 
 from support.command_lines import COMMAND_LINES
 from support.fuzzed_commands import refused_or_done
+from support.mutations import Damage
 
 
 @pytest.mark.parametrize("name", ["1e3", "nowhere", ""])
@@ -11,6 +12,16 @@ def test_a_search_of_what_cannot_be_built_leaves_no_folder(place, name):
     ending = place.run((*COMMAND_LINES["tune"], "--freeze-until", name))
     refused_or_done(ending)
     assert ending.status == 2 and "`freeze_until` must be" in ending.err
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "history.csv", "checkpoint.npz", "config.json"])
+@pytest.mark.parametrize("kind", ["a pipe", "a link to a device", "a folder"])
+def test_a_run_whose_file_is_a_pipe_or_a_device_is_not_resumed(place, name, kind):
+    Damage(kind, ()).apply(place.path / "half" / name, [])
+    words = (*COMMAND_LINES["train"], "--epochs", "3", "--out", "half", "--resume")
+    ending = place.run(words)
+    refused_or_done(ending)
+    assert ending.status == 2
 
 
 def _raises(options):

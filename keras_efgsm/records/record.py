@@ -337,6 +337,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        # Nobody may be at the other end of a pipe, and reading would wait for ever.
+        raise RecordError("It must be a file, no pipe or device", f"path={os.fspath(path)!r}")
     with open(path, "rb") as file:
         content = file.read(most + 1)
     if len(content) > most:

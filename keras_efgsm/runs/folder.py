@@ -99,6 +99,7 @@ class RunFolder:
         ours = {*self._partial(), self.path / LOCK_FILE} if self.path.exists() else set()
         occupied = self.path.exists() and any(set(self.path.iterdir()) - ours)
         if resume:
+            self._check_files()
             self._check_same_run(config)
         elif self.config.exists():
             raise ValueError(
@@ -114,6 +115,15 @@ class RunFolder:
 
     def _partial(self) -> list[Path]:
         return [*self.path.glob(".*.partial"), *self.path.glob(".partial.keras")]
+
+    def _check_files(self) -> None:
+        """Refuses pipes and devices, whose reading may never end."""
+        for path in (self.log, self.history, self.checkpoint, self.previous_checkpoint):
+            if path.exists() and not path.is_file():
+                raise ValueError(
+                    f"{path.name} of a run must be a file, no folder, pipe or device. "
+                    f"Received: out={str(self.path)!r}"
+                )
 
     def _check_same_run(self, config: TrainingConfig) -> None:
         if not self.config.exists():

@@ -122,8 +122,11 @@ def tune(
         folder.prepare(options)
         run_trials(folder, options, verbose, RobustHyperModel(options, callbacks=callbacks))
         return None
+    hypermodel = RobustHyperModel(options, callbacks=callbacks)
+    if not folder.path.exists():
+        # A trainer that no trial could have is refused before the folder is there.
+        hypermodel.make_trainer(options.config)
     with folder.locked(), going_on("the same command goes on with the search"):
-        hypermodel = RobustHyperModel(options, callbacks=callbacks)
         if folder.prepare(options):
             print(f"continuing the search in {folder.path}", flush=True)
         folder.check_data({"train": hypermodel.train, "validation": hypermodel.validation})

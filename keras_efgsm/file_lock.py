@@ -50,7 +50,7 @@ def lock_file(path: Path, *, wait: bool = False) -> Iterator[None]:
     Example:
 
     ```python
-    with lock_file(Path("models/.lock"), wait=True):
+    with lock_file(Path(".lock"), wait=True):
         ...  # nobody else is here
     ```
     """

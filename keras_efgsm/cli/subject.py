@@ -164,5 +164,5 @@ def target_file(name: str, given: str | None, default: Path | None) -> Path | No
     """
     path = Path(given) if given else default
     if path is not None:
-        try_to_write(path, name)
+        try_to_write(path, f"--{name}")
     return path

@@ -102,7 +102,7 @@ def write_model_card(
         config=settings,
         command=command,
         versions=_versions(),
-        failed=dict(failed or {}),
+        failed=dict(failed) if failed else None,
     )
     text = render_card(record)
     path.write_text(text, encoding="utf-8")

@@ -55,7 +55,7 @@ def check_answers(
     Example:
 
     ```python
-    check_answers(classifier, (8, 8, 1)).is_random
+    check_answers(classifier, classifier.input_shape[1:]).is_random
     ```
     """
     received = f"Received: {received}"

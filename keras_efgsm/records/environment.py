@@ -47,7 +47,7 @@ def hardware() -> str:
     Example:
 
     ```python
-    hardware()  # "AMD EPYC, 2 cores"
+    hardware()  # such as "AMD EPYC, 2 cores"
     ```
     """
     cores = allowed_cores()

@@ -126,7 +126,7 @@ class ExportRecord(Record):
         config: the training configuration.
         command: the command that makes the export again.
         versions: those of the packages that wrote it.
-        failed: for each form that the classifier cannot have the reason.
+        failed: for each form that the classifier cannot have the reason; None if there is none.
         card_sha256: digest of the card as it was last written, by which one
             that was edited by hand is known.
 
@@ -140,6 +140,7 @@ class ExportRecord(Record):
     NAME: ClassVar[str] = "The record of an export"
     # Labels can be read as they are.
     ASCII: ClassVar[bool] = False
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"failed"})
 
     contract: ContractRecord
     name: str
@@ -152,7 +153,7 @@ class ExportRecord(Record):
     config: dict[str, Any] = field(default_factory=dict)
     command: str = ""
     versions: dict[str, str] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] | None = None
     card_sha256: str | None = None
 
     @classmethod

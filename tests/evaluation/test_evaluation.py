@@ -296,6 +296,8 @@ def test_the_json_has_exactly_the_fields_of_schema_2(tmp_path):
         "dataset",
         "split",
         "num_images",
+        "selection",
+        "images",
         "natural_accuracy",
         "cascade",
         "attacks",

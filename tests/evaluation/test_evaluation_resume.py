@@ -323,6 +323,9 @@ def test_batches_share_the_images_evenly_and_shrink_when_few_are_left():
 class Outside(Attack):
     stays_in_ball = False
 
+    def perturb(self, logits_fn, x, labels, noise, momentum=None, gradient_scale=1.0):
+        raise AssertionError("refused before it is asked")
+
 
 def test_an_attack_that_need_not_stay_in_the_ball_is_refused():
     model, x, y = network()

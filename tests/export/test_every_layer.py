@@ -7,8 +7,8 @@ from keras import layers
 
 from keras_efgsm.export import FORMS, export_classifier, export_run
 from keras_efgsm.networks import CLASSIFIERS
+from keras_efgsm.networks.answers import random_images
 from keras_efgsm.networks.precision import dtype_policy_scope, float32_twin
-from keras_efgsm.networks.requirements import random_images
 
 SHAPE = (12, 12, 3)
 NAMES = ["a", "b", "c"]

@@ -14,6 +14,7 @@ import keras_efgsm.callbacks.overfitting_stop
 from keras_efgsm import MomentumReset, SampleMomentum, train
 from keras_efgsm.attacks import EFGSM, PGD
 from keras_efgsm.cli import train as train_command
+from keras_efgsm.cli.config_options import read_config
 from keras_efgsm.data import ImageData, load_data
 from keras_efgsm.networks import CLASSIFIERS, RECONSTRUCTORS
 from keras_efgsm.objectives import (
@@ -23,6 +24,7 @@ from keras_efgsm.objectives import (
     LogitConsistency,
 )
 from keras_efgsm.recipes.building import build_trainer, hold_out_probe, stateful_callbacks
+from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.optimizers import L2SGD
 from keras_efgsm.recipes.presets import PRESETS
@@ -357,7 +359,7 @@ CHANGES = {
 def parsed(line):
     parser = argparse.ArgumentParser()
     train_command.add_command(parser.add_subparsers())
-    return train_command.read_config(parser.parse_args(shlex.split(line)[1:]))
+    return read_config(parser.parse_args(shlex.split(line)[1:]))
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
@@ -368,7 +370,7 @@ def test_each_piece_is_an_option_of_the_command_line_and_of_the_file(preset):
     opposite = {"attack_in_training_mode": True, "keep_best": False, "dtype_policy": "float32"}
     for changes in [*pieces, {"flip": False}, other, opposite, rising]:
         config = dataclasses.replace(PRESETS[preset], **changes)
-        assert parsed(train_command.command_line(config)) == config
+        assert parsed(command_line(config)) == config
         stored = json.loads(json.dumps(config.to_dict()))
         assert TrainingConfig.from_dict(stored) == config
 

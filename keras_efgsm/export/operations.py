@@ -50,6 +50,6 @@ def lacking(
     names = ", ".join(dict.fromkeys(operations))
     cause = f"it has none for {names}" if names else plain(error)
     return ExportError(
-        f"The classifier must be made of operations that {runtime} has; {cause}. "
+        f"The classifier must be made of operations that {runtime} has built in; {cause}. "
         f"Received: {received}"
     )

@@ -153,7 +153,6 @@ def _export(classifier: Any, forms: list[str] | None) -> dict[str, Any]:
                 os.path.join(folder, "m"),
                 class_names=[str(i) for i in range(CLASSES)],
                 representative_images=images,
-                warm_up_batch_sizes=(1,),
             )
         finally:
             FORMS.clear()

@@ -22,6 +22,7 @@ from keras_efgsm.export import (
     tflite,
     versions,
     warm_up,
+    writing,
 )
 from keras_efgsm.export.figures import check_figures, headline, results
 
@@ -441,7 +442,7 @@ def test_a_file_that_appears_meanwhile_is_kept_and_the_export_taken_back(tmp_pat
         (tflite, "write_tflite"),
         (contents, "check_holds_only"),
         (warm_up, "write_warm_up_requests"),
-        (exporting, "measure_agreement"),
+        (writing, "measure_agreement"),
         (exporting, "write_model_card"),
         (exporting, "publish"),
     ],
@@ -625,7 +626,7 @@ def test_an_operation_that_litert_has_not_is_refused_and_not_left_to_tensorflow(
     with pytest.raises(export.ExportError, match="built in"):
         export.write_tflite(model, tmp_path / "m.tflite")
     with pytest.raises(export.ExportError, match="built in"):
-        export_classifier(model, tmp_path / "m", class_names=NAMES)
+        export_classifier(model, tmp_path / "m", class_names=NAMES, forms=["tflite"])
     assert everything_below(tmp_path) == []
 
 

@@ -238,6 +238,8 @@ class AdversarialTrainer(SteppedModel):
     def reset_momentum(self) -> None:
         """Forgets the per-sample momentum, for training on other data."""
         self.samples.momentum = None
+        # Whoever asks for a new one need not be warned of it.
+        self.__dict__["_knows_its_momentum"] = True
 
     def keep_images(self, images: Any) -> None:
         """Puts uint8 images `(n, H, W, C)` on the device, see `SampleMemory.keep_images`."""

@@ -20,12 +20,13 @@ class FitWatch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
 
     Args:
         trainer: the `AdversarialTrainer`, of which Keras's own `model` would move the state on JAX.
-        has_trained: whether it has trained before, in this process.
+        is_known: whether its momentum is no surprise: it has trained before in this process, or was
+            told to begin with a new one.
     """
 
-    def __init__(self, trainer: Any, *, has_trained: bool):
+    def __init__(self, trainer: Any, *, is_known: bool):
         super().__init__()
-        self._trainer, self._is_known = trainer, has_trained
+        self._trainer, self._is_known = trainer, is_known
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         self._trainer.position.epoch = epoch
@@ -67,8 +68,8 @@ def watched_fit(trainer: Any, options: dict[str, Any]) -> Iterator[None]:
         options: those of `fit`, whose callbacks it adds its own to.
     """
     given = options.get("callbacks")
-    watch = FitWatch(trainer, has_trained=trainer.__dict__.get("_has_trained", False))
-    trainer.__dict__["_has_trained"] = True
+    watch = FitWatch(trainer, is_known=trainer.__dict__.get("_knows_its_momentum", False))
+    trainer.__dict__["_knows_its_momentum"] = True
     callbacks = _listed(given)
     give_directions(callbacks, trainer.progress.directions())
     # Keras's own container takes the watch in, and gives it back.

@@ -81,6 +81,7 @@ class RobustTuner(keras_tuner.Tuner):  # type: ignore[misc]  # keras-tuner has n
             trainer = self._try_build(hp)
             if hp.values.get("tuner/trial_id"):
                 self._go_on_from(hp.values["tuner/trial_id"], trainer)
+                trainer.reset_momentum()
             metrics: dict[str, float] = self.hypermodel.fit(hp, trainer, verbose=self._verbose)
             self._save_weights(trainer, folder)
             self._write_measured(folder, hp)

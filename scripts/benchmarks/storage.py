@@ -29,6 +29,7 @@ class StorageComparison:
     """
 
     storage = "memory"
+    fresh = False
 
     def __init__(self, num_samples: int, decay: float):
         self.decay = decay

@@ -245,8 +245,11 @@ def runs(tmp_path_factory):
 
     def run(policy, method="combined"):
         if (policy, method) not in made:
+            preset = PRESETS["digits"].with_method(method)
+            sigma = {"sigma": 0.1} if method == "combined" else {}
             config = dataclasses.replace(
-                PRESETS["digits"].with_method(method),
+                preset,
+                method_options={**preset.method_options, **sigma},
                 epsilon=0.1,
                 epochs=10,
                 dtype_policy=policy,

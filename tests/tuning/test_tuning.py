@@ -365,6 +365,7 @@ def test_a_failed_trial_is_written_down_and_the_search_goes_on(tmp_path, monkeyp
 
     monkeypatch.setattr(RobustHyperModel, "measure", preset_fails)
     options, folder = small_search(), SearchFolder(tmp_path)
+    folder.prepare(options)
     run_trials(folder, options, verbose=0)
     trials = write_trials(folder, options)
     assert [trial.status for trial in trials] == ["FAILED", "COMPLETED"]

@@ -13,7 +13,7 @@ PINS = tensorflow==2.21.0 keras==3.15.1 tensorflow-datasets==4.9.10 cleverhans==
        keras-tuner==1.4.8 adversarial-robustness-toolbox==1.20.1 \
        jax==0.10.2
 
-.PHONY: setup lint format-check types graph test test-all fuzz quickstart tune-demo lock wheel clean
+.PHONY: setup lint format-check types graph test test-all exhaustive fuzz quickstart tune-demo lock wheel clean
 
 setup: $(STAMP)
 
@@ -46,13 +46,17 @@ WORKERS ?= auto
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test: lint format-check types
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not exhaustive"
 
 # Also what must be long: trainings that are killed, reproduction, full budgets, rehearsals.
 test-all: lint format-check types
-	$(PYTEST)
+	$(PYTEST) -m "not exhaustive"
 
-# Ten times as many damaged files and wrong options as `make test-all` has, and other ones each time;
+# What takes longer than continuous integration has time for.
+exhaustive: setup
+	$(PYTEST) -m exhaustive
+
+# Ten times as many damaged files and wrong options as `make exhaustive` has, and other ones each time;
 # SEED=7 draws those of a seed.
 fuzz: setup
 	$(PYTEST) tests/fuzz --hypothesis-profile search $(if $(SEED),--hypothesis-seed $(SEED))

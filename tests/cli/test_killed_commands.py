@@ -56,7 +56,7 @@ def files(tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow(reason="runs a command again and again, and kills it")
+@pytest.mark.exhaustive(reason="runs a command again and again, and kills it")
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_that_is_killed_leaves_nothing_half_written_and_ends_well_afterwards(
     name, files, fresh, tmp_path

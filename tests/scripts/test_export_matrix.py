@@ -43,7 +43,7 @@ def test_a_network_that_cannot_be_made_is_a_row_that_failed():
     assert "nosuch" in row["failed"] and "forms" not in row
 
 
-@pytest.mark.slow(reason="exports every network in every form")
+@pytest.mark.exhaustive(reason="exports every network in every form")
 @pytest.mark.parametrize(("name", "activation"), CASES)
 def test_every_network_leaves_in_every_form(name, activation):
     row = measure(name, activation, None)

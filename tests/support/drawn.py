@@ -11,8 +11,8 @@ REASON = "hundreds of drawn cases"
 
 
 def few_or_many(few: int, many: int) -> pytest.MarkDecorator:
-    """A parameter `cases`: a few for `make test`, many for `make test-all`."""
-    slow = pytest.param(many, marks=pytest.mark.slow(reason=REASON), id="many")
+    """A parameter `cases`: a few for `make test`, many for `make exhaustive`."""
+    slow = pytest.param(many, marks=pytest.mark.exhaustive(reason=REASON), id="many")
     return pytest.mark.parametrize("cases", [pytest.param(few, id="few"), slow])
 
 

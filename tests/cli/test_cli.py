@@ -430,7 +430,7 @@ def test_a_result_below_a_file_or_in_no_folder_is_refused_before_the_work(run, r
             ["diagnose", run.path, "--json", place],
             ["diagnose", run.path, "--picture", place],
         ):
-            refused(f"must be a file in a folder that exists. Received: {words[2][2:]}=", *words)
+            refused(f"must be a file in a folder that exists. Received: {words[2]}=", *words)
     refused("The folder of `out` must exist", "report", run.path, "--out", file / "x.html")
     refused("`to` must be writable (Not a directory)", "export", run.path, "--to", file / "m")
     refused("`out` must be writable", "train", "digits", "--out", file / "run")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from keras_efgsm.records.wording import percent
 from support.command_lines import COMMAND_LINES
 from support.fuzzed_commands import refused_or_done
 from support.mutations import Damage
@@ -25,7 +26,7 @@ def test_a_run_whose_file_is_a_pipe_or_a_device_is_not_resumed(place, name, kind
 
 
 def _raises(options):
-    raise KeyError("a fault")
+    percent(None)  # a fault of the package's own; one of a user's code ends in status 2
 
 
 def _leaves(options):
@@ -38,11 +39,11 @@ def _says_lines(options):
 
 
 def _takes_memory(options):
-    bytes(1_200_000_000).count(b"x")
+    bytearray(b"x") * 1_200_000_000
 
 
 @pytest.mark.parametrize("work", [_raises, _leaves, _says_lines, _takes_memory])
 def test_a_command_that_breaks_its_promise_is_noticed(place, monkeypatch, work):
     monkeypatch.setattr("keras_efgsm.cli.report.run", work)
-    with pytest.raises((AssertionError, KeyError)):
+    with pytest.raises(AssertionError):
         refused_or_done(place.run(("report", "run")))

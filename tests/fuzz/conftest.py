@@ -14,7 +14,7 @@ from keras_efgsm.data import ImageData, save_npz
 from support.fuzzed_commands import Place
 
 # `make test` and `make exhaustive` draw the same cases each time; `make fuzz` draws others, ten
-# times as many. Within a profile `max_examples` is the factor that a test's own number is taken times.
+# times as many. A profile's `max_examples` is the factor that a test's own number is taken times.
 _COMMON = {
     "database": None,  # a case that failed becomes a test of its own
     "deadline": None,  # each case has a bound that is not of this machine's load

@@ -47,6 +47,7 @@ from keras_efgsm.networks.specs import check_classifier_spec
 from keras_efgsm.networks.table import CLASSIFIERS, RECONSTRUCTORS
 
 if TYPE_CHECKING:
+    from keras_efgsm.networks.batch_normalization import synchronize_batch_norm
     from keras_efgsm.networks.building import build_classifier
     from keras_efgsm.networks.classifiers.preact_resnet18 import preact_resnet18
     from keras_efgsm.networks.classifiers.resnet import resnet, resnet18
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
     from keras_efgsm.networks.freezing import freeze_until
     from keras_efgsm.networks.reconstructors.subpixel import subpixel_reconstructor
     from keras_efgsm.networks.reconstructors.wide_resnet import wide_resnet_reconstructor
-    from keras_efgsm.networks.synchronization import synchronize_batch_norm
     from keras_efgsm.networks.unit_pixels import for_unit_pixels
 
 # Where the names lie that need Keras.
@@ -77,7 +77,7 @@ _NEED_KERAS = {
     "resnet18": "classifiers.resnet",
     "strided_resnet": "classifiers.strided_resnet",
     "subpixel_reconstructor": "reconstructors.subpixel",
-    "synchronize_batch_norm": "synchronization",
+    "synchronize_batch_norm": "batch_normalization",
     "threshold_classifier": "classifiers.threshold",
     "wide_resnet": "classifiers.wide_resnet",
     "wide_resnet_reconstructor": "reconstructors.wide_resnet",

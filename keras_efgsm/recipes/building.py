@@ -10,9 +10,9 @@ from keras_efgsm.backend import BACKEND, replica_count
 from keras_efgsm.callbacks import MomentumReset, OverfittingStop, WeightAveraging
 from keras_efgsm.data import ImageData, load_data, steps_per_epoch
 from keras_efgsm.networks import RECONSTRUCTORS, build_classifier, synchronize_batch_norm
+from keras_efgsm.networks.batch_normalization import set_batch_norm_momentum
 from keras_efgsm.networks.dtype_policies import AUTOMATIC
 from keras_efgsm.networks.precision import choose_dtype_policy, dtype_policy_scope
-from keras_efgsm.networks.running_statistics import set_batch_norm_momentum
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import find_method
 from keras_efgsm.recipes.optimizers import L2SGD

@@ -1,5 +1,6 @@
 """A Keras model whose steps are functions of the data, on every backend of Keras."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ from keras_efgsm.typing import Tensor
 DEFAULT_OPTIMIZER = "adam"
 
 
-class SteppedModel(keras.Model):  # type: ignore[misc]  # Keras has no types
+class SteppedModel(keras.Model, ABC):  # type: ignore[misc]  # Keras has no types
     """Keras's side of a trainer: how `fit` and `evaluate` call its steps, and what compiles them.
 
     Keras hands a step a batch on TensorFlow, the state of all variables and a batch on JAX. A
@@ -25,6 +26,9 @@ class SteppedModel(keras.Model):  # type: ignore[misc]  # Keras has no types
     class Doubler(SteppedModel):
         def training_step(self, data):
             return {"doubled": 2.0 * data[0]}
+
+        def evaluation_step(self, data):
+            return self.training_step(data)
     ```
     """
 
@@ -35,13 +39,13 @@ class SteppedModel(keras.Model):  # type: ignore[misc]  # Keras has no types
     # Of the steps that Keras is about to make a function of.
     _batch_check: StepCheck | None = None
 
+    @abstractmethod
     def training_step(self, data: Any) -> dict[str, Tensor]:
         """Takes a step of training on a batch, as `fit` got it, and returns its logs."""
-        raise NotImplementedError(f"{type(self).__name__} does not train.")
 
+    @abstractmethod
     def evaluation_step(self, data: Any) -> dict[str, Tensor]:
         """Evaluates a batch and returns the logs so far."""
-        raise NotImplementedError(f"{type(self).__name__} does not evaluate.")
 
     def batch_check(self, kind: str) -> StepCheck | None:
         """What looks at every batch of one kind of step before it is taken. Defaults to nothing.

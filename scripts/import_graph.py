@@ -24,6 +24,7 @@ FLOORS = {
     "atomic_file": "files that are whole or not there",
     "keras_settings": "the settings of Keras that everything is written for",
     "checks": "what is asked of an argument, and how a refusal is worded",
+    "array_checks": "what is asked of images, labels, weights and ids",
     "limits": "how much a file may ask for",
     "archives": "what an archive of arrays holds, by its headers",
     "typing": "types that all use",

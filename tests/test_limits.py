@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from keras_efgsm.archives import DAMAGE, read_array_headers
-from keras_efgsm.checks import check_labels, check_printable, visible
+from keras_efgsm.array_checks import check_labels
+from keras_efgsm.checks import check_printable, visible
 from keras_efgsm.limits import TooLarge, check_num_classes, check_unpacked, limits, raised_limits
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_efgsm.array_checks import check_images, check_labels
 from keras_efgsm.attacks.logits import evaluation_logits
-from keras_efgsm.checks import check_images, check_labels
 from keras_efgsm.networks.answers import FEW, Answers, check_answers
 from keras_efgsm.networks.requirements import check_channels_last, check_structure
 from keras_efgsm.typing import LogitsFn, Tensor

@@ -10,11 +10,12 @@ import numpy as np
 from keras import ops
 
 from keras_efgsm import equations
+from keras_efgsm.array_checks import check_images, check_labels
 from keras_efgsm.attacks import PGD
 from keras_efgsm.attacks.attack import Attack
 from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.backend import compiled, rival_margins_and_gradients
-from keras_efgsm.checks import check_count, check_images, check_labels
+from keras_efgsm.checks import check_count
 from keras_efgsm.noise import Noise
 from keras_efgsm.trainer.batch import read_labels
 from keras_efgsm.typing import Logs

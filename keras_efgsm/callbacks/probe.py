@@ -5,10 +5,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_efgsm.array_checks import check_images, check_labels
 from keras_efgsm.attacks.attack import Attack
 from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.backend import compiled
-from keras_efgsm.checks import check_images, check_labels
 from keras_efgsm.noise import Noise
 from keras_efgsm.typing import Tensor
 

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_efgsm.checks import check_count, check_images, check_labels
+from keras_efgsm.array_checks import check_images, check_labels
+from keras_efgsm.checks import check_count
 from keras_efgsm.data import ImageData
 from keras_efgsm.data.choosing import FIRST, choose_images, missing_note
 from keras_efgsm.data.digests import digest_of_data

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_efgsm.checks import check_choice, check_images
+from keras_efgsm.array_checks import check_images
+from keras_efgsm.checks import check_choice
 from keras_efgsm.export.endpoint import logits_endpoint
 from keras_efgsm.export.litert_runner import TFLiteClassifier, open_interpreter
 from keras_efgsm.export.operations import lacking

@@ -9,13 +9,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_efgsm.backend.batch_check import BatchLimits
-from keras_efgsm.checks import (
+from keras_efgsm.array_checks import (
     check_images,
     check_labels,
     check_sample_ids,
     check_sample_weights,
 )
+from keras_efgsm.backend.batch_check import BatchLimits
 from keras_efgsm.sample_memory.memory import SampleMemory
 from keras_efgsm.typing import ImageShape
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from keras_efgsm.array_checks import check_sample_ids
 from keras_efgsm.backend.batch_check import BatchLimits
-from keras_efgsm.checks import check_sample_ids
 from keras_efgsm.sample_memory.memory import SampleMemory
 from keras_efgsm.trainer.batch_checks import check_batch, check_image_batch, check_label_batch
 

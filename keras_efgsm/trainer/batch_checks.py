@@ -140,7 +140,7 @@ def check_batch(data: Any, limits: BatchLimits) -> None:
     ids = x.get("id") if isinstance(x, dict) else None
     images = x.get("image") if isinstance(x, dict) else x
     if images is not None:
-        check_image_batch(images, limits.image_shape)
+        _check_images(images, limits.image_shape)
     elif limits.num_ids is None:
         raise ValueError(
             "A batch must hold images. Received: a batch with "
@@ -148,7 +148,7 @@ def check_batch(data: Any, limits: BatchLimits) -> None:
         )
     count = len(np.asarray(ids) if images is None else images)
     if limits.num_classes is not None:
-        check_label_batch(y, limits.num_classes, count)
+        _check_labels(y, limits.num_classes, count)
         if sample_weight is not None:
             check_sample_weights(sample_weight, count)
     if limits.num_ids is not None and ids is not None:
@@ -160,37 +160,16 @@ def check_batch(data: Any, limits: BatchLimits) -> None:
         check_sample_ids(ids, limits.num_ids, distinct=limits.distinct_ids)
 
 
-def check_image_batch(images: Any, image_shape: ImageShape, name: str = "x") -> None:
-    """Checks images for a classifier.
-
-    Args:
-        images: float `(n, H, W, C)` in [0, 1].
-        image_shape: `(H, W, C)` that the classifier takes.
-        name: how the caller calls them in the error.
-
-    Raises:
-        ValueError: if they are not pixels of that shape.
-    """
-    check_images(images, name)
+def _check_images(images: Any, image_shape: ImageShape) -> None:
+    check_images(images, "x")
     if tuple(images.shape[1:]) != tuple(image_shape):
         raise ValueError(
-            f"`{name}` must hold images of shape {image_shape}, as the classifier takes them. "
-            f"Received: {name}.shape={tuple(images.shape)}"
+            f"`x` must hold images of shape {image_shape}, as the classifier takes them. "
+            f"Received: x.shape={tuple(images.shape)}"
         )
 
 
-def check_label_batch(labels: Any, num_classes: int, count: int, name: str = "y") -> None:
-    """Checks that there are labels, and they are classes of the classifier.
-
-    Args:
-        labels: `(n,)`, `(n, 1)` or one-hot `(n, K)`.
-        num_classes: the number K of classes.
-        count: how many images there are.
-        name: how the caller calls them in the error.
-
-    Raises:
-        ValueError: if not.
-    """
+def _check_labels(labels: Any, num_classes: int, count: int) -> None:
     if labels is None:
-        raise ValueError(f"`{name}` must hold the labels of the images. Received: {name}=None")
-    check_labels(keras.ops.convert_to_numpy(labels), num_classes, count, name)
+        raise ValueError("`y` must hold the labels of the images. Received: y=None")
+    check_labels(keras.ops.convert_to_numpy(labels), num_classes, count, "y")

@@ -10,7 +10,7 @@ import numpy as np
 from keras_efgsm.array_checks import check_sample_ids
 from keras_efgsm.backend.batch_check import BatchLimits
 from keras_efgsm.sample_memory.memory import SampleMemory
-from keras_efgsm.trainer.batch_checks import check_batch, check_image_batch, check_label_batch
+from keras_efgsm.trainer.batch_checks import check_batch
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -48,7 +48,7 @@ def inspect_training_data(
         # A PyDataset or a generator: nothing to look at without using it up.
         return x, _given_num_samples(samples, x)
     images = x["image"] if isinstance(x, dict) and "image" in x else x
-    _check_batch(images, y, samples, num_classes)
+    check_batch((images, y), BatchLimits(samples.image_shape, num_classes))
     num_samples = len(images)
     ids = np.asarray(x["id"]) if isinstance(x, dict) and "id" in x else np.arange(num_samples)
     _check_room(ids, num_samples, samples)
@@ -117,7 +117,8 @@ def _inspect_dataset(
             "The training dataset must yield batches: call `.batch(batch_size)` on it. "
             f"Received: x.element_spec={dataset.element_spec}"
         )
-    _check_batch(images.numpy(), element[1].numpy(), samples, num_classes)
+    batch = (images.numpy(), element[1].numpy())
+    check_batch(batch, BatchLimits(samples.image_shape, num_classes))
     if not samples.needs_ids:
         return None
     if int(dataset.cardinality()) == _ENDLESS or samples.num_samples is not None:
@@ -140,11 +141,6 @@ def _given_num_samples(samples: SampleMemory, x: Any) -> int | None:
             f"to `AdversarialTrainer`. Received: x={type(x).__name__}, num_samples=None"
         )
     return samples.num_samples
-
-
-def _check_batch(images: Any, labels: Any, samples: SampleMemory, num_classes: int) -> None:
-    check_image_batch(images, samples.image_shape)
-    check_label_batch(labels, num_classes, len(images))
 
 
 def _check_room(ids: np.ndarray, num_samples: int, samples: SampleMemory) -> None:

@@ -1,6 +1,7 @@
 """What training asks of a classifier beyond its contract: that the attack sees what it does."""
 
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ from keras_efgsm.updates import OneUpdate
 
 # So many that two independent draws are hardly alike for all, of a flip for instance.
 _IMAGES = 16
+# The parts that a trainer was found good with: a run asks before it makes its folder, `fit` again.
+_good: weakref.WeakKeyDictionary[Any, tuple[Any, ...]] = weakref.WeakKeyDictionary()
 
 
 def random_image_layers(model: keras.Model) -> list[keras.layers.Layer]:
@@ -39,7 +42,7 @@ def random_image_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 
 def check_trained(trainer: Any) -> None:
-    """Checks the classifier of a trainer as training is about to begin.
+    """Checks the classifier of a trainer as training is about to begin, once for the same parts.
 
     A network for pixels of 0..255 is refused, one that answers at random in evaluation mode warned
     of, and a random image layer refused whose draw the attack does not see, as it would undo the
@@ -55,6 +58,15 @@ def check_trained(trainer: Any) -> None:
     Raises:
         ValueError: if the classifier cannot be trained, with the remedy.
     """
+    parts = (
+        trainer.classifier,
+        trainer.reconstructor,
+        trainer.objective,
+        trainer.update,
+        trainer.attack_in_training_mode,
+    )
+    if _good.get(trainer) == parts:
+        return
     contract = trainer.contract
     if contract.doubts:
         raise ValueError(f"{contract.doubts[0]} Received: classifier={trainer.classifier.name!r}")
@@ -75,6 +87,7 @@ def check_trained(trainer: Any) -> None:
             "`AdversarialTrainer(..., augmentation=Augmentation(padding=4, flip=True))`. "
             f"Received: classifier.layers with {names}"
         )
+    _good[trainer] = parts
 
 
 def _unseen(trainer: Any) -> str | None:

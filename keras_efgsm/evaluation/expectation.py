@@ -40,7 +40,8 @@ def with_eot(
     model = load_classifier(model)
     if draws == 1:
         return model
-    averaged = EvaluatedModel(
+    # The answers are those of a single draw, which say whether it is random.
+    return EvaluatedModel(
         logits_fn=expected_logits(model.logits_fn, draws),
         image_shape=model.image_shape,
         num_classes=model.num_classes,
@@ -51,10 +52,7 @@ def with_eot(
         variables=model.variables,
         doubts=model.doubts,
         draws=draws * model.draws,
-    )
-    # Those of a single draw, which say whether it is random.
-    vars(averaged)["answers"] = model.answers
-    return averaged
+    ).knowing(model.answers)
 
 
 def doubts_of(model: EvaluatedModel) -> tuple[str, ...]:

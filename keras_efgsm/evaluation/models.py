@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import keras
 import numpy as np
@@ -86,6 +87,16 @@ class EvaluatedModel:
             advice="export or evaluate the classifier without its softmax",
             finite=False,
         )
+
+    def knowing(self, answers: Answers) -> Self:
+        """This classifier, which need not be asked any more.
+
+        Args:
+            answers: what it answered, or what is behind it.
+        """
+        # Where a `cached_property` keeps its value.
+        vars(self)["answers"] = answers
+        return self
 
     def __post_init__(self) -> None:
         # The name of a folder, which goes onto terminals and pages.
@@ -190,7 +201,7 @@ def _from_keras(model: keras.Model, description: str) -> EvaluatedModel:
     except ValueError as error:
         raise ValueError(f"{description} cannot be evaluated: {error}") from error
     evaluated = float32_twin(model)
-    found = EvaluatedModel(
+    return EvaluatedModel(
         logits_fn=evaluation_logits(evaluated),
         image_shape=contract.image_shape,
         num_classes=contract.num_classes,
@@ -198,10 +209,7 @@ def _from_keras(model: keras.Model, description: str) -> EvaluatedModel:
         digest=lambda: digest_of_model(model),
         variables=evaluated.variables,
         doubts=contract.doubts,
-    )
-    # Asked already; a `cached_property` keeps its value there.
-    vars(found)["answers"] = Answers(contract.num_classes, contract.is_random)
-    return found
+    ).knowing(Answers(contract.num_classes, contract.is_random))
 
 
 def _from_form(form: Form, path: Path) -> EvaluatedModel:
@@ -220,13 +228,11 @@ def _from_form(form: Form, path: Path) -> EvaluatedModel:
         advice="export the classifier without its softmax",
         received=received,
     )
-    found = EvaluatedModel(
+    return EvaluatedModel(
         logits_fn=runner.logits_fn,
         image_shape=runner.image_shape,
         num_classes=answers.num_classes,
         description=form.description(path),
         differentiable=runner.differentiable,
         digest=lambda: digest_of_files(list(form.content(path))),
-    )
-    vars(found)["answers"] = answers
-    return found
+    ).knowing(answers)

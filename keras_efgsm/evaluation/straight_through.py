@@ -79,7 +79,10 @@ class StraightThrough(EvaluatedModel):
             digest=lambda: f"{artifact.identity()} with gradients of {twin.identity()}",
             twin=twin,
             variables=(*artifact.variables, *twin.variables),
+            doubts=artifact.doubts,
+            draws=artifact.draws,
         )
+        self.knowing(artifact.answers)
 
 
 @ops.custom_gradient  # type: ignore[untyped-decorator]  # Keras has no types

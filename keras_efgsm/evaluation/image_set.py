@@ -87,23 +87,22 @@ def check_data(
     every = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
     every = every.astype("int32")
     taken = choose_images(every, num_images, seed)
-    names = None
+    labels, is_part = every[taken.indices], len(taken.indices) < len(every)
+    pixels: Callable[[np.ndarray], np.ndarray]
+    name, names, digests = "custom", None, None
     if isinstance(data, ImageData):
-        names = data.class_names
-    if len(taken.indices) < len(every):
-        data = data.subset(taken.indices, data.name) if isinstance(data, ImageData) else data
-        x = data.images if isinstance(data, ImageData) else x[taken.indices]
-    labels = every[taken.indices]
+        data = data.subset(taken.indices, data.name) if is_part else data
+        x, pixels = data.images, data.pixels
+        name, names, digests = data.name, data.class_names, data.digests
+    else:
+        x = x[taken.indices] if is_part else x
+        pixels = lambda chosen: x[chosen].astype("float32")  # noqa: E731
     return ImageSet(
-        pixels=data.pixels
-        if isinstance(data, ImageData)
-        else lambda chosen: x[chosen].astype("float32"),
+        pixels=pixels,
         labels=labels,
-        name=data.name if isinstance(data, ImageData) else "custom",
+        name=name,
         digest=lambda: digest_of_arrays(x, labels),
-        contents=lambda: digest_of_data(
-            data.digests if isinstance(data, ImageData) else None, x, labels
-        ),
+        contents=lambda: digest_of_data(digests, x, labels),
         selection=taken.selection,
         missing=missing_note(taken.missing, names, len(labels), len(np.unique(every))),
     )

@@ -185,7 +185,9 @@ def _check_weights(classifier: keras.Model) -> None:
     for variable in classifier.weights:
         values = keras.ops.convert_to_numpy(variable)
         # Of bfloat16, which NumPy has not, the kind is "V".
-        if values.dtype.kind in "fV" and not np.isfinite(values.astype("float32", copy=False)).all():
+        if values.dtype.kind not in "fV":
+            continue
+        if not np.isfinite(values.astype("float32", copy=False)).all():
             raise ValueError(
                 "`classifier` must have finite weights; it came out of a training that failed, or "
                 f"of a damaged file. Received: {variable.path}={values.reshape(-1)[:3]}"

@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from keras_efgsm.records import DiagnosisRecord, FindingRecord
-from keras_efgsm.records.wording import count, percent, radius, selected
+from keras_efgsm.records.wording import count, percent, radius, selected, warnings
 from keras_efgsm.records.wording import seconds as in_seconds
 
 MASKED = "gradients are masked"
@@ -198,8 +198,7 @@ class Diagnosis:
             caption=f"{self.num_correct} of {selected(self.num_images, self.selection)} of "
             f"{self.dataset} are classified correctly and were attacked, epsilon "
             f"{radius(self.epsilon)}, seed {self.seed}, {in_seconds(self.seconds)}{draws}. "
-            f"{self.advice}{f' Warning: {self.missing}.' if self.missing else ''}"
-            f"{''.join(f' WARNING: {doubt}' for doubt in self.doubts)}",
+            f"{self.advice}{warnings(self.missing, self.doubts)}",
         )
         table.add_column("sign of masking", no_wrap=True)
         table.add_column("found", no_wrap=True)

@@ -270,8 +270,7 @@ class RobustnessReport:
                 f"{self.model} on {self.dataset} ({self.split}), "
                 f"{wording.selected(len(self.correct), self.selection)}. "
                 f"{order}{twin}{draws}An upper bound: a stronger attack can only lower it."
-                f"{f' Warning: {self.missing}.' if self.missing else ''}"
-                f"{''.join(f' WARNING: {doubt}' for doubt in self.doubts)}"
+                f"{wording.warnings(self.missing, self.doubts)}"
             ),
         )
         table.add_column("attack")

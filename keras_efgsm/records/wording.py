@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 DASH = "\u2013"
@@ -95,6 +96,23 @@ def selected(num_images: Any, selection: str | None, *, first: bool = False) -> 
     """
     how = drawn(selection)
     return f"{'the first ' if first and not how else ''}{count(num_images, 'image')}{how}"
+
+
+def warnings(missing: str, doubts: Sequence[str]) -> str:
+    """What follows the caption of a table, each with a blank before it; empty for most.
+
+    Args:
+        missing: of the classes that are not among the images; empty if all are.
+        doubts: sentences on why the figures are not to be trusted.
+
+    Example:
+
+    ```python
+    warnings("class 3 is missing", ())  # ' Warning: class 3 is missing.'
+    ```
+    """
+    noted = [f" Warning: {missing}."] if missing else []
+    return "".join([*noted, *(f" WARNING: {doubt}" for doubt in doubts)])
 
 
 def drawn(selection: str | None) -> str:

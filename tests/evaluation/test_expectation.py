@@ -1,5 +1,7 @@
 """Classifiers that draw at random: noticed, said, and averaged over draws."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -7,9 +9,12 @@ from keras import layers
 
 from keras_efgsm.attacks import FGSM, PGD, Square, expected_logits
 from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness, load_classifier, with_eot
+from keras_efgsm.evaluation.expectation import doubts_of
+from keras_efgsm.evaluation.straight_through import StraightThrough
 from keras_efgsm.networks.requirements import read_contract
 from keras_efgsm.records import EvaluationRecord
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
+from keras_efgsm.trainer.trained_classifier import check_trained
 
 SHAPE, CLASSES = (4, 4, 1), 3
 
@@ -155,5 +160,22 @@ def test_a_single_attack_and_a_training_warn_of_randomness_once(batch):
             FGSM(epsilon=0.1)(model, x, y)
     assert len([w for w in warned if "expected_logits" in str(w.message)]) == 1
     trainer = AdversarialTrainer(model, FGSM(epsilon=0.1))
-    with pytest.warns(UserWarning, match="differently in evaluation mode; evaluate it with `--eot"):
+    told = "differently in evaluation mode; evaluate it with `--eot"
+    with pytest.warns(UserWarning, match=told) as warned:
+        # As a run does before it makes its folder.
+        check_trained(trainer)
         trainer.fit(x, y, epochs=1, verbose=0)
+    assert len([w for w in warned if told in str(w.message)]) == 1
+
+
+def test_what_is_known_of_an_artefact_is_known_of_it_with_a_twin():
+    noisy = load_classifier(network(AlwaysNoisy()))
+    calls = []
+    counted = dataclasses.replace(
+        noisy, logits_fn=lambda x: calls.append(x) or noisy.logits_fn(x), doubts=("a doubt",)
+    )
+    together = StraightThrough(counted, network())
+    asked = len(calls)
+    assert load_classifier(together).answers.is_random and len(calls) == asked == 2
+    assert doubts_of(together)[0] == "a doubt" and len(doubts_of(together)) == 2
+    assert StraightThrough(with_eot(counted, 5), network()).draws == 5

@@ -61,7 +61,8 @@ def _remove_stale(to: Path) -> None:
     for partial in to.glob(".*.partial"):
         if not re.fullmatch(r"\.[0-9]+\.partial", partial.name) or not partial.is_dir():
             continue
-        with contextlib.suppress(HeldLock), lock_file(partial / LOCK_FILE):
+        # One that just ends frees the lock first, and may have removed its folder meanwhile.
+        with contextlib.suppress(HeldLock, FileNotFoundError), lock_file(partial / LOCK_FILE):
             _take_back(partial, to)
             _remove_all(partial)
 

@@ -83,12 +83,12 @@ def _network(spec: str, *options: str) -> tuple[str, ...]:
 
 
 CASES = {
-    "colour": Case("colour", 25, forms=()),
+    "colour": Case("colour", 60, forms=()),
     "letters": Case("letters", 8),
-    "photographs": Case("photographs", 25, size=(64, 64)),
-    "own-file": Case("colour", 25, _network("own.keras"), size=(16, 16)),
+    "photographs": Case("photographs", 60, size=(64, 64)),
+    "own-file": Case("colour", 60, _network("own.keras"), size=(16, 16)),
     "mobilenet": Case(
-        "colour", 15, _network("keras.applications:MobileNetV3Small"), size=(32, 32),
+        "colour", 60, _network("keras.applications:MobileNetV3Small"), size=(32, 32),
         forms=("saved-model",),
     ),
     "frozen": Case(
@@ -153,7 +153,7 @@ def _take(name: str, case: Case, *, alone: bool) -> None:
         return
     _step(
         f"{name}: diagnose",
-        ("diagnose", run_folder, "--num-images", "8"),
+        ("diagnose", run_folder),
         writes=f"{run_folder}/diagnosis.json",
     )
     page = f"{name}.html"

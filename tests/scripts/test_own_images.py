@@ -5,9 +5,7 @@ import pytest
 from integration import own_images
 
 
-@pytest.mark.exhaustive(
-    reason="the diagnosis of its 8 images needs 20 that are classified correctly, or none"
-)
+@pytest.mark.slow(reason="a folder of images the whole way, from training to a served answer")
 def test_a_folder_of_jpegs_becomes_a_served_model(tmp_path, capfd):
     with capfd.disabled():
         failed = own_images.run(tmp_path, ("colour",))

@@ -1,5 +1,6 @@
 """A Keras model whose steps are functions of the data, on every backend of Keras."""
 
+import contextlib
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -100,12 +101,21 @@ class SteppedModel(keras.Model, ABC):  # type: ignore[misc]  # Keras has no type
         self._compiled_for = version
         self._batch_check = self.batch_check("training")
         self.train_function = None
+        self._build_optimizer()
         own = backend.own_train_function(self, self.training_step, tables)
         if own is None:
             super().make_train_function(force)
             own = self.train_function
         self.train_function = self._checked(own)
         return self.train_function
+
+    def _build_optimizer(self) -> None:
+        # TensorFlow would trace the step twice: once more after a trace that made variables.
+        if self.optimizer is None or self.optimizer.built:
+            return
+        strategy = getattr(self, "distribute_strategy", None)
+        with strategy.scope() if strategy is not None else contextlib.nullcontext():
+            self.optimizer.build(self.trainable_variables)
 
     def make_test_function(self, force: bool = False) -> Any:
         if self.test_function is None or force:

@@ -184,6 +184,19 @@ def test_without_a_reconstructor_the_objective_is_cross_entropy(new_trainer, sma
     assert history["loss"] == history["classification_loss"]
 
 
+@pytest.mark.tensorflow("JAX compiles anew where the layout of an argument changes")
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_step_is_traced_once(new_trainer, small, optimizer, monkeypatch):
+    traced, step = [], AdversarialTrainer.training_step
+    monkeypatch.setattr(
+        AdversarialTrainer, "training_step", lambda self, data: traced.append(1) or step(self, data)
+    )
+    trainer = new_trainer(optimizer=keras.optimizers.get(optimizer))
+    trainer.fit(*small, batch_size=25, epochs=2, verbose=0)
+    trainer.fit(*small, batch_size=25, verbose=0)
+    assert len(traced) == 1
+
+
 def test_a_compiled_loss_is_refused(new_trainer, small):
     trainer = new_trainer(compiled={"loss": "mse"})
     with pytest.raises(ValueError, match=r"no loss to `compile`\. Received: loss='mse'$"):

@@ -79,7 +79,11 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", choices=tuple(DEFAULT_ATTACKS), default="native")
-    parser.add_argument("--json", help="where the figures go; default: evaluation.json of the run")
+    parser.add_argument(
+        "--json",
+        help="where the figures go; default: evaluation.json of the run, evaluation-l2.json in L2 "
+        "if it was trained for L-infinity",
+    )
     parser.add_argument(
         "--state",
         help="what to continue from after an interruption; default: beside the figures, "
@@ -96,7 +100,7 @@ def run(options: argparse.Namespace) -> None:
     names = _names(options)
     model, attacks = _attacks(options, names, subject)
     cascade = names in ATTACK_SETS if options.cascade is None else options.cascade
-    default = RunFolder(options.path).evaluation if subject.config else None
+    default = subject.file_of(RunFolder(options.path).evaluation) if subject.config else None
     target = target_file("json", options.json, default)
     state = target_file("state", options.state, None)
     if state is None and target is not None and options.engine == "native":
@@ -126,7 +130,10 @@ def run(options: argparse.Namespace) -> None:
         report.write_json(target)
         console.print(f"figures: {target}", soft_wrap=True)
     if subject.config is not None:
-        console.print(f"next: keras-efgsm diagnose {options.path}", soft_wrap=True)
+        of = (
+            f" --norm {subject.norm} --epsilon {subject.epsilon:g}" if subject.is_other_norm else ""
+        )
+        console.print(f"next: keras-efgsm diagnose {options.path}{of}", soft_wrap=True)
 
 
 def _names(options: argparse.Namespace) -> str:
@@ -154,6 +161,7 @@ def _attacks(options: argparse.Namespace, names: str, subject: Subject) -> tuple
         step_size=options.step_size,
         targets=options.targets,
         queries=options.queries,
+        norm=subject.norm,
     )
     model, transfers = subject.model, []
     if options.transfer_from:

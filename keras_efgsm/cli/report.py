@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from keras_efgsm.cli.subject import add_images, image_options
+from keras_efgsm.cli.subject import add_images, add_norm, image_options
 from keras_efgsm.cli.trust import TRUST
 from keras_efgsm.cli.values import number
 from keras_efgsm.typing import Commands
@@ -37,6 +37,7 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the noise of these attacks")
     add_images(parser)
     parser.add_argument("--epsilon", type=number, help="of .keras files, such as 8/255")
+    add_norm(parser, "that of each training; of .keras files linf")
     parser.add_argument(
         "--evaluation",
         metavar="JSON",
@@ -59,6 +60,7 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         data_dir=options.data_dir,
         overwrite=options.overwrite,
+        norm=options.norm,
     )
     Console().print(f"report: {page}", soft_wrap=True)
 
@@ -80,5 +82,6 @@ def _folder(path: str, options: argparse.Namespace) -> str | Path:
         options.dataset,
         options.epsilon,
         evaluation=options.evaluation,
+        norm=options.norm or "linf",
         **image_options(options, None),
     ).path

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from keras_efgsm.atomic_file import try_to_write
-from keras_efgsm.checks import check_epsilon
+from keras_efgsm.checks import NORMS, check_epsilon
 from keras_efgsm.cli.trust import say_without_digests
 from keras_efgsm.cli.values import number
 from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.records.wording import norm_name
 from keras_efgsm.runs.folder import RunFolder
 
 
@@ -18,7 +19,7 @@ class Subject(NamedTuple):
     Attributes:
         model: the `EvaluatedModel`.
         config: the run's configuration; None for a model that is no run folder.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         dataset: name of the data set.
         split: which part of it.
         data_dir: where prepared data sets lie, or None.
@@ -26,6 +27,7 @@ class Subject(NamedTuple):
         channels: to which they are brought, or None.
         seed: that test images are drawn with, where the data set has none.
         folder: of the run; None for a model that is no run folder.
+        norm: of the ball, see `checks.NORMS`.
     """
 
     model: Any
@@ -38,6 +40,20 @@ class Subject(NamedTuple):
     channels: int | None = None
     seed: int = 0
     folder: RunFolder | None = None
+    norm: str = "linf"
+
+    @property
+    def is_other_norm(self) -> bool:
+        """Whether the ball is of another norm than that of the run's training."""
+        return self.config is not None and self.norm != self.config.norm
+
+    def file_of(self, path: Path) -> Path:
+        """Where a result of a run goes: what was measured in another norm lies beside its own.
+
+        Args:
+            path: where that of the training's norm goes, such as `evaluation.json`.
+        """
+        return RunFolder.of_norm(path, self.norm) if self.is_other_norm else path
 
     def load_data(self) -> Any:
         """The images and labels.
@@ -90,6 +106,17 @@ def add_subject(parser: argparse.ArgumentParser) -> None:
     add_images(parser)
     parser.add_argument("--split", default="test")
     parser.add_argument("--epsilon", type=number, help="such as 8/255; default: that of the run")
+    add_norm(parser)
+
+
+def add_norm(parser: Any, default: str = "that of the run, else linf") -> None:
+    """Adds the option that says by which norm `--epsilon` is measured."""
+    parser.add_argument(
+        "--norm",
+        choices=NORMS,
+        help="of the ball: linf, the largest change of a pixel, or l2, the Euclidean length of the "
+        f"change of all pixels of [0, 1]; default: {default}",
+    )
 
 
 def add_images(parser: Any) -> None:
@@ -133,15 +160,34 @@ def read_subject(options: argparse.Namespace) -> Subject:
             )
         return getattr(config, name) if value is None else value
 
+    norm = chosen_norm(options, config)
     return Subject(
         model,
         config,
         dataset=given("dataset"),
-        epsilon=check_epsilon(given("epsilon")),
+        epsilon=check_epsilon(given("epsilon"), norm=norm),
+        norm=norm,
         split=options.split,
         folder=folder if config is not None else None,
         **image_options(options, config),
     )
+
+
+def chosen_norm(options: argparse.Namespace, config: TrainingConfig | None) -> str:
+    """The norm as given, else that of the run.
+
+    Raises:
+        ValueError: if it is another than that of the run, and no epsilon is given: a radius of one
+            norm means nothing in the other.
+    """
+    own = "linf" if config is None else config.norm
+    norm: str = options.norm or own
+    if norm != own and options.epsilon is None:
+        raise ValueError(
+            f"`--epsilon` must be given with `--norm {norm}`, as that of the run is a radius of "
+            f"{norm_name(own)}. Received: epsilon=None, norm={norm!r}"
+        )
+    return norm
 
 
 def image_options(options: argparse.Namespace, config: TrainingConfig | None) -> dict[str, Any]:

@@ -138,7 +138,10 @@ def run(options: argparse.Namespace) -> None:
     if result.folder.path != Path(out):
         # Another worker has the run folder.
         return
-    what = f"{config.method} on {config.dataset}, epsilon {config.epsilon:g}, seed {config.seed}"
+    what = (
+        f"{config.method} on {config.dataset}, epsilon {config.epsilon_in_words}, "
+        f"seed {config.seed}"
+    )
     table = Table(
         title=what,
         title_justify="left",

@@ -11,8 +11,9 @@ from keras import ops
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from keras_efgsm.attacks.ball import check_radius
 from keras_efgsm.backend import BACKEND
-from keras_efgsm.checks import check_count, check_epsilon
+from keras_efgsm.checks import check_count, check_epsilon, check_norm
 from keras_efgsm.data import ImageData
 from keras_efgsm.diagnosis import attack_properties, gradient_properties, thresholds
 from keras_efgsm.diagnosis.findings import Diagnosis, Finding
@@ -56,6 +57,7 @@ def diagnose(
     eot: int = 1,
     seed: int = 0,
     batch_size: int = 250,
+    norm: str = "linf",
     progress: bool = True,
 ) -> Diagnosis:
     """Looks for the signs of masked gradients, which make a model seem robust that is not.
@@ -71,7 +73,7 @@ def diagnose(
         model: a classifier or where one lies, see `load_classifier`; one with gradients.
         data: an `ImageData`, or `(x, y)`: float images `(n, H, W, C)` in [0, 1] and labels `(n,)`
             or one-hot `(n, K)`.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         num_images: takes so many images, see `evaluate_robustness`, or all if there are fewer.
             Defaults to `200`.
         steps: gradient steps of PGD and APGD. Defaults to `50`.
@@ -83,6 +85,8 @@ def diagnose(
             the logits, see `with_eot`. Defaults to `1`.
         seed: seed of all noise, >= 0. Defaults to `0`.
         batch_size: most images in a batch. Defaults to `250`.
+        norm: of the ball, `"linf"`, or `"l2"` for the Euclidean length of the change of all pixels
+            and channels. Defaults to `"linf"`.
         progress: whether to show a progress bar; there is none outside a terminal. Defaults to
             `True`.
 
@@ -109,7 +113,7 @@ def diagnose(
             "The diagnosis runs on the TensorFlow backend, where it was shown planted models: set "
             f"KERAS_BACKEND=tensorflow and give it the .keras file. Received: backend={BACKEND!r}"
         )
-    epsilon = check_epsilon(epsilon)
+    epsilon = check_epsilon(epsilon, norm=check_norm(norm))
     check_count(restarts, "restarts", minimum=2)
     for value, name in (
         (num_images, "num_images"),
@@ -121,6 +125,7 @@ def diagnose(
         check_count(value, name)
     check_count(seed, "seed", minimum=0)
     model = _with_gradients(with_eot(model, eot))
+    check_radius(epsilon, norm, model.image_shape)
     source = None if transfer_from is None else with_eot(_source(transfer_from, model), eot)
     images = check_data(data, model, num_images, seed, or_all=True)
     x, labels = images.pixels(np.arange(len(images.labels))), images.labels
@@ -129,6 +134,7 @@ def diagnose(
         "model": model.description,
         "dataset": images.name,
         "epsilon": epsilon,
+        "norm": norm,
         "num_images": len(x),
         "selection": images.selection,
         "missing": images.missing,
@@ -162,6 +168,7 @@ def diagnose(
         source=source,
         seed=seed,
         batch_size=batch_size,
+        norm=norm,
     )
     findings = _look(probing, progress)
     return Diagnosis(

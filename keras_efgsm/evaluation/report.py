@@ -21,7 +21,7 @@ class AttackResult:
         name: the attack and its loss, such as `"pgd-cw"`.
         engine: whose implementation ran.
         loss: what it maximised; None for an attack without a choice.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         steps: gradient steps of a round; None for an attack that takes none.
         step_size: in pixels of [0, 1]; None for an attack that chooses its own.
         rounds: how many runs make the attack, one for each target class.
@@ -34,6 +34,7 @@ class AttackResult:
         num_attacked: how many images it saw: in a cascade those that withstood the ones before.
         num_turned: how many of these it turned.
         seconds: wall-clock time, compilation included.
+        norm: of the ball, see `checks.NORMS`. Defaults to `"linf"`.
     """
 
     name: str
@@ -51,6 +52,7 @@ class AttackResult:
     num_attacked: int
     num_turned: int
     seconds: float
+    norm: str = "linf"
 
     @classmethod
     def of(
@@ -94,6 +96,7 @@ class AttackResult:
             num_attacked=int(start.sum()),
             num_turned=int(start.sum() - robust.sum()),
             seconds=seconds,
+            norm=attack.norm,
         )
 
     @property
@@ -114,6 +117,7 @@ class AttackResult:
             engine=self.engine,
             loss=self.loss,
             epsilon=self.epsilon,
+            norm=None if self.norm == "linf" else self.norm,
             steps=self.steps,
             step_size=self.step_size,
             rounds=self.rounds,
@@ -193,6 +197,11 @@ class RobustnessReport:
         return robust
 
     @property
+    def norm(self) -> str:
+        """The norm of the ball, the same for all attacks."""
+        return self.attacks[0].norm
+
+    @property
     def natural_accuracy(self) -> float:
         """Share of the clean images in [0, 1] that are classified correctly."""
         return float(self.correct.mean())
@@ -264,7 +273,7 @@ class RobustnessReport:
             title=(
                 f"Robust accuracy {percent(self.worst_case_accuracy)}: the worst case over "
                 f"{wording.count(count, 'attack')}, epsilon "
-                f"{wording.radius(self.attacks[0].epsilon)}"
+                f"{wording.radius(self.attacks[0].epsilon, self.norm)}"
             ),
             caption=(
                 f"{self.model} on {self.dataset} ({self.split}), "

@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from keras_efgsm.attacks import Attack
+from keras_efgsm.attacks.ball import check_radius
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation.cleverhans_engine import compile_cleverhans
@@ -61,7 +62,8 @@ def evaluate_robustness(
             artefact's own answers are counted.
         data: an `ImageData`, or `(x, y)`: float images `(n, H, W, C)` in [0, 1] and labels `(n,)`
             or one-hot `(n, K)`.
-        attacks: an attack or several of the same epsilon; `make_attacks` makes those of a set.
+        attacks: an attack or several of the same epsilon and norm; `make_attacks` makes those of a
+            set.
         cascade: whether an attack sees only the images that withstood those before it; its robust
             accuracy is then that of all so far. Defaults to `False`.
         engine: whose implementation runs: `"native"`, or `"cleverhans"` (for `PGD`). Defaults to
@@ -122,6 +124,7 @@ def evaluate_robustness(
     model = with_eot(model, eot)
     _check_gradients(attacks, model)
     attacks = [attack.for_classes(model.num_classes) for attack in attacks]
+    check_radius(attacks[0].epsilon, attacks[0].norm, model.image_shape)
     images = check_data(data, model, num_images, seed)
     twin = model.twin.description if model.twin else None
     agreement = twin_agreement(model, images, batch_size) if model.twin else None
@@ -135,7 +138,7 @@ def evaluate_robustness(
         identity = {
             "model": model.identity(),
             "data": images.digest(),
-            "attacks": [(type(a).__qualname__, a.get_config()) for a in attacks],
+            "attacks": [attack.on_file() for attack in attacks],
             "cascade": cascade,
             "engine": engine,
             "batch size": batch_size,
@@ -144,7 +147,7 @@ def evaluate_robustness(
             "versions": package_versions,
         }
     tally = Tally(state, identity, len(attacks))
-    judge = compile_judge(model, attacks[0].epsilon)
+    judge = compile_judge(model, attacks[0].epsilon, attacks[0].norm)
     if tally.correct is None:
         tally.begin(classify_clean(judge, images, batch_size))
     correct, withstood = tally.correct, tally.robust
@@ -216,6 +219,12 @@ def _check_attacks(attacks: Attack | Sequence[Attack]) -> list[Attack]:
         raise ValueError(
             "`attacks` must keep their images in the ball and in [0, 1]; a robust accuracy under "
             f"images outside would mean nothing. Received: attacks that do not={outside}"
+        )
+    norms = sorted({attack.norm for attack in attacks})
+    if len(norms) > 1:
+        raise ValueError(
+            "`attacks` must share one norm, as a worst case over several is that of no ball. "
+            f"Evaluate each by itself. Received: norms={norms}"
         )
     epsilons = sorted({attack.epsilon for attack in attacks})
     if len(epsilons) > 1:

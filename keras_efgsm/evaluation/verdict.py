@@ -9,6 +9,7 @@ from keras import ops
 from rich.progress import Progress
 
 from keras_efgsm.attacks import Attack
+from keras_efgsm.attacks.ball import BALLS, change_of
 from keras_efgsm.backend import compiled_once
 from keras_efgsm.evaluation.image_set import (
     ImageSet,
@@ -19,30 +20,27 @@ from keras_efgsm.evaluation.image_set import (
 from keras_efgsm.evaluation.models import EvaluatedModel
 from keras_efgsm.evaluation.native_engine import BatchAttack
 from keras_efgsm.evaluation.tally import Tally
+from keras_efgsm.records.wording import norm_name
 from keras_efgsm.typing import Tensor
 
-# Room for the rounding of x - epsilon and x + epsilon in float32.
-_BALL_TOLERANCE = 1e-6
 
-
-def compile_judge(model: EvaluatedModel, epsilon: float) -> Callable[..., Any]:
+def compile_judge(model: EvaluatedModel, epsilon: float, norm: str = "linf") -> Callable[..., Any]:
     """Compiles a function that returns the logits of a batch and whether it lies in the ball.
 
     One graph for all attacks, and no image leaves the device for it.
 
     Args:
         model: the evaluated classifier.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
+        norm: of the ball, see `checks.NORMS`. Defaults to `"linf"`.
 
     Returns:
         A function of adversarial and clean images `(B, H, W, C)`.
     """
+    ball = BALLS[norm]
 
     def judge(x_adv: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        low = ops.maximum(x - epsilon, 0.0) - _BALL_TOLERANCE
-        high = ops.minimum(x + epsilon, 1.0) + _BALL_TOLERANCE
-        # NaN is in no ball.
-        return model.logits_fn(x_adv), ops.all((x_adv >= low) & (x_adv <= high))
+        return model.logits_fn(x_adv), ball.contains(x_adv, x, epsilon)
 
     return compiled_once(judge, model.variables)
 
@@ -157,8 +155,10 @@ def withstand(
 
 
 def _refuse_outside(x_adv: np.ndarray, x: np.ndarray, attack: Attack) -> None:
+    of = "" if attack.norm == "linf" else f" ({norm_name(attack.norm)})"
     raise RuntimeError(
-        f"{attack.name} must stay within epsilon={attack.epsilon:g} and [0, 1]; a robust "
+        f"{attack.name} must stay within epsilon={attack.epsilon:g}{of} and [0, 1]; a robust "
         "accuracy under it would mean nothing. Received: largest change="
-        f"{np.abs(x_adv - x).max():g}, pixels from {x_adv.min():g} to {x_adv.max():g}"
+        f"{change_of(x_adv, x, attack.norm).max():g}, pixels from {x_adv.min():g} to "
+        f"{x_adv.max():g}"
     )

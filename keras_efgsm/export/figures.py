@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_efgsm.export.markdown import cell, code, table
 from keras_efgsm.records import EvaluationRecord, RecordError
-from keras_efgsm.records.wording import drawn, percent, radius, seconds
+from keras_efgsm.records.wording import drawn, norm_name, percent, radius, seconds
 
 
 def check_figures(figures: Mapping[str, Any] | None) -> None:
@@ -40,14 +40,17 @@ def check_figures(figures: Mapping[str, Any] | None) -> None:
         ) from error
 
 
-def headline_accuracy(figures: Mapping[str, Any] | None) -> float | None:
+def headline_accuracy(figures: Mapping[str, Any] | None, norm: str | None = None) -> float | None:
     """Returns the robust accuracy in [0, 1] that the headline names; None if there is none.
 
     Args:
         figures: the JSON of `keras-efgsm evaluate`, checked, or `None`.
+        norm: of the ball that it is to be of, see `checks.NORMS`. Defaults to any.
     """
     record = EvaluationRecord.from_dict(figures) if figures else None
-    return record.robust_accuracy if record and record.attacks else None
+    if record is None or not record.attacks or norm not in (None, record.norm):
+        return None
+    return record.robust_accuracy
 
 
 def headline(figures: Mapping[str, Any] | None) -> str:
@@ -66,7 +69,7 @@ def headline(figures: Mapping[str, Any] | None) -> str:
         return f"**Robust accuracy: not evaluated**; {natural} on {on}."
     epsilons = sorted({radius(attack.epsilon) for attack in record.attacks})
     robust = percent(record.robust_accuracy)
-    claim = f"**Robust accuracy {robust}** within an L-infinity ball of radius"
+    claim = f"**Robust accuracy {robust}** within an {norm_name(record.norm)} ball of radius"
     claim = f"{claim} {' / '.join(epsilons)}"
     if record.worst_is_one_attack:
         return (
@@ -99,7 +102,8 @@ def results(figures: Mapping[str, Any] | None) -> str:
         if attack.loss:
             label += f", loss {attack.loss}"
         step_size, restarts = attack.step_size, attack.restarts
-        settings = (step_size, restarts, radius(attack.epsilon), attack.num_images, attack.seed)
+        epsilon = radius(attack.epsilon, attack.norm)
+        settings = (step_size, restarts, epsilon, attack.num_images, attack.seed)
         # Step size and restarts have columns of their own.
         budget = replace(attack, step_size=None, restarts=None).budget or cell(None)
         rows.append((label, budget, *settings, percent(attack.robust_accuracy)))

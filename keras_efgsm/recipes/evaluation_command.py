@@ -45,6 +45,9 @@ def command_line(figures: dict[str, Any], test_images: int | None) -> str:
         words += ["--targets", str(value)]
     add("--queries", "queries", 500 if quick else 5000)
     add("--restarts", "restarts", 1)
+    norms = {attack.get("norm") for attack in attacks} - {None, "linf"}
+    for norm in norms:
+        words += ["--norm", norm, "--epsilon", f"{attacks[0]['epsilon']:g}"]
     if figures.get("num_images") not in (None, test_images):
         words += ["--num-images", str(figures["num_images"])]
     add("--seed", "seed", 0)

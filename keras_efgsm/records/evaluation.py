@@ -4,7 +4,16 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from keras_efgsm.records import wording
-from keras_efgsm.records.record import Count, Part, Radius, Record, RecordError, Seconds, Share
+from keras_efgsm.records.record import (
+    AnyRadius,
+    Count,
+    Part,
+    Record,
+    RecordError,
+    Seconds,
+    Share,
+    check_radius_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +24,8 @@ class AttackRecord(Part):
         name: the attack and its loss, such as `"pgd-cw"`.
         engine: whose implementation ran.
         loss: what it maximised; None for an attack without a choice.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
+        norm: of the ball, one of `checks.NORMS`; None for L-infinity.
         steps: gradient steps of a round; None for an attack that takes none.
         step_size: in pixels of [0, 1]; None for an attack that chooses its own.
         rounds: how many runs make the attack, one for each target class.
@@ -30,10 +40,13 @@ class AttackRecord(Part):
         seconds: wall-clock time, compilation included.
     """
 
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"norm"})
+
     name: str
     engine: str | None = None
     loss: str | None = None
-    epsilon: Radius | None = None
+    epsilon: AnyRadius | None = None
+    norm: str | None = None
     steps: Count | None = None
     step_size: float | None = None
     rounds: Count | None = None
@@ -129,6 +142,14 @@ class EvaluationRecord(Record):
             return
         if self.worst_case_accuracy is None:
             raise RecordError("it must have a worst_case_accuracy in [0, 1]", received)
+        for number, attack in enumerate(self.attacks):
+            check_radius_of(attack.norm, attack.epsilon, f"attacks[{number}]")
+        norms = sorted({attack.norm or "linf" for attack in self.attacks})
+        if len(norms) > 1:
+            raise RecordError(
+                "it must have attacks of one norm, as a worst case over several is that of no ball",
+                f"norms={norms}",
+            )
         same = [attack.robust_accuracy for attack in self._on_all_images]
         if self.worst_case_accuracy > min(same, default=1.0) + 1e-6:
             raise RecordError(
@@ -140,6 +161,11 @@ class EvaluationRecord(Record):
     @property
     def _on_all_images(self) -> list[AttackRecord]:
         return [a for a in self.attacks if a.num_images in (None, self.num_images)]
+
+    @property
+    def norm(self) -> str:
+        """The norm of the ball, the same for all attacks."""
+        return next((attack.norm for attack in self.attacks if attack.norm), "linf")
 
     @property
     def strongest(self) -> AttackRecord:

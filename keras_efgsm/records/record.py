@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
 
 from keras_efgsm.atomic_file import write_atomically
-from keras_efgsm.checks import visible
+from keras_efgsm.checks import NORMS, visible
 
 # A record is a few hundred lines; what is larger by far is something else. Empty lists take twenty
 # times their text in memory.
@@ -23,6 +23,8 @@ _LARGEST = 2**64
 
 Share = Annotated[float, (0.0, 1.0)]
 Radius = Annotated[float, (1e-12, 1.0)]
+# Of a ball of any norm, see `check_radius_of`.
+AnyRadius = Annotated[float, (1e-12, math.inf)]
 Count = Annotated[int, (0, math.inf)]
 Seconds = Annotated[float, (0.0, math.inf)]
 
@@ -241,6 +243,26 @@ def check_schema(schema: Any, newest: int, name: str) -> None:
             f"wrote it with schema {schema}; update keras_efgsm to read it",
             received,
         )
+
+
+def check_radius_of(norm: str | None, epsilon: float | None, where: str = "") -> None:
+    """Checks a norm, and that a radius is one of it.
+
+    Args:
+        norm: as in a file; None for L-infinity.
+        epsilon: the radius, or None.
+        where: which part of a file this is, for the error. Defaults to the whole.
+
+    Raises:
+        RecordError: if they are not.
+    """
+    if norm is not None and norm not in NORMS:
+        raise RecordError(
+            f"it must have a norm out of {', '.join(NORMS)}, but has {_short(norm)}",
+            f"norm={_short(norm)}",
+        )
+    if norm in (None, "linf") and epsilon is not None and epsilon > 1.0:
+        raise _error(Radius, "epsilon", where, _short(epsilon))
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

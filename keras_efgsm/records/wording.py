@@ -160,17 +160,35 @@ def size(num_bytes: int) -> str:
     return f"{num_bytes / 1000**power:.{1 if power else 0}f} {units[power]}"
 
 
-def radius(epsilon: Any) -> str:
-    """An L-infinity radius in pixels of [0, 1], also in 255ths if it is meant as such.
+def norm_name(norm: str | None) -> str:
+    """What a norm is called; None is that of files of before there were others, L-infinity.
 
     Example:
 
     ```python
-    radius(8 / 255), radius(0.3)  # ('0.03137 (8/255)', '0.3')
+    norm_name("l2"), norm_name("linf")  # ('L2', 'L-infinity')
+    ```
+    """
+    return {"linf": "L-infinity", "l2": "L2"}.get(norm or "linf", str(norm))
+
+
+def radius(epsilon: Any, norm: str | None = "linf") -> str:
+    """A radius in pixels of [0, 1], also in 255ths if it is meant as such; of L2 it says so.
+
+    Args:
+        epsilon: the radius.
+        norm: of the ball; None is L-infinity. Defaults to `"linf"`.
+
+    Example:
+
+    ```python
+    radius(8 / 255), radius(0.3), radius(2.0, "l2")  # ('0.03137 (8/255)', '0.3', '2 (L2)')
     ```
     """
     if not is_number(epsilon):
         return number(epsilon)
+    if norm not in (None, "linf"):
+        return f"{epsilon:.4g} ({norm_name(norm)})"
     levels = round(epsilon * 255)
     whole = 0 < levels < 255 and math.isclose(epsilon * 255, levels, abs_tol=1e-3)
     # 0.2 is 51/255, but nobody means it so.

@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from keras_efgsm.atomic_file import try_to_write, write_atomically
-from keras_efgsm.records.wording import number, percent, unbroken
+from keras_efgsm.records.wording import norm_name, number, percent, unbroken
 from keras_efgsm.report.comparison import compare
 from keras_efgsm.report.measured_run import measure_run
 from keras_efgsm.report.run_files import ReportedRun, read_run
@@ -30,6 +30,7 @@ def write_report(
     data_dir: str | None = None,
     overwrite: bool = False,
     progress: bool = True,
+    norm: str | None = None,
 ) -> Path:
     """Writes one self-contained HTML page on one or several evaluated runs.
 
@@ -42,6 +43,8 @@ def write_report(
         data_dir: where prepared tfds data sets lie. Defaults to that of each run.
         overwrite: whether `out` is replaced even if it is not a report. Defaults to `False`.
         progress: whether to show progress bars in a terminal. Defaults to `True`.
+        norm: of the balls, see `checks.NORMS`: takes the figures that `evaluate --norm` left in a
+            run that was trained for another norm. Defaults to that of each training.
 
     Returns:
         The path of the page.
@@ -64,7 +67,7 @@ def write_report(
     # All that can be refused is refused before the first attack takes its time.
     _check_out(out, overwrite)
     names = _names(folders)
-    runs = [read_run(path, name) for path, name in zip(folders, names, strict=True)]
+    runs = [read_run(path, name, norm) for path, name in zip(folders, names, strict=True)]
     options: dict[str, Any] = {
         "num_images": num_images,
         "seed": seed,
@@ -101,8 +104,15 @@ def render_page(runs: Sequence[ReportedRun]) -> str:
         version=__version__,
         style=Markup(style),
         comparison=compare(runs) if len(runs) > 1 else None,
+        balls=_balls(runs),
         sections=[run_section(run, f"run-{index}") for index, run in enumerate(runs, 1)],
     )
+
+
+def _balls(runs: Sequence[ReportedRun]) -> str:
+    """What the robust accuracies hold in: "an L2 ball", or "an L-infinity or L2 ball"."""
+    names = dict.fromkeys(norm_name(run.norm) for run in runs)
+    return f"an {' or '.join(names)} ball"
 
 
 def _finalize(value: Any) -> Any:

@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from keras_efgsm.attacks.ball import BALLS
 from keras_efgsm.records.report_curves import ExamplePart, MeasuredPart
-from keras_efgsm.records.wording import count, number, percent, radius, selected
+from keras_efgsm.records.wording import count, norm_name, number, percent, radius, selected
 from keras_efgsm.report.drawing import Chart
 from keras_efgsm.report.measurements import EPSILON_STEPS, LOSSES, SHOWN_STEPS
 from keras_efgsm.report.run_charts import STEP, attack_charts, measured_on, training_charts
@@ -162,7 +163,7 @@ def _headline(run: ReportedRun) -> str:
         worst = "the worst case, image by image, over " if several else ""
         images = selected(figures.num_images, figures.selection)
         how = f"Under {worst}{attacks} on {images} of {run.data}."
-    return f"{how} Epsilon {radius(run.epsilon)}, seed {run.seeds}."
+    return f"{how} Epsilon {radius(run.epsilon, run.norm)}, seed {run.seeds}."
 
 
 def _doubt(run: ReportedRun) -> str:
@@ -170,7 +171,8 @@ def _doubt(run: ReportedRun) -> str:
     found = run.diagnosis
     if found is None or not found.is_doubtful:
         return ""
-    return f"The masking diagnosis says: {found.verdict}. {found.advice}"
+    of = "" if (found.norm or "linf") == run.norm else f" (in {norm_name(found.norm)})"
+    return f"The masking diagnosis{of} says: {found.verdict}. {found.advice}"
 
 
 def _of_training(run: ReportedRun) -> list[str]:
@@ -196,19 +198,21 @@ def _refuted(run: ReportedRun) -> str:
         return ""
     return (
         f"This report's own attacks find more: {percent(lowest)} withstand {attack}, on the first "
-        f"{number(images)} images, epsilon {radius(run.epsilon)}, seed {measured.seed}. "
+        f"{number(images)} images, epsilon {radius(run.epsilon, run.norm)}, seed "
+        f"{measured.seed}. "
         "Evaluate again with stronger attacks."
     )
 
 
 def _examples_text(measured: MeasuredPart) -> str:
+    full = BALLS[measured.norm or "linf"].strength
     text = (
         f"The first images that PGD-CW ({SHOWN_STEPS} iterations, epsilon "
-        f"{radius(measured.epsilon)}, {STEP}) turned, and the first that withstood it; "
-        f"{measured_on(measured)}. Percentages are the probability of the predicted class. The "
-        "perturbation is scaled to epsilon and has its sign: red is brighter, blue darker, white "
-        "unchanged; in colour images grey is unchanged and each channel lighter where it was "
-        "raised."
+        f"{radius(measured.epsilon, measured.norm)}, {STEP}) turned, and the first that withstood "
+        f"it; {measured_on(measured)}. Percentages are the probability of the predicted class. The "
+        f"perturbation is scaled to {full} and has its sign: red is brighter, blue "
+        "darker, white unchanged; in colour images grey is unchanged and each channel lighter "
+        "where it was raised."
     )
     if any(example.reconstruction for example in measured.examples):
         text += (
@@ -244,8 +248,8 @@ def _confusion_caption(measured: MeasuredPart) -> str:
     kept = sum(row[index] for index, row in enumerate(measured.confusion))
     return (
         f"True class (rows) and predicted class (columns) under PGD-CW, {SHOWN_STEPS} iterations, "
-        f"epsilon {radius(measured.epsilon)}, {STEP}; {measured_on(measured)}. Images "
-        f"misclassified clean are not attacked. On the diagonal: "
+        f"epsilon {radius(measured.epsilon, measured.norm)}, {STEP}; {measured_on(measured)}. "
+        f"Images misclassified clean are not attacked. On the diagonal: "
         f"{percent(kept / measured.num_images)}."
     )
 

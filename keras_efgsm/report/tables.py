@@ -72,7 +72,7 @@ def _comparison_row(run: ReportedRun) -> list[str]:
         percent(figures.natural_accuracy),
         run.method,
         figures.attacks_in_words(),
-        radius(run.epsilon),
+        radius(run.epsilon, run.norm),
         number(images),
         run.seeds,
         run.data,
@@ -102,7 +102,7 @@ def attacks_table(run: ReportedRun) -> Table:
             percent(attack.robust_accuracy),
             attack.engine or "",
             attack.budget,
-            radius(attack.epsilon),
+            radius(attack.epsilon, attack.norm),
             number(attack.seed),
             number(figures.num_images if attack.num_images is None else attack.num_images),
             *(number(getattr(attack, field)) for _, field in extra),
@@ -132,6 +132,7 @@ def findings_table(diagnosis: DiagnosisRecord) -> Table:
         name: getattr(diagnosis, name)
         for name in ("dataset", "epsilon", "num_images", "num_correct", "seed")
     }
+    about["epsilon"] = radius(diagnosis.epsilon, diagnosis.norm)
     rows = []
     for finding in diagnosis.findings:
         # How strong a sign would have been is of no interest where there is none.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_efgsm.atomic_file import copy_atomically, write_atomically
-from keras_efgsm.checks import check_epsilon
+from keras_efgsm.checks import check_epsilon, check_norm
 from keras_efgsm.data import ImageData, load_data
 from keras_efgsm.data.digests import digest_of_data
 from keras_efgsm.recipes.building import size_options
@@ -21,6 +21,7 @@ def adopt_classifier(
     epsilon: float,
     *,
     evaluation: str | os.PathLike[str] | None = None,
+    norm: str = "linf",
     **images: Any,
 ) -> RunFolder:
     """Makes `NAME.report` beside `NAME.keras`, with what a report of a run is made of.
@@ -31,8 +32,9 @@ def adopt_classifier(
     Args:
         path: the `.keras` file.
         dataset: as for `load_data`.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         evaluation: what `keras-efgsm evaluate --json` wrote of the file. Defaults to none.
+        norm: of the ball, see `checks.NORMS`. Defaults to `"linf"`.
         **images: `data_dir`, `image_size`, `channels` and `seed` as for `load_data`.
 
     Raises:
@@ -43,7 +45,7 @@ def adopt_classifier(
     source = Path(path)
     model = load_classifier(source)
     folder = RunFolder(source.with_name(f"{source.stem}.report"))
-    check_epsilon(epsilon)
+    check_epsilon(epsilon, norm=check_norm(norm))
     data = load_data(dataset, "test", **images)
     if tuple(data.image_shape) != tuple(model.image_shape):
         raise ValueError(
@@ -52,6 +54,8 @@ def adopt_classifier(
             f"Received: dataset={data.name!r} with images of shape {tuple(data.image_shape)}"
         )
     config = {"dataset": dataset, "epsilon": epsilon, "method": "trained elsewhere", **images}
+    if norm != "linf":
+        config["norm"] = norm
     text = json.dumps(config, indent=2) + "\n"
     same = (
         folder.config.exists()
@@ -80,11 +84,16 @@ def adopt_classifier(
         write_atomically(folder.config, text)
     if evaluation is not None:
         # A file that is none must not stay in the folder.
-        EvaluationRecord.read(evaluation)
+        figures = EvaluationRecord.read(evaluation)
+        if figures.attacks and figures.norm != norm:
+            raise ValueError(
+                f"`evaluation` must be of the same norm, {norm}, but is of {figures.norm}. "
+                f"Received: evaluation={str(evaluation)!r}, norm={norm!r}"
+            )
         copy_atomically(evaluation, folder.evaluation)
     elif not folder.evaluation.exists():
         print(f"attacking {source.name} by the quick attacks; `--evaluation` takes others")
-        attacks = make_attacks("quick", epsilon)
+        attacks = make_attacks("quick", epsilon, norm=norm)
         evaluate_robustness(model, data, attacks, cascade=True).write_json(folder.evaluation)
     figures = folder.read_evaluation()
     metrics = {

@@ -102,6 +102,16 @@ def fresh():
     processes.close()
 
 
+@pytest.fixture(scope="module")
+def uncompiled():
+    """Evaluations without graphs: what they find is the same, and a trace takes far longer."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("native_engine", "verdict", "targeted"):
+            name = f"keras_efgsm.evaluation.{module}.compiled_once"
+            patch.setattr(name, lambda function, reads=(): function)
+        yield
+
+
 def small_classifier(*, batch_norm=False, hidden=16, shape=(8, 8, 1), classes=10, seed=0):
     keras.utils.set_random_seed(seed)
     layers = [keras.Input(shape)]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from keras_efgsm.atomic_file import try_to_write
 from keras_efgsm.checks import check_epsilon
 from keras_efgsm.cli.trust import say_without_digests
-from keras_efgsm.cli.values import number
+from keras_efgsm.cli.values import number, numbers
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.runs.folder import RunFolder
 
@@ -18,7 +18,7 @@ class Subject(NamedTuple):
     Attributes:
         model: the `EvaluatedModel`.
         config: the run's configuration; None for a model that is no run folder.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: L-infinity radius in pixels of [0, 1]; the largest of several.
         dataset: name of the data set.
         split: which part of it.
         data_dir: where prepared data sets lie, or None.
@@ -26,6 +26,7 @@ class Subject(NamedTuple):
         channels: to which they are brought, or None.
         seed: that test images are drawn with, where the data set has none.
         folder: of the run; None for a model that is no run folder.
+        epsilons: all radii above 0 that were given, rising.
     """
 
     model: Any
@@ -38,6 +39,7 @@ class Subject(NamedTuple):
     channels: int | None = None
     seed: int = 0
     folder: RunFolder | None = None
+    epsilons: tuple[float, ...] = ()
 
     def load_data(self) -> Any:
         """The images and labels.
@@ -84,12 +86,22 @@ def check_images_fit(data: Any, image_shape: tuple[int, ...]) -> None:
         )
 
 
-def add_subject(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments that `read_subject` reads."""
+def add_subject(parser: argparse.ArgumentParser, *, several_epsilons: bool = False) -> None:
+    """Adds the arguments that `read_subject` reads.
+
+    Args:
+        parser: takes them.
+        several_epsilons: whether several radii may be given. Defaults to `False`.
+    """
     parser.add_argument("path")
     add_images(parser)
     parser.add_argument("--split", default="test")
-    parser.add_argument("--epsilon", type=number, help="such as 8/255; default: that of the run")
+    several = ", or 0,2/255,4/255,8/255 for a curve" if several_epsilons else ""
+    parser.add_argument(
+        "--epsilon",
+        type=numbers if several_epsilons else number,
+        help=f"such as 8/255{several}; default: that of the run",
+    )
 
 
 def add_images(parser: Any) -> None:
@@ -133,15 +145,26 @@ def read_subject(options: argparse.Namespace) -> Subject:
             )
         return getattr(config, name) if value is None else value
 
+    dataset, epsilons = given("dataset"), _epsilons(given("epsilon"))
     return Subject(
         model,
         config,
-        dataset=given("dataset"),
-        epsilon=check_epsilon(given("epsilon")),
+        dataset=dataset,
+        epsilon=epsilons[-1],
+        epsilons=epsilons,
         split=options.split,
         folder=folder if config is not None else None,
         **image_options(options, config),
     )
+
+
+def _epsilons(value: float | tuple[float, ...]) -> tuple[float, ...]:
+    """The radii above 0, rising: at radius 0 there are the clean images, measured anyhow."""
+    several = value if isinstance(value, tuple) else (value,)
+    above = sorted({check_epsilon(epsilon) for epsilon in several if epsilon or len(several) == 1})
+    if not above:
+        raise ValueError(f"`--epsilon` must hold a radius above 0. Received: epsilon={value}")
+    return tuple(above)
 
 
 def image_options(options: argparse.Namespace, config: TrainingConfig | None) -> dict[str, Any]:

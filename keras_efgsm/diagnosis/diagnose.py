@@ -13,14 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from keras_efgsm.backend import BACKEND
 from keras_efgsm.checks import check_count, check_epsilon
-from keras_efgsm.data import ImageData
 from keras_efgsm.diagnosis import attack_properties, gradient_properties, thresholds
 from keras_efgsm.diagnosis.findings import Diagnosis, Finding
 from keras_efgsm.diagnosis.loss_surface import margin_surfaces
 from keras_efgsm.diagnosis.probing import Probing
 from keras_efgsm.evaluation import EvaluatedModel, load_classifier
 from keras_efgsm.evaluation.expectation import doubts_of, with_eot
-from keras_efgsm.evaluation.image_set import check_data
+from keras_efgsm.evaluation.image_set import EvaluationData, check_data
 from keras_efgsm.records.environment import hardware, versions
 
 SIGNS: tuple[Callable[[Probing], Finding], ...] = (
@@ -44,7 +43,7 @@ SIGNS: tuple[Callable[[Probing], Finding], ...] = (
 
 def diagnose(
     model: EvaluatedModel | keras.Model | str | os.PathLike[str],
-    data: ImageData | tuple[Any, Any],
+    data: EvaluationData,
     epsilon: float,
     *,
     num_images: int = 200,
@@ -70,7 +69,7 @@ def diagnose(
     Args:
         model: a classifier or where one lies, see `load_classifier`; one with gradients.
         data: an `ImageData`, or `(x, y)`: float images `(n, H, W, C)` in [0, 1] and labels `(n,)`
-            or one-hot `(n, K)`.
+            or one-hot `(n, K)`; or batches of such pairs, see `evaluate_robustness`.
         epsilon: L-infinity radius in pixels of [0, 1].
         num_images: takes so many images, see `evaluate_robustness`, or all if there are fewer.
             Defaults to `200`.

@@ -19,6 +19,7 @@ from keras_efgsm.evaluation.image_set import (
 from keras_efgsm.evaluation.models import EvaluatedModel
 from keras_efgsm.evaluation.native_engine import BatchAttack
 from keras_efgsm.evaluation.tally import Tally
+from keras_efgsm.records.classes import NO_CLASS
 from keras_efgsm.typing import Tensor
 
 # Room for the rounding of x - epsilon and x + epsilon in float32.
@@ -48,7 +49,7 @@ def compile_judge(model: EvaluatedModel, epsilon: float) -> Callable[..., Any]:
 
 
 def classify_clean(judge: Callable[..., Any], images: ImageSet, batch_size: int) -> np.ndarray:
-    """Which `(n,)` clean images are classified correctly.
+    """What `(n,)` the clean images are classified as, integers.
 
     Args:
         judge: as `compile_judge` makes it.
@@ -56,10 +57,10 @@ def classify_clean(judge: Callable[..., Any], images: ImageSet, batch_size: int)
         batch_size: most images in a batch.
 
     Raises:
-        ValueError: if none is, or logits are not finite.
+        ValueError: if none is to be attacked, or logits are not finite.
     """
     count = len(images.labels)
-    correct = np.zeros(count, bool)
+    classes = np.zeros(count, "int32")
     for chosen, padded in batches(np.arange(count), even_batch_size(count, batch_size)):
         x = ops.convert_to_tensor(images.pixels(padded))
         logits = np.asarray(judge(x, x)[0])[: len(chosen)]
@@ -68,14 +69,10 @@ def classify_clean(judge: Callable[..., Any], images: ImageSet, batch_size: int)
                 "The classifier must return finite logits; are its weights NaN? "
                 f"Received: logits of a clean image={logits[~np.isfinite(logits).all(axis=1)][0]}"
             )
-        correct[chosen] = logits.argmax(axis=1) == images.labels[chosen]
-    if not correct.any():
-        raise ValueError(
-            "At least one clean image must be classified correctly, else there is nothing to "
-            "attack. Do the labels, and the pixels' range, fit the classifier? Received: correct "
-            f"images=0 of {count}"
-        )
-    return correct
+        classes[chosen] = logits.argmax(axis=1)
+    if not images.holds(classes).any():
+        raise ValueError(_nothing_to_attack(images))
+    return classes
 
 
 def withstand(
@@ -140,12 +137,11 @@ def withstand(
             if not is_inside:
                 _refuse_outside(np.asarray(x_adv), np.asarray(x), attack)
             logits = np.asarray(logits)[: len(chosen)]
-            # An image that drives the logits to NaN is not classified correctly.
-            held = np.isfinite(logits).all(axis=1)
-            held &= logits.argmax(axis=1) == images.labels[chosen]
-            robust[chosen], tally.waiting[chosen] = held, False
+            # An image that drives the logits to NaN is of no class.
+            finite = np.isfinite(logits).all(axis=1)
+            classes = np.where(finite, logits.argmax(axis=1), NO_CLASS)
             tally.attack_seconds[tally.attack] = before + time.perf_counter() - began
-            tally.save()
+            tally.take(chosen, images.holds(classes, chosen), classes, x_adv)
             known = chosen[-1] + 1 if is_first and tally.step == 0 else len(robust)
             done += len(chosen)
             bar.update(task, completed=done, robust=robust[:known].mean())
@@ -161,4 +157,18 @@ def _refuse_outside(x_adv: np.ndarray, x: np.ndarray, attack: Attack) -> None:
         f"{attack.name} must stay within epsilon={attack.epsilon:g} and [0, 1]; a robust "
         "accuracy under it would mean nothing. Received: largest change="
         f"{np.abs(x_adv - x).max():g}, pixels from {x_adv.min():g} to {x_adv.max():g}"
+    )
+
+
+def _nothing_to_attack(images: ImageSet) -> str:
+    count = len(images.labels)
+    if images.towards:
+        return (
+            "At least one clean image must be classified as another class than the target, else "
+            f"there is nothing to attack. Received: images of another class=0 of {count}"
+        )
+    return (
+        "At least one clean image must be classified correctly, else there is nothing to "
+        "attack. Do the labels, and the pixels' range, fit the classifier? Received: correct "
+        f"images=0 of {count}"
     )

@@ -6,6 +6,8 @@ raises a `ValueError` that says what is wrong; `write` leaves the old file or th
 is what every picture begins with.
 """
 
+from keras_efgsm.records.classes import ClassAccuracy, ClassesPart
+from keras_efgsm.records.curve import RadiusPart, RobustnessCurveRecord
 from keras_efgsm.records.data import DataRecord
 from keras_efgsm.records.diagnosis import DiagnosisRecord, FindingRecord
 from keras_efgsm.records.evaluation import AttackRecord, EvaluationRecord
@@ -22,10 +24,13 @@ from keras_efgsm.records.search import (
     TrialsRecord,
 )
 from keras_efgsm.records.tally import TallyRecord
+from keras_efgsm.records.targeted import TargetedRecord
 
 # One for each kind of file; a new one is its module and a line here.
 RECORDS: tuple[type[Record], ...] = (
     EvaluationRecord,
+    RobustnessCurveRecord,
+    TargetedRecord,
     TallyRecord,
     DiagnosisRecord,
     MeasurementsRecord,
@@ -44,6 +49,8 @@ __all__ = [
     "RECORDS",
     "Agreement",
     "AttackRecord",
+    "ClassAccuracy",
+    "ClassesPart",
     "ContractRecord",
     "DataRecord",
     "DiagnosisRecord",
@@ -58,12 +65,15 @@ __all__ = [
     "MeasurementsRecord",
     "MetricsRecord",
     "NewerSchemaError",
+    "RadiusPart",
     "Record",
     "RecordError",
     "ReportCurvesRecord",
+    "RobustnessCurveRecord",
     "SearchRecord",
     "StopRecord",
     "TallyRecord",
+    "TargetedRecord",
     "TrialMeasurementRecord",
     "TrialsRecord",
     "read_json",

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from keras_efgsm.records import wording
+from keras_efgsm.records.classes import ClassesPart
+from keras_efgsm.records.intervals import Interval, interval_of
 from keras_efgsm.records.record import Count, Part, Radius, Record, RecordError, Seconds, Share
 
 
@@ -27,8 +29,12 @@ class AttackRecord(Part):
         num_turned: how many of these it turned.
         seed: seed of its noise.
         robust_accuracy: share of the images in [0, 1] that withstood; in a cascade, all so far.
+        robust_interval: lower and upper bound of its 95 % Wilson interval. Not in files of earlier
+            versions, of which `interval` has it too.
         seconds: wall-clock time, compilation included.
     """
+
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"robust_interval"})
 
     name: str
     engine: str | None = None
@@ -45,7 +51,17 @@ class AttackRecord(Part):
     num_turned: Count | None = None
     seed: int | None = None
     robust_accuracy: Share
+    robust_interval: tuple[Share, ...] | None = None
     seconds: Seconds | None = None
+
+    def check(self) -> None:
+        """Checks that the interval is one of the accuracy."""
+        check_interval(self.robust_interval, self.robust_accuracy, "robust_interval")
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % Wilson interval of `robust_accuracy`; None if the images were not counted."""
+        return interval_of(self.robust_accuracy, self.num_images)
 
     @property
     def budget(self) -> str:
@@ -79,10 +95,16 @@ class EvaluationRecord(Record):
             files of earlier versions, which took the first ones.
         images: SHA-256 of the images and labels, in the order of the evaluation.
         natural_accuracy: share of them in [0, 1] that are classified correctly unattacked.
+        natural_interval: lower and upper bound of its 95 % Wilson interval. Neither this one nor
+            `worst_case_interval` is in files of earlier versions, of which the properties
+            `interval_of_natural` and `interval` have them too.
         cascade: whether each attack saw only the images that withstood those before it.
         attacks: one record for each attack.
         worst_case_accuracy: share of the images in [0, 1] that withstood every attack on all of
             them; None only if there is no attack.
+        worst_case_interval: lower and upper bound of its 95 % Wilson interval.
+        classes: accuracy of each class, and what the images were turned to; None in files of
+            earlier versions.
         versions: versions of the packages that decide a result.
         hardware: the processor, its cores and the GPUs.
         seconds: wall-clock time of all.
@@ -98,7 +120,10 @@ class EvaluationRecord(Record):
     NAME: ClassVar[str] = "evaluation.json"
     SCHEMA: ClassVar[int] = 2
     LEFT_OUT: ClassVar[frozenset[str]] = frozenset(
-        {"twin", "twin_agreement", "eot", "doubts", "selection", "images"}
+        {
+            *("twin", "twin_agreement", "eot", "doubts", "selection", "images"),
+            *("natural_interval", "worst_case_interval", "classes"),
+        }
     )
 
     schema: int = 2
@@ -113,9 +138,12 @@ class EvaluationRecord(Record):
     selection: str | None = None
     images: str | None = None
     natural_accuracy: Share
+    natural_interval: tuple[Share, ...] | None = None
     cascade: bool | None = None
     attacks: tuple[AttackRecord, ...] = ()
     worst_case_accuracy: Share | None = None
+    worst_case_interval: tuple[Share, ...] | None = None
+    classes: ClassesPart | None = None
     versions: dict[str, str] | None = None
     hardware: str | None = None
     seconds: Seconds | None = None
@@ -125,6 +153,7 @@ class EvaluationRecord(Record):
         received = f"worst_case_accuracy={self.worst_case_accuracy}"
         if self.num_images < 1:
             raise RecordError("it must have a num_images above 0", f"num_images={self.num_images}")
+        check_interval(self.natural_interval, self.natural_accuracy, "natural_interval")
         if not self.attacks:
             return
         if self.worst_case_accuracy is None:
@@ -136,6 +165,7 @@ class EvaluationRecord(Record):
                 f"images, {min(same):g}, but has {self.worst_case_accuracy:g}",
                 received,
             )
+        check_interval(self.worst_case_interval, self.worst_case_accuracy, "worst_case_interval")
 
     @property
     def _on_all_images(self) -> list[AttackRecord]:
@@ -167,6 +197,23 @@ class EvaluationRecord(Record):
         return lowest if self.worst_case_accuracy is None else min(lowest, self.worst_case_accuracy)
 
     @property
+    def interval_of_natural(self) -> Interval | None:
+        """The 95 % Wilson interval of `natural_accuracy`."""
+        return interval_of(self.natural_accuracy, self.num_images)
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % Wilson interval of `worst_case_accuracy`; None without an attack."""
+        return interval_of(self.worst_case_accuracy, self.num_images)
+
+    @property
+    def interval_of_robust(self) -> Interval | None:
+        """The 95 % Wilson interval of the headline, `robust_accuracy`; None without an attack."""
+        if not self.attacks:
+            return None
+        return self.strongest.interval if self.worst_is_one_attack else self.interval
+
+    @property
     def headline_attacks(self) -> tuple[AttackRecord, ...]:
         """The attacks that the headline is the worst case of."""
         return (self.strongest,) if self.worst_is_one_attack else tuple(self._on_all_images)
@@ -177,7 +224,7 @@ class EvaluationRecord(Record):
 
     def measured_with(self) -> dict[str, Any]:
         """What was asked of the model, without what came out: equal if two can be compared."""
-        outcome = ("robust_accuracy", "num_attacked", "num_turned", "seconds")
+        outcome = ("robust_accuracy", "robust_interval", "num_attacked", "num_turned", "seconds")
         return {
             "dataset": self.dataset,
             "split": self.split,
@@ -189,3 +236,22 @@ class EvaluationRecord(Record):
                 for attack in self.attacks
             ],
         }
+
+
+def check_interval(interval: tuple[float, ...] | None, share: float, name: str) -> None:
+    """Checks that an interval of a file holds its share.
+
+    Args:
+        interval: lower and upper bound; None if the file has none.
+        share: in [0, 1].
+        name: of the field.
+
+    Raises:
+        RecordError: a `ValueError`, if it does not.
+    """
+    if interval is None:
+        return
+    if len(interval) != 2 or not interval[0] - 1e-6 <= share <= interval[1] + 1e-6:
+        raise RecordError(
+            f"it must have a {name} of two bounds around {share:g}", f"{name}={list(interval)}"
+        )

@@ -11,7 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from keras_efgsm.atomic_file import try_to_write, write_atomically
-from keras_efgsm.records.wording import number, percent, unbroken
+from keras_efgsm.records.wording import interval, number, percent, unbroken
 from keras_efgsm.report.comparison import compare
 from keras_efgsm.report.measured_run import measure_run
 from keras_efgsm.report.run_files import ReportedRun, read_run
@@ -93,7 +93,7 @@ def render_page(runs: Sequence[ReportedRun]) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, finalize=_finalize
     )
-    environment.filters |= {"percent": percent, "number": number}
+    environment.filters |= {"percent": percent, "number": number, "interval": interval}
     template = environment.from_string(files.joinpath("page.html").read_text("utf-8"))
     style = files.joinpath("style.css").read_text("utf-8")
     return template.render(

@@ -85,7 +85,7 @@ def whole(tmp_path_factory):
 _LEFT_OUT = (
     # What takes long, once the input was taken.
     "keras_efgsm.trainer.adversarial_trainer:AdversarialTrainer.fit",
-    "keras_efgsm.evaluation.robustness:withstand",
+    "keras_efgsm.evaluation.attacking:withstand",
     "keras_efgsm.diagnosis.diagnose:_look",
     "keras_efgsm.report.measured_run:measure_model",
     "keras_efgsm.export.exporting:float32_twin",

@@ -303,6 +303,37 @@ def test_the_table_has_every_attack_and_what_schema_2_adds(report, new_run):
     assert "Each attack saw only the images that withstood those above it." in table["text"]
 
 
+CLASSES = {
+    "num_classes": 3,
+    "class_names": ["cat", "dog", "<owl>"],
+    "clean": {"0": {"0": 200}, "1": {"1": 100, "2": 60}},
+    "attacked": {"0": {"0": 100, "1": 20, "2": 80}, "1": {"1": 80, "2": 80}},
+}
+
+
+def test_every_accuracy_has_its_interval(report, new_run):
+    page = report(new_run())
+    # 0.4242 of 360 is 153 images.
+    (headline,) = page.all("div", "headline")
+    assert "95 %: 37.5\u201347.7 %" in headline["text"].replace("\u00a0", " ")
+    (table,) = [t for t in page.all("table") if "Accuracy on" in t["text"]]
+    assert table["text"].replace("\u00a0", " ").count("\u2013") >= 3
+
+
+def test_each_class_has_its_accuracy_and_the_confusion_is_that_of_the_evaluation(report, new_run):
+    page = report(new_run(evaluation={"classes": CLASSES}))
+    (table,) = page.all("table", "classes")
+    text = table["text"].replace("\u00a0", " ")
+    for said in ("cat", "200", "50.00 %", "43.1\u201356.9 %", "<owl> (80), dog (20)", "62.50 %"):
+        assert said in text
+    # A class without an image has no row, and no bar.
+    assert len(page.all("div", "bar")) == 2
+    (matrix,) = page.all("table", "confusion")
+    assert "in the worst case over all attacks" in matrix["text"]
+    assert "On the diagonal: 50.00\u00a0%" in matrix["text"]
+    assert not report(new_run("without")).all("table", "classes")
+
+
 def test_several_runs_are_compared_in_one_table(report, new_run):
     other = {"worst_case_accuracy": 0.3, "natural_accuracy": 0.875}
     page = report(new_run("a"), new_run("b", evaluation=other, config={"method": "fgsm-rs"}))

@@ -90,6 +90,8 @@ def make_folder(classifier: keras.Model) -> ImageData:
         correct=truth,
         robust=truth[None],
         waiting=truth,
+        clean_classes=test.labels,
+        classes=test.labels[None],
     ).write("runs/mnist/evaluation.partial.npz")
     Path("runs/mnist/diagnosis.json").write_text(json.dumps(_DIAGNOSIS))
     shutil.copytree("runs/mnist", "runs/mnist-fgsm")

@@ -177,7 +177,7 @@ class Attack(Configured, ABC):
         Args:
             classifier: a Keras model or function that returns logits.
             x: images `(B, H, W, C)` in [0, 1].
-            y: true classes `(B,)`.
+            y: true classes `(B,)` or `(B, 1)`.
             seed: seed of the attack's noise. Defaults to 0.
 
         Raises:
@@ -187,7 +187,7 @@ class Attack(Configured, ABC):
         check_count(seed, "seed", minimum=0)
         attack = self if in_graph(x, y) else self.for_classes(check_call(classifier, x, y))
         x = keras.ops.convert_to_tensor(x, dtype="float32")
-        y = keras.ops.convert_to_tensor(y, dtype="int32")
+        y = keras.ops.reshape(keras.ops.convert_to_tensor(y, dtype="int32"), (-1,))
         words = [keras.ops.convert_to_tensor(word) for word in seed_words(seed)]
         run = _compiled.of(attack, classifier, x)
         images, withstood = x, keras.ops.ones(x.shape[:1], dtype="bool")

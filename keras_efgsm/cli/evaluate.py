@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from keras_efgsm.cli.subject import Subject, add_subject, read_subject, target_file
+from keras_efgsm.cli.subject import Subject, add_subject, load_other, read_subject, target_file
 from keras_efgsm.cli.trust import TRUST
 from keras_efgsm.cli.values import number
 from keras_efgsm.recipes.evaluation_command import DEFAULT_ATTACKS
@@ -19,9 +19,9 @@ def add_command(commands: Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure natural and robust accuracy",
-        description="Measure a run folder, a .keras file, an exported SavedModel version folder, "
-        "or a .tflite or .onnx file. Interrupted and called again, it goes on after the last "
-        "batch.",
+        description="Measure a run folder, a .keras or .h5 file, an exported SavedModel version "
+        "folder, or a .tflite or .onnx file. Interrupted and called again, it goes on after the "
+        "last batch.",
         epilog=TRUST,
     )
     add_subject(parser)
@@ -157,11 +157,11 @@ def _attacks(options: argparse.Namespace, names: str, subject: Subject) -> tuple
     )
     model, transfers = subject.model, []
     if options.transfer_from:
-        source = with_eot(options.transfer_from, options.eot)
+        source = with_eot(load_other(options.transfer_from, options), options.eot)
         transfers = [Transfer(attack, source) for attack in attacks if attack.needs_gradient]
     twin = _twin(options, model)
     if twin is not None:
-        model, attacks = with_twin(model, twin, attacks)
+        model, attacks = with_twin(model, load_other(twin, options), attacks)
     elif options.transfer_from:
         attacks = [a for a in attacks if model.differentiable or not a.needs_gradient]
     return model, attacks + transfers

@@ -87,9 +87,61 @@ def check_images_fit(data: Any, image_shape: tuple[int, ...]) -> None:
 def add_subject(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that `read_subject` reads."""
     parser.add_argument("path")
+    add_model_options(parser)
     add_images(parser)
     parser.add_argument("--split", default="test")
     parser.add_argument("--epsilon", type=number, help="such as 8/255; default: that of the run")
+
+
+def add_model_options(parser: Any) -> None:
+    """Adds the options that `model_options` reads: what a model returns, whether to trust it."""
+    parser.add_argument(
+        "--output",
+        choices=("auto", "logits", "probabilities"),
+        default="auto",
+        help="what the model returns: probabilities have their softmax or sigmoid taken off; "
+        "logits are taken whatever they look like; default auto: logits, and what looks like "
+        "probabilities is refused",
+    )
+    parser.add_argument(
+        "--output-name",
+        metavar="NAME",
+        help="of several outputs the one that holds the logits; default: the one named logits",
+    )
+    parser.add_argument(
+        "--unsafe",
+        action="store_true",
+        help="run the code that a .keras or .h5 file stores in Lambda layers, with your rights: "
+        "only if you trust whoever made it",
+    )
+
+
+def model_options(options: argparse.Namespace) -> dict[str, Any]:
+    """What `load_classifier` is told of a model, as it was given."""
+    names = ("output", "output_name", "unsafe")
+    return {name: getattr(options, name) for name in names}
+
+
+def load_other(path: str | Path, options: argparse.Namespace) -> Any:
+    """Another model of the same command: of logits, or of what the options say.
+
+    Args:
+        path: where it lies.
+        options: with those of `add_model_options`.
+
+    Raises:
+        FileNotFoundError: if there is no model.
+        ValueError: if it cannot be measured.
+    """
+    from keras_efgsm.evaluation import load_classifier
+
+    said = model_options(options)
+    try:
+        return load_classifier(path, unsafe=options.unsafe)
+    except ValueError:
+        if said["output"] == "auto" and said["output_name"] is None:
+            raise
+        return load_classifier(path, **said)
 
 
 def add_images(parser: Any) -> None:
@@ -119,7 +171,7 @@ def read_subject(options: argparse.Namespace) -> Subject:
 
     path = Path(options.path)
     # First, so that a missing path is what is complained of.
-    model = load_classifier(path)
+    model = load_classifier(path, **model_options(options))
     say_without_digests(path)
     folder = RunFolder(path)
     config = folder.read_config() if folder.config.exists() else None

@@ -41,8 +41,8 @@ def load_folder(
     Classes are the sub-folders in sorted order; files are read in sorted order, from nested folders
     too, and resized one by one. Hidden files and files that are no images by their ending are
     passed over. PNG and JPEG files become pixels by the function that an exported model uses,
-    `pixels_of_file`, whose JPEG pixels differ from Pillow's; of a GIF or WebP the first frame is
-    taken.
+    `pixels_of_file`, whose JPEG pixels differ from Pillow's, and JPEG and WebP files are turned as
+    their EXIF data say; of a GIF or WebP the first frame is taken.
 
     Args:
         path: the folder.

@@ -39,6 +39,9 @@ class ImageHeader:
         format: Pillow's name of the file's format.
         turned: whether EXIF data turn or mirror it.
         deep: whether it is grey of 16 bits.
+        unturned: whether EXIF data of a PNG would turn it, which its decoder, and most programs,
+            leave out.
+        animated: whether there are more frames behind the first.
     """
 
     height: int
@@ -47,6 +50,13 @@ class ImageHeader:
     format: str
     turned: bool = False
     deep: bool = False
+    unturned: bool = False
+    animated: bool = False
+
+    @property
+    def alpha(self) -> bool:
+        """Whether it has an alpha channel."""
+        return self.channels in (2, 4)
 
 
 def read_header(file: Path) -> ImageHeader:
@@ -136,9 +146,11 @@ def _header(image: Image.Image) -> ImageHeader:
     if image.format not in FORMATS:
         raise ValueError(f"its content is {image.format}, whatever its ending")
     orientation = 1
-    if image.format in JPEG_FORMATS or image.format == "WEBP":
+    # Of a PNG without EXIF data in front of its pixels Pillow would decode these to look behind.
+    if image.format in (*JPEG_FORMATS, "WEBP") or "exif" in image.info:
         orientation = image.getexif().get(_ORIENTATION, 1)
-    turned = orientation in range(2, 9)
+    says_turned = orientation in range(2, 9)
+    turned = says_turned and image.format in (*JPEG_FORMATS, "WEBP")
     if turned and orientation >= 5:
         height, width = width, height
     mode = image.mode
@@ -151,4 +163,24 @@ def _header(image: Image.Image) -> ImageHeader:
         channels = _CHANNELS[mode]
     else:
         raise ValueError(f"pixels of kind {mode!r} are not known")
-    return ImageHeader(height, width, channels, image.format, turned, mode.startswith("I"))
+    return ImageHeader(
+        height,
+        width,
+        channels,
+        image.format,
+        turned,
+        deep=mode.startswith("I"),
+        unturned=says_turned and not turned,
+        animated=_is_animated(image),
+    )
+
+
+def _is_animated(image: Image.Image) -> bool:
+    # The frames of a camera's picture (MPO) are other sizes and views of it.
+    if image.format == "MPO":
+        return False
+    try:
+        return bool(getattr(image, "is_animated", False))
+    # What is damaged behind the first frame is not read.
+    except Exception:
+        return False

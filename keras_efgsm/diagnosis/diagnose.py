@@ -20,7 +20,7 @@ from keras_efgsm.diagnosis.loss_surface import margin_surfaces
 from keras_efgsm.diagnosis.probing import Probing
 from keras_efgsm.evaluation import EvaluatedModel, load_classifier
 from keras_efgsm.evaluation.expectation import doubts_of, with_eot
-from keras_efgsm.evaluation.image_set import check_data
+from keras_efgsm.evaluation.image_set import check_data, shape_of_images
 from keras_efgsm.records.environment import hardware, versions
 
 SIGNS: tuple[Callable[[Probing], Finding], ...] = (
@@ -120,7 +120,7 @@ def diagnose(
     ):
         check_count(value, name)
     check_count(seed, "seed", minimum=0)
-    model = _with_gradients(with_eot(model, eot))
+    model = _with_gradients(with_eot(model, eot, shape_of_images(data)))
     source = None if transfer_from is None else with_eot(_source(transfer_from, model), eot)
     images = check_data(data, model, num_images, seed, or_all=True)
     x, labels = images.pixels(np.arange(len(images.labels))), images.labels

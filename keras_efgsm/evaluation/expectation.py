@@ -16,7 +16,9 @@ _UNTRUSTWORTHY = (
 
 
 def with_eot(
-    model: EvaluatedModel | keras.Model | str | os.PathLike[str], draws: int
+    model: EvaluatedModel | keras.Model | str | os.PathLike[str],
+    draws: int,
+    image_shape: tuple[int, ...] | None = None,
 ) -> EvaluatedModel:
     """A classifier whose logits are the mean over independent draws, see `expected_logits`.
 
@@ -26,6 +28,7 @@ def with_eot(
     Args:
         model: a classifier or where one lies, see `load_classifier`.
         draws: over how many draws each pass averages, at least 1.
+        image_shape: of the images, as of `load_classifier`. Defaults to that of the model.
 
     Raises:
         ValueError: if it is no classifier, or `draws` no count.
@@ -37,7 +40,7 @@ def with_eot(
     ```
     """
     check_count(draws, "eot")
-    model = load_classifier(model)
+    model = load_classifier(model, image_shape=image_shape)
     if draws == 1:
         return model
     # The answers are those of a single draw, which say whether it is random.

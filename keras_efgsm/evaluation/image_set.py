@@ -108,6 +108,24 @@ def check_data(
     )
 
 
+def shape_of_images(data: Any) -> tuple[int, ...] | None:
+    """`(H, W, C)` of the images of data, by which a model without a shape of its own is read.
+
+    Args:
+        data: as of `check_data`, which says what is the matter with other data.
+
+    Returns:
+        None where it does not show.
+    """
+    if isinstance(data, ImageData):
+        return data.image_shape
+    # What a `tf.data.Dataset` holds, or a pair of arrays.
+    parts = getattr(data, "element_spec", data)
+    first = parts[0] if isinstance(parts, (tuple, list)) and parts else None
+    shape = tuple(getattr(first, "shape", None) or ())
+    return shape[-3:] if len(shape) in (3, 4) and None not in shape[-3:] else None
+
+
 def even_batch_size(count: int, largest: int) -> int:
     """The size of as few batches as possible that share `count` images evenly.
 

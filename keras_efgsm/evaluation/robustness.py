@@ -15,7 +15,7 @@ from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation.cleverhans_engine import compile_cleverhans
 from keras_efgsm.evaluation.expectation import doubts_of, with_eot
-from keras_efgsm.evaluation.image_set import check_data
+from keras_efgsm.evaluation.image_set import check_data, shape_of_images
 from keras_efgsm.evaluation.models import EvaluatedModel
 from keras_efgsm.evaluation.native_engine import compile_native
 from keras_efgsm.evaluation.progress import progress_bar
@@ -119,7 +119,7 @@ def evaluate_robustness(
             "`state` is for the native engine: the random starts of cleverhans depend on all "
             f"batches before. Received: state={str(state)!r}, engine={engine!r}"
         )
-    model = with_eot(model, eot)
+    model = with_eot(model, eot, shape_of_images(data))
     _check_gradients(attacks, model)
     attacks = [attack.for_classes(model.num_classes) for attack in attacks]
     images = check_data(data, model, num_images, seed)

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from keras_efgsm.networks.classifiers.wide_resnet import wide_resnet
     from keras_efgsm.networks.cost import multiply_adds
     from keras_efgsm.networks.freezing import freeze_until
+    from keras_efgsm.networks.other_forms import with_logits
     from keras_efgsm.networks.reconstructors.subpixel import subpixel_reconstructor
     from keras_efgsm.networks.reconstructors.wide_resnet import wide_resnet_reconstructor
     from keras_efgsm.networks.unit_pixels import for_unit_pixels
@@ -81,6 +82,7 @@ _NEED_KERAS = {
     "threshold_classifier": "classifiers.threshold",
     "wide_resnet": "classifiers.wide_resnet",
     "wide_resnet_reconstructor": "reconstructors.wide_resnet",
+    "with_logits": "other_forms",
 }
 
 __all__ = [
@@ -134,6 +136,7 @@ __all__ = [
     "threshold_classifier",
     "wide_resnet",
     "wide_resnet_reconstructor",
+    "with_logits",
 ]
 
 

@@ -35,6 +35,7 @@ def measure_run(
     num_images: int = 200,
     seed: int = 0,
     data_dir: str | None = None,
+    unsafe: bool = False,
     progress: bool = True,
 ) -> MeasuredPart:
     """The curves, examples and confusion of a run, from its folder where they are still right.
@@ -50,6 +51,7 @@ def measure_run(
             are. Defaults to 200.
         seed: of the attacks' noise. Defaults to 0.
         data_dir: where prepared tfds data sets lie. Defaults to that of the run.
+        unsafe: as of `load_classifier`. Defaults to `False`.
         progress: whether to show a progress bar; there is none outside a terminal. Defaults to
             `True`.
 
@@ -73,7 +75,7 @@ def measure_run(
     measured = _read_kept(kept, with_what)
     if measured is not None:
         return measured
-    model = load_classifier(run.path)
+    model = load_classifier(run.path, unsafe=unsafe)
     reconstructor = load_reconstructor(run.path, model)
     data = load_data(
         run.config["dataset"],

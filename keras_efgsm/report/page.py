@@ -29,6 +29,7 @@ def write_report(
     seed: int = 0,
     data_dir: str | None = None,
     overwrite: bool = False,
+    unsafe: bool = False,
     progress: bool = True,
 ) -> Path:
     """Writes one self-contained HTML page on one or several evaluated runs.
@@ -41,6 +42,8 @@ def write_report(
         seed: of these attacks' noise. Defaults to 0.
         data_dir: where prepared tfds data sets lie. Defaults to that of each run.
         overwrite: whether `out` is replaced even if it is not a report. Defaults to `False`.
+        unsafe: whether code that is stored in a classifier's file may run, see `load_classifier`.
+            Defaults to `False`.
         progress: whether to show progress bars in a terminal. Defaults to `True`.
 
     Returns:
@@ -69,6 +72,7 @@ def write_report(
         "num_images": num_images,
         "seed": seed,
         "data_dir": data_dir,
+        "unsafe": unsafe,
         "progress": progress,
     }
     measured = [replace(run, measured=measure_run(run, **options)) for run in runs]

@@ -30,6 +30,7 @@ SHARED = {
     "test_calls.py",
     "test_cifar10_networks.py",
     "test_consistency.py",
+    "test_distances.py",
     "test_docstrings.py",
     "test_equations.py",
     "test_evaluation.py",
@@ -52,6 +53,8 @@ SHARED = {
     "test_trainer.py",
     "test_training_attacks.py",
     "test_training_mode.py",
+    "test_universal.py",
+    "test_zo_sign.py",
 }
 
 

@@ -21,6 +21,8 @@ COMMANDS = (
     "tune",
     "evaluate",
     "diagnose",
+    "distance",
+    "universal",
     "report",
     "export",
     "measure",

@@ -38,7 +38,7 @@ def make_attacks(
     Args:
         names: the name of a set, see `ATTACK_SETS`, or names of attacks separated by commas:
             `pgd-ce`, `pgd-cw`, `apgd-ce`, `apgd-dlr`, `apgd-cw`, `apgd-t`, `fab-t`, `square`,
-            `random-sampling`, `spsa`, and those that `register_attack` added.
+            `random-sampling`, `spsa`, `zo-sign`, and those that `register_attack` added.
         epsilon: L-infinity radius in pixels of [0, 1].
         steps: gradient steps of the attacks that take them. Defaults to 100, 50 in `"quick"`.
         step_size: of PGD, in pixels of [0, 1]. Defaults to `epsilon / 30`.

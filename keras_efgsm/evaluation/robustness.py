@@ -13,6 +13,7 @@ import keras
 from keras_efgsm.attacks import Attack
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.data import ImageData
+from keras_efgsm.evaluation.art_engine import compile_art
 from keras_efgsm.evaluation.cleverhans_engine import compile_cleverhans
 from keras_efgsm.evaluation.expectation import doubts_of, with_eot
 from keras_efgsm.evaluation.image_set import check_data
@@ -26,8 +27,10 @@ from keras_efgsm.evaluation.transfer import Transfer
 from keras_efgsm.evaluation.verdict import classify_clean, compile_judge, withstand
 from keras_efgsm.records.environment import hardware, versions
 
-ENGINES = {"native": compile_native, "cleverhans": compile_cleverhans}
+ENGINES = {"native": compile_native, "cleverhans": compile_cleverhans, "art": compile_art}
 """Engines by name: each compiles an attack into a function of a batch, see `compile_native`."""
+
+_PACKAGES = {"cleverhans": ("cleverhans",), "art": ("adversarial-robustness-toolbox",)}
 
 
 def evaluate_robustness(
@@ -64,8 +67,9 @@ def evaluate_robustness(
         attacks: an attack or several of the same epsilon; `make_attacks` makes those of a set.
         cascade: whether an attack sees only the images that withstood those before it; its robust
             accuracy is then that of all so far. Defaults to `False`.
-        engine: whose implementation runs: `"native"`, or `"cleverhans"` (for `PGD`). Defaults to
-            `"native"`.
+        engine: whose implementation runs: `"native"`, `"cleverhans"` (for `PGD`), or `"art"`, the
+            Adversarial Robustness Toolbox (for `PGD` and `APGD` on the cross-entropy, `APGD` on
+            `"dlr"`, and `Square`). Defaults to `"native"`.
         batch_size: most images in a batch; does not change the native engine's noise. Defaults to
             `250`.
         seed: seed of the attacks' noise, >= 0. Defaults to `0`.
@@ -114,10 +118,10 @@ def evaluate_robustness(
     check_count(batch_size, "batch_size")
     check_count(seed, "seed", minimum=0)
     check_count(restarts, "restarts")
-    if state is not None and engine == "cleverhans":
+    if state is not None and engine != "native":
         raise ValueError(
-            "`state` is for the native engine: the random starts of cleverhans depend on all "
-            f"batches before. Received: state={str(state)!r}, engine={engine!r}"
+            "`state` is for the native engine: the random numbers of other libraries depend on the "
+            f"batches. Received: state={str(state)!r}, engine={engine!r}"
         )
     model = with_eot(model, eot)
     _check_gradients(attacks, model)
@@ -129,7 +133,7 @@ def evaluate_robustness(
     compiled = [
         ENGINES[engine](attack, model.logits_fn, seed, _reads(attack, model)) for attack in attacks
     ]
-    package_versions = versions(*(("cleverhans",) if engine == "cleverhans" else ()))
+    package_versions = versions(*_PACKAGES.get(engine, ()))
     identity = {}
     if state is not None:
         identity = {

@@ -3,7 +3,11 @@
 from typing import Any
 
 # What `keras-efgsm evaluate` runs with each engine if nothing is asked for.
-DEFAULT_ATTACKS = {"native": "adp", "cleverhans": "pgd-ce,pgd-cw"}
+DEFAULT_ATTACKS = {
+    "native": "adp",
+    "cleverhans": "pgd-ce,pgd-cw",
+    "art": "apgd-ce,apgd-dlr,square",
+}
 
 
 def command_line(figures: dict[str, Any], test_images: int | None) -> str:

@@ -8,6 +8,7 @@ is what every picture begins with.
 
 from keras_efgsm.records.data import DataRecord
 from keras_efgsm.records.diagnosis import DiagnosisRecord, FindingRecord
+from keras_efgsm.records.distances import DistanceRecord, DistancesRecord
 from keras_efgsm.records.evaluation import AttackRecord, EvaluationRecord
 from keras_efgsm.records.export import Agreement, ContractRecord, ExportRecord, FileRecord
 from keras_efgsm.records.history import HistoryRecord, LogRecord
@@ -22,6 +23,7 @@ from keras_efgsm.records.search import (
     TrialsRecord,
 )
 from keras_efgsm.records.tally import TallyRecord
+from keras_efgsm.records.universal import UniversalRecord
 
 # One for each kind of file; a new one is its module and a line here.
 RECORDS: tuple[type[Record], ...] = (
@@ -38,6 +40,8 @@ RECORDS: tuple[type[Record], ...] = (
     TrialsRecord,
     FinalistsRecord,
     ReportCurvesRecord,
+    DistancesRecord,
+    UniversalRecord,
 )
 
 __all__ = [
@@ -47,6 +51,8 @@ __all__ = [
     "ContractRecord",
     "DataRecord",
     "DiagnosisRecord",
+    "DistanceRecord",
+    "DistancesRecord",
     "EvaluationRecord",
     "ExportRecord",
     "FileRecord",
@@ -66,5 +72,6 @@ __all__ = [
     "TallyRecord",
     "TrialMeasurementRecord",
     "TrialsRecord",
+    "UniversalRecord",
     "read_json",
 ]

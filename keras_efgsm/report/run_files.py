@@ -14,6 +14,7 @@ from keras_efgsm.records import (
     MetricsRecord,
     NewerSchemaError,
     RecordError,
+    UniversalRecord,
     read_json,
 )
 from keras_efgsm.records.record import Part
@@ -49,6 +50,7 @@ class ReportedRun:
         history: one dict of numbers per epoch; empty if there is no `history.csv`.
         diagnosis: the verdict on gradient masking; None if there is none.
         measured: what `measure_run` gave; None to leave its sections out.
+        universal: one perturbation for all images; None if there is none.
     """
 
     name: str
@@ -59,6 +61,7 @@ class ReportedRun:
     history: Sequence[dict[str, float]]
     diagnosis: DiagnosisRecord | None = None
     measured: MeasuredPart | None = None
+    universal: UniversalRecord | None = None
 
     @property
     def epsilon(self) -> float:
@@ -133,6 +136,9 @@ def read_run(path: str | Path, name: str | None = None) -> ReportedRun:
     file = folder.path / "diagnosis.json"
     damaged = f"diagnosis.json is damaged; run `keras-efgsm diagnose {folder.path}`"
     diagnosis = _read(DiagnosisRecord.read, file, damaged, path) if file.exists() else None
+    file = folder.path / "universal.json"
+    damaged = f"universal.json is damaged; run `keras-efgsm universal {folder.path}`"
+    universal = _read(UniversalRecord.read, file, damaged, path) if file.exists() else None
     history = HistoryRecord(rows=())
     if folder.history.exists():
         damaged = "history.csv must hold one line of numbers per epoch"
@@ -146,6 +152,7 @@ def read_run(path: str | Path, name: str | None = None) -> ReportedRun:
         evaluation=evaluation,
         history=history.rows,
         diagnosis=diagnosis,
+        universal=universal,
     )
 
 

@@ -18,6 +18,7 @@ from keras_efgsm.report.tables import (
     findings_table,
     training_table,
 )
+from keras_efgsm.report.universal_figure import UniversalFigure, universal_figure
 
 # A wider matrix is no longer read cell by cell.
 _MOST_CLASSES = 20
@@ -86,6 +87,7 @@ class RunSection:
         examples: some images.
         confusion: under attack; None where it was not measured or has too many classes.
         confusions: its most frequent entries where it has too many classes.
+        universal: one perturbation for all images; None where none was made.
         training: what training took.
         stop: what the overfitting stop did.
         configuration: options.
@@ -104,6 +106,7 @@ class RunSection:
     examples: list[Example]
     confusion: Confusion | None
     confusions: Table | None
+    universal: UniversalFigure | None
     training: Table
     stop: str
     configuration: Table
@@ -141,6 +144,7 @@ def run_section(run: ReportedRun, target: str) -> RunSection:
         examples=[_example(example, measured) for example in measured.examples] if measured else [],
         confusion=_confusion(measured) if measured and not is_wide else None,
         confusions=_most_frequent(measured) if measured and is_wide else None,
+        universal=universal_figure(run.universal) if run.universal else None,
         training=training_table(run),
         stop=stop.in_words if stop else "Trained without the overfitting stop.",
         configuration=configuration_table(run),

@@ -13,7 +13,6 @@ all. Needs the `oracles` extra.
 import argparse
 import dataclasses
 import time
-import warnings
 
 import keras
 import numpy as np
@@ -23,7 +22,8 @@ from rich.table import Table
 
 from keras_efgsm import load_data
 from keras_efgsm.attacks import APGD, Square, TargetedAPGD
-from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness, load_classifier
+from keras_efgsm.evaluation import evaluate_robustness, load_classifier
+from keras_efgsm.evaluation.art_estimator import art_estimator
 from keras_efgsm.records import AttackRecord
 from keras_efgsm.runs.folder import RunFolder
 
@@ -41,25 +41,6 @@ def make_attacks(estimator, epsilon: float, iterations: int, queries: int) -> di
     }
     square = SquareAttack(estimator, max_iter=queries, nb_restarts=1, **shared)
     return attacks | {"square": (square, queries)}
-
-
-def make_estimator(model: EvaluatedModel):
-    """The classifier as that library takes it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of frameworks that are not installed
-        from art.estimators.classification import TensorFlowV2Classifier
-
-    class Logits(tf.Module):
-        def __call__(self, x, training=False):
-            return model.logits_fn(tf.cast(x, tf.float32))
-
-    return TensorFlowV2Classifier(
-        model=Logits(),
-        nb_classes=model.num_classes,
-        input_shape=model.image_shape,
-        clip_values=(0.0, 1.0),
-        loss_object=keras.losses.CategoricalCrossentropy(from_logits=True),
-    )
 
 
 def row_of(name: str, engine: str, steps: int, withstood: np.ndarray, seconds: float, **more):
@@ -110,7 +91,7 @@ def main() -> None:
     robust, rows = natural.copy(), []
     more = {"epsilon": epsilon, "seed": options.seed}
     np.random.seed(options.seed)  # that library draws from numpy's global generator
-    attacks = make_attacks(make_estimator(model), epsilon, options.iterations, options.queries)
+    attacks = make_attacks(art_estimator(model), epsilon, options.iterations, options.queries)
     chosen = options.attacks.split(",")
     for name in chosen:
         attack, steps = attacks[name]

@@ -14,7 +14,7 @@ from keras_efgsm.noise import Noise
 from support.networks import EPSILON, NUM_CLASSES, SHAPE
 
 # A run of each is a few passes.
-SMALL = {"steps": 3, "targets": 2, "queries": 20, "samples": 4, "replays": 2}
+SMALL = {"steps": 3, "targets": 2, "queries": 20, "samples": 4, "replays": 2, "directions": 3}
 # SPSA is cleverhans's, on TensorFlow alone.
 KINDS = sorted(kind for kind in ATTACKS if BACKEND == "tensorflow" or kind != "spsa")
 # Those that only a training step can make.

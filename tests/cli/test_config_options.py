@@ -127,6 +127,7 @@ def test_a_fraction_is_a_number_on_every_command():
     words = {
         "evaluate": ["run", "--epsilon", "8/255", "--step-size", "2/255"],
         "diagnose": ["run", "--epsilon", "8/255"],
+        "universal": ["run", "--epsilon", "8/255", "--step-size", "1/255"],
         "measure": ["export", "--epsilon", "8/255"],
         "report": ["model.keras", "--epsilon", "8/255"],
         "tune": ["digits", "--epsilon", "8/255"],

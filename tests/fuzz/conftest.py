@@ -87,6 +87,8 @@ _LEFT_OUT = (
     "keras_efgsm.trainer.adversarial_trainer:AdversarialTrainer.fit",
     "keras_efgsm.evaluation.robustness:withstand",
     "keras_efgsm.diagnosis.diagnose:_look",
+    "keras_efgsm.distances.measure:_look",
+    "keras_efgsm.universal.measure:_compile_answers",
     "keras_efgsm.report.measured_run:measure_model",
     "keras_efgsm.export.exporting:float32_twin",
     "keras_efgsm.export.measuring.measurement:_measure_latencies",

@@ -365,6 +365,30 @@ def test_what_files_say_is_escaped(report, new_run, monkeypatch):
     assert page.headings()[1] == "<b>run"
 
 
+def test_a_universal_perturbation_of_a_run_is_shown_with_its_figures(report, new_run, capsys):
+    folder = new_run()
+    record = {
+        **{"schema": 1, "model": "run", "dataset": "digits", "split": "test", "engine": "native"},
+        **{"norm": "linf", "epsilon": 0.2, "options": {}, "seed": 7, "num_made_on": 40},
+        **{"num_images": 41, "selection": "first", "fooling_rate_made_on": 0.3},
+        **{"fooling_rate": 0.25, "fooling_rate_random": 0.01, "natural_accuracy": 0.9},
+        **{"accuracy": 0.7, "size": [8, 6], "png": png_text(np.zeros((8, 6, 3)))},
+        **{"versions": {}, "hardware": "a processor", "seconds": 1.0},
+    }
+    (folder / "universal.json").write_text(json.dumps(record))
+    page = report(folder)
+    assert "One perturbation for all images" in page.headings()
+    (picture,) = [image for image in page.all("img") if "universal" in image["alt"]]
+    assert picture["src"].endswith(record["png"])
+    assert (picture["height"], picture["width"]) == ("8", "6")
+    for words in ("25.00", "1.00", "41 others", "epsilon 0.2", "Seed 7"):
+        assert words in page.html.replace("\u00a0", " ")
+    (folder / "universal.json").write_text("{")
+    out = folder.parent / "other.html"
+    assert main(["report", str(folder), "--out", str(out)]) == 2
+    assert "universal.json is damaged; run `keras-efgsm universal" in capsys.readouterr().err
+
+
 def test_what_a_run_does_not_have_is_left_out(report, new_run, new_reconstructor):
     bare = report(new_run("bare", history=None, metrics={"stop": None}))
     assert "Training curves" not in bare.headings()

@@ -14,6 +14,8 @@ COMMAND_LINES = {
     ),
     "evaluate": ("evaluate", "run", "--attacks", "square", "--queries", "2"),
     "diagnose": ("diagnose", "run", "--num-images", "40"),
+    "distance": ("distance", "run", "--attacks", "deepfool", "--num-images", "20"),
+    "universal": ("universal", "run", "--steps", "2", "--num-images", "20"),
     "report": ("report", "run", "--num-images", "20"),
     "export": ("export", "run", "--to", "new", "--forms", "tflite"),
     "measure": ("measure", "exported/1", "--run", "run", "--attacks", "square", "--queries", "2"),

@@ -5,6 +5,7 @@ import os
 import keras
 
 from keras_efgsm.attacks.logits import expected_logits
+from keras_efgsm.backend import traced_once
 from keras_efgsm.checks import check_count
 from keras_efgsm.evaluation.models import EvaluatedModel, load_classifier
 
@@ -42,7 +43,7 @@ def with_eot(
         return model
     # The answers are those of a single draw, which say whether it is random.
     return EvaluatedModel(
-        logits_fn=expected_logits(model.logits_fn, draws),
+        logits_fn=expected_logits(traced_once(model.logits_fn), draws),
         image_shape=model.image_shape,
         num_classes=model.num_classes,
         description=model.description,
@@ -52,6 +53,7 @@ def with_eot(
         variables=model.variables,
         doubts=model.doubts,
         draws=draws * model.draws,
+        one_draw=model.logits_fn if model.one_draw is None else model.one_draw,
     ).knowing(model.answers)
 
 

@@ -49,6 +49,7 @@ class EvaluatedModel:
         doubts: sentences on what is hardly meant to be so, which a report repeats. Defaults to
             none.
         draws: over how many draws `logits_fn` averages, see `with_eot`. Defaults to `1`.
+        one_draw: the logits of a single draw, where `logits_fn` averages. Defaults to none.
 
     Example:
 
@@ -70,6 +71,7 @@ class EvaluatedModel:
     variables: Sequence[keras.Variable] = ()
     doubts: tuple[str, ...] = ()
     draws: int = 1
+    one_draw: Callable[[Tensor], Tensor] | None = None
 
     @cached_property
     def answers(self) -> Answers:

@@ -9,7 +9,7 @@ import numpy as np
 from rich.table import Table
 
 from keras_efgsm.attacks import Attack
-from keras_efgsm.records import AttackRecord, EvaluationRecord, wording
+from keras_efgsm.records import AttackRecord, EvaluationRecord, SingleDraws, wording
 from keras_efgsm.records.wording import percent
 
 
@@ -158,6 +158,8 @@ class RobustnessReport:
         missing: a warning of the classes that are not among the images. Defaults to none.
         eot: over how many draws every pass averaged; None for one. Defaults to none.
         doubts: sentences on why the figures are not to be trusted. Defaults to none.
+        single_draws: how single draws of a randomised classifier decide on the images found, see
+            `Spread`. Defaults to none.
 
     Example:
 
@@ -184,6 +186,7 @@ class RobustnessReport:
     missing: str = ""
     eot: int | None = None
     doubts: tuple[str, ...] = ()
+    single_draws: SingleDraws | None = None
 
     @property
     def robust(self) -> np.ndarray:
@@ -211,6 +214,7 @@ class RobustnessReport:
             twin_agreement=self.twin_agreement,
             eot=self.eot,
             doubts=self.doubts or None,
+            single_draws=self.single_draws,
             dataset=self.dataset,
             split=self.split,
             num_images=len(self.correct),
@@ -260,6 +264,8 @@ class RobustnessReport:
             else ""
         )
         draws = f"Each answer is the mean over {self.eot} draws. " if self.eot else ""
+        if self.single_draws is not None:
+            draws += f"{self.single_draws.in_words} "
         table = Table(
             title=(
                 f"Robust accuracy {percent(self.worst_case_accuracy)}: the worst case over "

@@ -20,6 +20,7 @@ from keras_efgsm.evaluation.models import EvaluatedModel
 from keras_efgsm.evaluation.native_engine import compile_native
 from keras_efgsm.evaluation.progress import progress_bar
 from keras_efgsm.evaluation.report import AttackResult, RobustnessReport
+from keras_efgsm.evaluation.spread import Spread
 from keras_efgsm.evaluation.straight_through import twin_agreement
 from keras_efgsm.evaluation.tally import Tally
 from keras_efgsm.evaluation.transfer import Transfer
@@ -147,6 +148,13 @@ def evaluate_robustness(
     judge = compile_judge(model, attacks[0].epsilon)
     if tally.correct is None:
         tally.begin(classify_clean(judge, images, batch_size))
+    spread = None
+    if model.answers.is_random:
+        # From here on the tally saves what it holds with all else.
+        spread = Spread(model, images, tally.single_draws)
+        if tally.single_draws is None:
+            spread.take_clean(judge, batch_size)
+        tally.single_draws = spread.state
     correct, withstood = tally.correct, tally.robust
     assert correct is not None and withstood is not None
     results = []
@@ -157,7 +165,7 @@ def evaluate_robustness(
             if number == tally.attack:
                 if tally.step == 0 and tally.waiting is None:
                     withstood[number] = start
-                withstand(run, attack, judge, images, tally, start, batch_size, runs, bar)
+                withstand(run, attack, judge, images, tally, start, batch_size, runs, bar, spread)
             results.append(
                 AttackResult.of(
                     attack,
@@ -188,6 +196,7 @@ def evaluate_robustness(
         missing=images.missing,
         eot=model.draws if model.draws > 1 else None,
         doubts=doubts_of(model),
+        single_draws=None if spread is None else spread.result(correct),
     )
 
 

@@ -30,6 +30,7 @@ class Tally:
             has begun.
         batch_size: of this round.
         attack_seconds: wall-clock time of each attack.
+        single_draws: state of the `Spread` of a classifier that draws at random; None for others.
 
     Raises:
         ValueError: if the file is damaged or belongs to another evaluation; it stays as it is.
@@ -46,6 +47,7 @@ class Tally:
         self.attack, self.step, self.batch_size = 0, 0, 0
         self.waiting: np.ndarray | None = None
         self.attack_seconds = [0.0] * num_attacks
+        self.single_draws: np.ndarray | None = None
         self._seconds_before, self._began = 0.0, time.perf_counter()
         if self.path is not None and os.path.lexists(self.path):
             self._read(self.path)
@@ -77,6 +79,7 @@ class Tally:
             correct=self.correct,
             robust=self.robust,
             waiting=self.waiting if has_begun else np.zeros_like(self.correct),
+            single_draws=self.single_draws,
         )
         record.write(self.path)
 
@@ -102,4 +105,5 @@ class Tally:
         self.waiting = record.waiting if record.round_has_begun else None
         self.attack, self.step, self.batch_size = record.attack, record.step, record.batch_size
         self.attack_seconds = list(record.attack_seconds)
+        self.single_draws = record.single_draws
         self._seconds_before = record.seconds

@@ -18,6 +18,7 @@ from keras_efgsm.evaluation.image_set import (
 )
 from keras_efgsm.evaluation.models import EvaluatedModel
 from keras_efgsm.evaluation.native_engine import BatchAttack
+from keras_efgsm.evaluation.spread import Spread
 from keras_efgsm.evaluation.tally import Tally
 from keras_efgsm.typing import Tensor
 
@@ -88,6 +89,7 @@ def withstand(
     batch_size: int,
     restarts: int,
     bar: Progress,
+    spread: Spread | None = None,
 ) -> None:
     """Runs every round of every restart of one attack and takes down which images withstood.
 
@@ -101,6 +103,7 @@ def withstand(
         batch_size: most images in a batch.
         restarts: how often all rounds are run.
         bar: shows how far it is.
+        spread: asks single draws about what the attack finds. Defaults to none.
 
     Raises:
         RuntimeError: if the attack leaves the ball or [0, 1].
@@ -140,6 +143,8 @@ def withstand(
             if not is_inside:
                 _refuse_outside(np.asarray(x_adv), np.asarray(x), attack)
             logits = np.asarray(logits)[: len(chosen)]
+            if spread is not None:
+                spread.take(chosen, x_adv, logits)
             # An image that drives the logits to NaN is not classified correctly.
             held = np.isfinite(logits).all(axis=1)
             held &= logits.argmax(axis=1) == images.labels[chosen]

@@ -11,6 +11,10 @@ import keras
 
 from keras_efgsm.archives import check_archive
 from keras_efgsm.limits import TooLarge
+from keras_efgsm.networks.random_barrage import RandomBarrage
+
+# A layer of this package, which a file may name: Keras knows it from here on.
+_OWN_LAYERS = (RandomBarrage,)
 
 
 def read_keras_file(path: str | os.PathLike[str]) -> keras.Model:

@@ -21,6 +21,7 @@ from keras_efgsm.records.search import (
     TrialMeasurementRecord,
     TrialsRecord,
 )
+from keras_efgsm.records.single_draws import SingleDraws
 from keras_efgsm.records.tally import TallyRecord
 
 # One for each kind of file; a new one is its module and a line here.
@@ -62,6 +63,7 @@ __all__ = [
     "RecordError",
     "ReportCurvesRecord",
     "SearchRecord",
+    "SingleDraws",
     "StopRecord",
     "TallyRecord",
     "TrialMeasurementRecord",

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from keras_efgsm.records import wording
 from keras_efgsm.records.record import Count, Part, Radius, Record, RecordError, Seconds, Share
+from keras_efgsm.records.single_draws import SingleDraws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,8 @@ class EvaluationRecord(Record):
         twin_agreement: the share of clean images that it and the model class alike.
         eot: over how many draws of a randomised model every pass averaged; None for one.
         doubts: sentences on why the figures are not to be trusted; None if there are none.
+        single_draws: how single draws of a randomised model decide on the images found; None for
+            a model that does not draw, and in files of earlier versions.
         dataset: name of the data set.
         split: which part of it.
         num_images: how many images were evaluated.
@@ -98,7 +101,7 @@ class EvaluationRecord(Record):
     NAME: ClassVar[str] = "evaluation.json"
     SCHEMA: ClassVar[int] = 2
     LEFT_OUT: ClassVar[frozenset[str]] = frozenset(
-        {"twin", "twin_agreement", "eot", "doubts", "selection", "images"}
+        {"twin", "twin_agreement", "eot", "doubts", "single_draws", "selection", "images"}
     )
 
     schema: int = 2
@@ -107,6 +110,7 @@ class EvaluationRecord(Record):
     twin_agreement: Share | None = None
     eot: Count | None = None
     doubts: tuple[str, ...] | None = None
+    single_draws: SingleDraws | None = None
     dataset: str | None = None
     split: str | None = None
     num_images: Count

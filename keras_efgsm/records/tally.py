@@ -37,6 +37,8 @@ class TallyRecord(Record):
         correct: whether `(n,)` each clean image is classified correctly.
         robust: `(num_attacks, n)`, which images have withstood each attack so far.
         waiting: whether `(n,)` each image is still to be attacked in this round.
+        single_draws: float32 `(1 + draws, n)`, the state of a `Spread`; None for a classifier that
+            does not draw.
 
     Example:
 
@@ -46,6 +48,7 @@ class TallyRecord(Record):
     """
 
     NAME: ClassVar[str] = "The state of an evaluation"
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"single_draws"})
 
     identity: dict[str, Any]
     attack: Count
@@ -57,19 +60,20 @@ class TallyRecord(Record):
     correct: Any
     robust: Any
     waiting: Any
+    single_draws: Any = None
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TallyRecord):
             return NotImplemented
         return self._header() == other._header() and all(
-            np.array_equal(getattr(self, name), getattr(other, name)) for name in _ARRAYS
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in (*_ARRAYS, _DRAWS)
         )
 
     # Arrays have no hash.
     __hash__ = None  # type: ignore[assignment]
 
     def _header(self) -> dict[str, Any]:
-        return {k: v for k, v in self.to_dict().items() if k not in _ARRAYS}
+        return {k: v for k, v in self.to_dict().items() if k not in (*_ARRAYS, _DRAWS)}
 
     def encode(self) -> bytes:
         header = json.dumps(self._header(), allow_nan=False).encode()
@@ -78,9 +82,12 @@ class TallyRecord(Record):
             file,
             allow_pickle=False,
             header=np.frombuffer(header, "uint8"),
-            **{name: getattr(self, name) for name in _ARRAYS},
+            **{name: getattr(self, name) for name in (*_ARRAYS, *self._drawn())},
         )
         return file.getvalue()
+
+    def _drawn(self) -> tuple[str, ...]:
+        return () if self.single_draws is None else (_DRAWS,)
 
     @classmethod
     def most_bytes(cls) -> int:
@@ -95,7 +102,8 @@ class TallyRecord(Record):
             read_array_headers(io.BytesIO(content))
             # Reading every member checks its CRC.
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in ("header", *_ARRAYS)}
+                optional = (_DRAWS,) if _DRAWS in file.files else ()
+                arrays = {name: file[name] for name in ("header", *_ARRAYS, *optional)}
             header = parse_json(arrays.pop("header").tobytes())
         # Whatever a damaged zip or array makes of its readers.
         except Exception as error:
@@ -119,6 +127,16 @@ class TallyRecord(Record):
             raise RecordError(
                 "it must have truth values of each image and attack", f"shapes={shapes}"
             )
+        if self.single_draws is None:
+            return
+        drawn = np.asarray(self.single_draws)
+        is_right = drawn.ndim == 2 and len(drawn) > 1 and drawn.shape[1:] == images
+        if not is_right or drawn.dtype != np.float32 or not np.isin(drawn[1:], (0.0, 1.0)).all():
+            raise RecordError(
+                "it must have a margin and truth values of each image for single draws",
+                f"single_draws={drawn.dtype} {drawn.shape}",
+            )
 
 
 _ARRAYS = ("correct", "robust", "waiting")
+_DRAWS = "single_draws"

@@ -30,6 +30,7 @@ __all__ = [
     "__version__",
     "attacks",
     "callbacks",
+    "compare_models",
     "data",
     "diagnose",
     "evaluate_robustness",
@@ -51,6 +52,7 @@ __all__ = [
 
 # What needs a package of its own, a certain backend or a second more is imported when it is used.
 _LATER = {
+    "compare_models": "keras_efgsm.comparison",
     "export_classifier": "keras_efgsm.export",
     "export_run": "keras_efgsm.export",
     "tune": "keras_efgsm.tuning",
@@ -99,6 +101,7 @@ if TYPE_CHECKING:
         records,
         serving,
     )
+    from keras_efgsm.comparison import compare_models
     from keras_efgsm.export import export_classifier, export_run
     from keras_efgsm.public_names import *  # noqa: F403
     from keras_efgsm.public_names import (

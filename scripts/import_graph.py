@@ -50,6 +50,7 @@ FLOORS = {
     "export": "what leaves: one form a file, its card, what each measures",
     "serving": "TensorFlow Serving's configuration, clients, load",
     "report": "one page of HTML on runs",
+    "comparison": "several models under the same attacks",
     "tuning": "the search of hyperparameters",
     "public_names": "the names at the top of the package",
     "cli": "parses and prints, nothing else",

@@ -1,5 +1,9 @@
 import os
+import signal
 
+# As on a terminal, also where the suite was started by `nohup`, which has it ignored.
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # One thread an operation in every process, however many the suite runs in and whatever the number
 # of cores: what is computed does not depend on either, and workers do not take each other's core.
 # Before TensorFlow and JAX are imported; processes that tests start inherit it.

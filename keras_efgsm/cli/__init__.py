@@ -20,6 +20,7 @@ COMMANDS = (
     "methods",
     "tune",
     "evaluate",
+    "compare",
     "diagnose",
     "report",
     "export",

@@ -6,6 +6,12 @@ raises a `ValueError` that says what is wrong; `write` leaves the old file or th
 is what every picture begins with.
 """
 
+from keras_efgsm.records.comparison import (
+    AskedAttackPart,
+    ComparedPart,
+    ComparisonRecord,
+    ComparisonStateRecord,
+)
 from keras_efgsm.records.data import DataRecord
 from keras_efgsm.records.diagnosis import DiagnosisRecord, FindingRecord
 from keras_efgsm.records.evaluation import AttackRecord, EvaluationRecord
@@ -27,6 +33,8 @@ from keras_efgsm.records.tally import TallyRecord
 RECORDS: tuple[type[Record], ...] = (
     EvaluationRecord,
     TallyRecord,
+    ComparisonRecord,
+    ComparisonStateRecord,
     DiagnosisRecord,
     MeasurementsRecord,
     ExportRecord,
@@ -43,7 +51,11 @@ RECORDS: tuple[type[Record], ...] = (
 __all__ = [
     "RECORDS",
     "Agreement",
+    "AskedAttackPart",
     "AttackRecord",
+    "ComparedPart",
+    "ComparisonRecord",
+    "ComparisonStateRecord",
     "ContractRecord",
     "DataRecord",
     "DiagnosisRecord",

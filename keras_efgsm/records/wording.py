@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 DASH = "\u2013"
+INTERVAL = "95 %"
+"""What a column of intervals is called."""
+INTERVAL_MEANS = "the Wilson interval, what chance in so many images leaves open"
 
 
 class Spending(Protocol):
@@ -41,6 +44,41 @@ def percent(fraction: Any, digits: int = 2) -> str:
     ```
     """
     return f"{100 * fraction:.{digits}f} %" if is_number(fraction) else DASH
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """The interval in which a share lies, in per cent; empty if it is not known.
+
+    Args:
+        bounds: lower and upper, in [0, 1]; None if they are not known.
+
+    Example:
+
+    ```python
+    interval((0.4562, 0.5438))  # '45.6\u201354.4 %'
+    ```
+    """
+    if bounds is None:
+        return ""
+    low, high = bounds
+    return f"{100 * low:.1f}{DASH}{100 * high:.1f} %"
+
+
+def with_interval(fraction: Any, bounds: Sequence[float] | None) -> str:
+    """A share in per cent, with the interval in which it lies behind it if that is known.
+
+    Args:
+        fraction: in [0, 1].
+        bounds: lower and upper, in [0, 1]; None if they are not known.
+
+    Example:
+
+    ```python
+    with_interval(0.5, (0.4562, 0.5438))  # '50.00 % (95 %: 45.6\u201354.4 %)'
+    ```
+    """
+    about = f" ({INTERVAL}: {interval(bounds)})" if bounds is not None else ""
+    return f"{percent(fraction)}{about}"
 
 
 def number(value: Any, unit: str = "") -> str:

@@ -19,10 +19,13 @@ ONE_STEP, SIX_STEPS = 1e-3, 2e-2
 # Images of `TEST_IMAGES` that one backend's training leaves robust and the other's does not.
 MOST_OTHERS = 1
 
-pytestmark = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("tensorflow", "jax")),
-    reason="needs both TensorFlow and JAX",
-)
+pytestmark = [
+    pytest.mark.slow(reason="traces the step of every method on both backends"),
+    pytest.mark.skipif(
+        any(importlib.util.find_spec(name) is None for name in ("tensorflow", "jax")),
+        reason="needs both TensorFlow and JAX",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

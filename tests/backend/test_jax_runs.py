@@ -109,6 +109,7 @@ def test_under_jax_nothing_imports_tensorflow(run, python):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.slow(reason="compiles two trainings in a process of their own")
 def test_half_precision_trains_on_jax(command, tmp_path):
     command("jax", *TRAIN, "--dtype-policy", "mixed_bfloat16", "--out", tmp_path / "half")
     metrics = json.loads((tmp_path / "half" / "metrics.json").read_text())

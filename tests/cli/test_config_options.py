@@ -126,6 +126,7 @@ def test_a_fraction_is_a_number_on_every_command():
     assert parsed("digits", "--epsilon", "8/255", "--learning-rate", "1/500").epsilon == 8 / 255
     words = {
         "evaluate": ["run", "--epsilon", "8/255", "--step-size", "2/255"],
+        "compare": ["a", "b", "--epsilon", "8/255", "--step-size", "2/255"],
         "diagnose": ["run", "--epsilon", "8/255"],
         "measure": ["export", "--epsilon", "8/255"],
         "report": ["model.keras", "--epsilon", "8/255"],

@@ -22,6 +22,7 @@ from keras_efgsm.runs.checkpoint_pair import CheckpointPair
 from keras_efgsm.runs.common_checkpoint import read_common_checkpoint
 
 CASES = Path(__file__).parents[1] / "support" / "distribution_cases.py"
+REPLICAS = pytest.mark.slow(reason="traces eight trainings for one device and for two")
 # Sums in another order; a step of training is 1e-2 and more.
 ROUNDING = 5e-6
 
@@ -37,6 +38,7 @@ def replicas(fresh) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@REPLICAS
 @pytest.mark.parametrize(
     "case",
     ["combined", "empty replica", "batch norm", "free", "yopo", "warm-up", "consistency"],
@@ -47,16 +49,19 @@ def test_two_replicas_train_as_one_device_does(replicas, case):
     assert replicas[case]["metrics"] < ROUNDING
 
 
+@REPLICAS
 def test_replicas_refuse_the_one_memory_that_all_samples_share(replicas):
     assert "one momentum that all samples share" in replicas["refused"]
     assert replicas["refused"].endswith("Received: attack='efgsm', 2 replicas")
 
 
+@REPLICAS
 def test_replicas_refuse_an_attack_whose_mean_is_that_of_the_batch(replicas):
     assert "a mean over the batch" in replicas["coupled"]
     assert replicas["coupled"].endswith("Received: attack=PriorFGSM")
 
 
+@REPLICAS
 def test_replicas_stop_together_before_a_batch_that_is_bad_for_one_of_them(replicas):
     found = replicas["bad batch"]
     assert found["said"].startswith("Batch 2 of epoch 1 was refused, and the weights are those")
@@ -93,6 +98,7 @@ def weights(state: dict) -> list[np.ndarray]:
     return [value for name, value in state.items() if name.startswith("arr_")]
 
 
+@pytest.mark.slow(reason="trains with two workers and without")
 def test_two_workers_train_as_one_device_does_and_hold_half_of_the_momentum_each(single, workers):
     together = np.zeros_like(single["momentum"])
     for index, state in enumerate(workers):

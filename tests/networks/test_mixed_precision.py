@@ -21,6 +21,8 @@ from keras_efgsm.runs import training
 from keras_efgsm.runs.folder import RunFolder
 
 HALF = ("mixed_bfloat16", "mixed_float16")
+# A processor has no convolution in float16.
+SLOW = pytest.mark.slow(reason="trains ten epochs in float16")
 
 
 # What is built.
@@ -265,7 +267,7 @@ def runs(tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("policy", HALF)
+@pytest.mark.parametrize("policy", [HALF[0], pytest.param(HALF[1], marks=SLOW)])
 def test_half_precision_trains_to_the_accuracy_of_float32(runs, policy):
     natural, robust = runs(policy)[1]
     full_natural, full_robust = runs("float32")[1]
@@ -277,6 +279,7 @@ def test_half_precision_trains_to_the_accuracy_of_float32(runs, policy):
     assert robust > unattacked + 0.2
 
 
+@SLOW
 def test_a_saved_half_precision_run_loads_and_leaves_in_float32(runs, tmp_path):
     folder = RunFolder(runs("mixed_float16")[0])
     classifier = keras.saving.load_model(folder.classifier)
@@ -322,6 +325,7 @@ def test_trades_climbs_as_far_in_half_precision_as_in_float32(runs, policy):
 # The exact continuation; determinism is switched on for a whole process.
 
 
+@SLOW
 def test_a_float16_run_that_is_resumed_gives_the_same_bits(tmp_path, fresh):
     script = f"""
         import hashlib, pathlib

@@ -49,6 +49,22 @@ EVALUATION = {
 STOP = {"fired": True, "epoch": 2, "reason": "the probe fell", "restored_epoch": 1}
 ABOUT = {"versions": {"keras": "3.15.1"}, "hardware": "a processor, 2 cores"}
 ROW = {"trial": "00", "is_preset": True, "values": {"lambda": 0.1}, "natural_accuracy": 0.9}
+COMPARED = {
+    "name": "a",
+    "path": "exported_models/a/1",
+    "digest": "ab",
+    "access": "white-box",
+    "rank": 1,
+    "worst_case_interval": [0.3126738, 0.8318197],
+    "natural_interval": [0.5958500, 0.9821238],
+    "accuracies": [0.6],
+    "parameters": 9,
+    "size": None,
+    "command": "keras-efgsm evaluate exported_models/a/1",
+    "evaluation": EVALUATION | {"images": "cd"},
+}
+# Without the attack by gradients.
+OF_A_FILE = COMPARED | {"name": "b", "access": "black-box", "accuracies": [None]}
 # One value of each kind of file.
 SAMPLES = {
     records.EvaluationRecord: EVALUATION,
@@ -64,6 +80,26 @@ SAMPLES = {
         "correct": np.array([True, False, True]),
         "robust": np.array([[True, False, False], [True, False, True]]),
         "waiting": np.array([False, False, True]),
+    },
+    records.ComparisonRecord: {
+        "schema": 1,
+        "dataset": "digits:test",
+        "split": "test",
+        "num_images": 10,
+        "selection": "first",
+        "images": "cd",
+        "epsilon": 0.1,
+        "cascade": True,
+        "seed": 0,
+        "eot": 1,
+        "attacks": [{"name": "apgd-t", "budget": "100 steps x 9 targets"}],
+        "models": [COMPARED, OF_A_FILE],
+        **ABOUT,
+    },
+    records.ComparisonStateRecord: {
+        "schema": 1,
+        "settings": {"seed": 0},
+        "models": [COMPARED | {"rank": None, "command": None}],
     },
     records.DiagnosisRecord: {
         "schema": 1,

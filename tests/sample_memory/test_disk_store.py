@@ -211,7 +211,7 @@ def test_a_batch_beyond_the_limit_is_let_through(rows):
 
 
 def test_the_file_has_no_name_and_its_room_is_given_back(tmp_path):
-    threads = threading.active_count()
+    others = set(threading.enumerate())
     store = DiskRows((1000, 1000), "int8", tmp_path)
     store.stage([1])
     store.write([2], np.ones((1, 1000)))
@@ -223,10 +223,9 @@ def test_the_file_has_no_name_and_its_room_is_given_back(tmp_path):
     gc.collect()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(number)
-    for thread in threading.enumerate():
-        if thread.name.startswith("disk-rows"):
-            thread.join(5)
-    assert threading.active_count() <= threads
+    for thread in set(threading.enumerate()) - others:
+        thread.join(5)
+        assert not thread.is_alive()
 
 
 def test_dropping_the_cached_pages_keeps_the_rows(rows):

@@ -595,7 +595,7 @@ def test_another_call_goes_on_where_one_ended(returned, machine, tmp_path):
     assert found.weights("seed0") is not None
 
 
-@pytest.mark.slow(reason="rehearses the plan for an accelerator")
+@pytest.mark.exhaustive(reason="rehearses the sweep; the plan itself is rehearsed above")
 def test_a_sweep_is_rehearsed_and_installed(machine, tmp_path):
     found = rehearse(machine, tmp_path / "out", "--plan", "sweep", "--variants", "nuat")
     assert {record["status"] for record in found.json("plan.json")["parts"]} == {"done"}

@@ -69,7 +69,7 @@ def needs_mnist():
         pytest.skip(f"MNIST is not prepared here: {str(error).splitlines()[0]}")
 
 
-@pytest.mark.slow(reason="trains every row of the paper's tables")
+@pytest.mark.exhaustive(reason="trains every row of the paper's tables, three minutes of two cores")
 @pytest.mark.usefixtures("needs_mnist")
 def test_the_smoke_scale_runs_every_row_and_a_second_call_makes_nothing_anew(tmp_path, fresh):
     words = [REPRODUCE, "--scale", "smoke"]

@@ -58,6 +58,7 @@ def succeeds(fresh):
     return run
 
 
+@pytest.mark.slow(reason="times steps of each method")
 def test_the_benchmark_prints_ratios_and_compares_signs_of_each_storage(
     tmp_path, fresh, monkeypatch, capsys
 ):
@@ -98,6 +99,7 @@ def test_the_sign_comparison_sees_a_storage_that_turns_signs():
     assert comparison.differing_signs() == {"int8": 1.0, "float16": 0.0, "float32": 0.0}
 
 
+@pytest.mark.slow(reason="trains six methods")
 def test_time_to_robustness_measures_each_method_once(tmp_path, fresh, succeeds):
     words = [
         TIME_TO_ROBUSTNESS,

@@ -22,6 +22,7 @@ from keras_efgsm.serving.answers import byte_vector
 CHECK = Path(__file__).parents[2] / "scripts" / "integration" / "serving" / "check.py"
 
 
+@pytest.mark.slow(reason="serves an export and puts load on it")
 def test_the_whole_check_of_an_export_passes(export, tmp_path, fresh):
     words = [CHECK, export, "--json", tmp_path / "checks.json"]
     done = fresh.run(*words, env={"COLUMNS": "200"})

@@ -13,6 +13,10 @@ COMMAND_LINES = {
         *("--validation-images", "20", "--out", "new", "--quiet"),
     ),
     "evaluate": ("evaluate", "run", "--attacks", "square", "--queries", "2"),
+    "compare": (
+        *("compare", "run", "mine.keras", "--attacks", "square", "--queries", "2"),
+        *("--num-images", "20", "--json", "compared.json"),
+    ),
     "diagnose": ("diagnose", "run", "--num-images", "40"),
     "report": ("report", "run", "--num-images", "20"),
     "export": ("export", "run", "--to", "new", "--forms", "tflite"),

@@ -241,6 +241,7 @@ def test_each_trial_and_each_finalist_begins_without_a_momentum_and_fills_one(fi
     assert [(None, True)] * len(MOMENTUM_SEEN) == MOMENTUM_SEEN
 
 
+@pytest.mark.slow(reason="searches with Hyperband")
 def test_hyperband_goes_on_from_weights_and_steps_of_the_earlier_trial(tmp_path):
     options = small_search(tuner="hyperband", epochs=2, factor=2)
     model = RobustHyperModel(options)

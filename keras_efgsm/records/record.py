@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin, 
 
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import visible
+from keras_efgsm.limits import read_file
 
 # A record is a few hundred lines; what is larger by far is something else. Empty lists take twenty
 # times their text in memory.
@@ -337,16 +338,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
-    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-        # Nobody may be at the other end of a pipe, and reading would wait for ever.
-        raise RecordError("It must be a file, no pipe or device", f"path={os.fspath(path)!r}")
-    with open(path, "rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise RecordError(
-            f"The file must have at most {most // 2**20} MiB", f"path={os.fspath(path)!r}"
-        )
-    return content
+    try:
+        return read_file(path, most)
+    except ValueError as error:
+        reason = str(error).partition(". Received: ")[0]
+        raise RecordError(reason, f"path={os.fspath(path)!r}") from error
 
 
 @functools.cache

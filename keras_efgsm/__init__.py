@@ -9,8 +9,8 @@ export_classifier(trainer.classifier, "exported_models/mine", class_names=class_
 ```
 
 What most programs use is here; the rest is one step below, in `keras_efgsm.attacks`, `.objectives`,
-`.networks`, `.callbacks`, `.data`, `.recipes`, `.evaluation`, `.export`, `.records` and `.serving`,
-which need no import of their own.
+`.networks`, `.callbacks`, `.data`, `.recipes`, `.evaluation`, `.distances`, `.universal`,
+`.export`, `.records` and `.serving`, which need no import of their own.
 """
 
 import importlib
@@ -30,8 +30,10 @@ __all__ = [
     "__version__",
     "attacks",
     "callbacks",
+    "compare_models",
     "data",
     "diagnose",
+    "distances",
     "evaluate_robustness",
     "evaluation",
     "export",
@@ -46,11 +48,13 @@ __all__ = [
     "serving",
     "train",
     "tune",
+    "universal",
     "write_report",
 ]
 
 # What needs a package of its own, a certain backend or a second more is imported when it is used.
 _LATER = {
+    "compare_models": "keras_efgsm.comparison",
     "export_classifier": "keras_efgsm.export",
     "export_run": "keras_efgsm.export",
     "tune": "keras_efgsm.tuning",
@@ -91,6 +95,7 @@ if TYPE_CHECKING:
         attacks,
         callbacks,
         data,
+        distances,
         evaluation,
         export,
         networks,
@@ -98,7 +103,9 @@ if TYPE_CHECKING:
         recipes,
         records,
         serving,
+        universal,
     )
+    from keras_efgsm.comparison import compare_models
     from keras_efgsm.export import export_classifier, export_run
     from keras_efgsm.public_names import *  # noqa: F403
     from keras_efgsm.public_names import (

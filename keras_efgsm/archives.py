@@ -9,7 +9,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from keras_efgsm.limits import check_unpacked
+from keras_efgsm.limits import check_is_file, check_unpacked
 
 DAMAGE = (
     OSError,
@@ -113,6 +113,8 @@ def read_array_headers(source: str | os.PathLike[str] | IO[bytes]) -> Mapping[st
     """
     is_path = isinstance(source, (str, os.PathLike))
     received = f"path={os.fspath(source)!r}" if is_path else "content"  # type: ignore[arg-type]  # a path
+    if is_path:
+        check_is_file(source)  # type: ignore[arg-type]  # a path
     with zipfile.ZipFile(source) as archive:
         assert archive.fp is not None  # it is open
         check_archive(archive, archive.fp.seek(0, os.SEEK_END), received)

@@ -13,25 +13,52 @@ import numpy as np
 _Choice = TypeVar("_Choice")
 
 
-def check_epsilon(epsilon: float, name: str = "epsilon") -> float:
-    """Returns `epsilon` as a float if it is an L-infinity radius in pixels of [0, 1].
+NORMS = ("linf", "l2")
+"""Norms by which the change of an image is measured: its largest component, in pixels of [0, 1],
+and its Euclidean length in the same unit, over all pixels and channels."""
+
+
+def check_norm(norm: Any, name: str = "norm") -> str:
+    """Returns `norm` if it is one of `NORMS`.
 
     Args:
-        epsilon: radius of the ball, `0 < epsilon <= 1`.
+        norm: what was given.
         name: how the caller calls it in the error.
 
     Raises:
-        ValueError: if it is not a finite number in (0, 1]; above 1 the message
+        ValueError: otherwise.
+
+    Example:
+
+    ```python
+    check_norm("l2")  # "l2"
+    ```
+    """
+    return check_choice(norm, name, NORMS)
+
+
+def check_epsilon(epsilon: float, name: str = "epsilon", *, norm: str = "linf") -> float:
+    """Returns `epsilon` as a float if it is a radius of a ball, in pixels of [0, 1].
+
+    Args:
+        epsilon: radius of the ball: `0 < epsilon <= 1` for L-infinity, any above 0 for L2, whose
+            largest that means anything, `sqrt(H * W * C)`, depends on the images.
+        name: how the caller calls it in the error.
+        norm: of the ball, see `NORMS`. Defaults to `"linf"`.
+
+    Raises:
+        ValueError: if it is not a finite number in that range; above 1 the message for L-infinity
             says that a radius given on the 0..255 scale has to be divided.
 
     Example:
 
     ```python
     check_epsilon(8 / 255)  # 0.03137
+    check_epsilon(2.0, norm="l2")  # 2.0
     ```
     """
     value = check_number(epsilon, name, minimum=0.0, strict=True)
-    if value > 1.0:
+    if value > 1.0 and norm == "linf":
         raise ValueError(
             f"`{name}` is a radius for pixels in [0, 1]; divide one given on the "
             f"0..255 scale by 255 (here {value / 255:.6g}). Received: {name}={epsilon!r}"

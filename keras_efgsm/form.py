@@ -217,6 +217,23 @@ class Form(ABC):
             ValueError: if it cannot be read, or is not a classifier of images.
         """
 
+    def load_output(self, path: Path, output: str) -> Runner:
+        """Loads it to answer with one of several outputs.
+
+        Args:
+            path: where it lies.
+            output: the name of the output.
+
+        Raises:
+            ImportError: if a package is missing.
+            ValueError: if it cannot be read, has no such output, or a file of this form has one.
+        """
+        raise ValueError(
+            "`output_name` (`--output-name`) is for Keras models and SavedModels; a file of the "
+            f"form {self.name} must have one output. Received: path={str(path)!r}, "
+            f"output_name={output!r}"
+        )
+
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Checks the values of `options` before anything is written.
 

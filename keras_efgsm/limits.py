@@ -5,10 +5,13 @@ reader asks here before it makes room, so that a stranger's file costs no memory
 """
 
 import contextlib
+import os
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
+# Bytes of a text such as a list of the names of 65,536 classes.
+MOST_TEXT = 8 * 2**20
 # No photograph or drawing packs better than this; zeros do, by a factor of 1,000.
 _PACKING = 100
 # Bytes that a packed file may unpack to however well it packs, in pixels of `max_pixels`.
@@ -26,13 +29,15 @@ class Limits:
     Args:
         max_classes: most classes of a data set. Defaults to 65,536, three times those of
             ImageNet-21k.
-        max_pixels: most pixels of one image file. Defaults to 67,108,864, more than a camera of 50
-            megapixels gives. A packed file may unpack to four bytes for each of them, or to 100
-            times its size, whichever is more.
+        max_pixels: most pixels of one image file. Defaults to 61 million, as many as a camera of 60
+            megapixels gives, which take 190 MB. By default a kind of file whose decoder holds each
+            pixel several times may have a part of them: a fifth (WebP), a quarter (GIF, BMP), a
+            third or, of coarser colour, half (progressive JPEG). A packed file may unpack to four
+            bytes for each of them, or to 100 times its size, whichever is more.
     """
 
     max_classes: int = 2**16
-    max_pixels: int = 2**26
+    max_pixels: int = 61_000_000
 
 
 _CURRENT: ContextVar[Limits] = ContextVar("limits", default=Limits())  # noqa: B039 (frozen)
@@ -44,7 +49,7 @@ def limits() -> Limits:
     Example:
 
     ```python
-    limits().max_pixels  # 67108864
+    limits().max_pixels  # 61000000
     ```
     """
     return _CURRENT.get()
@@ -121,3 +126,47 @@ def check_unpacked(unpacked: int, packed: int, received: str) -> None:
             "`--max-pixels` raises that, `raised_limits(max_pixels=...)` in Python. "
             f"Received: {received}, which unpacks to {unpacked / 1e6:.0f} MB"
         )
+
+
+def check_is_file(path: str | os.PathLike[str]) -> None:
+    """Refuses a pipe or a device, whose reading may never end; what is not there goes through.
+
+    Args:
+        path: what is to be opened.
+
+    Raises:
+        ValueError: if it is one.
+    """
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        raise ValueError(f"It must be a file, no pipe or device. Received: {_of(path)}")
+
+
+def read_file(path: str | os.PathLike[str], most: int | None = None) -> bytes:
+    """Reads a whole file of bounded size.
+
+    Args:
+        path: the file.
+        most: bytes that it may have. Defaults to those of an image of `max_pixels`.
+
+    Raises:
+        TooLarge: a `ValueError`, if it has more.
+        ValueError: if it is a pipe or a device.
+        OSError: if it cannot be read.
+
+    Example:
+
+    ```python
+    read_file("runs/mnist/config.json", MOST_TEXT).decode()
+    ```
+    """
+    check_is_file(path)
+    most = _BYTES_PER_PIXEL * limits().max_pixels if most is None else most
+    with open(path, "rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise TooLarge(f"The file must have at most {most / 2**20:.3g} MiB. Received: {_of(path)}")
+    return content
+
+
+def _of(path: str | os.PathLike[str]) -> str:
+    return f"path={os.fspath(path)!r}"

@@ -33,6 +33,7 @@ from keras_efgsm.callbacks import (
 )
 from keras_efgsm.data import ImageData, load_data, with_sample_ids
 from keras_efgsm.diagnosis import diagnose
+from keras_efgsm.distances import table as _table  # noqa: F401  # makes them known to Keras
 from keras_efgsm.evaluation import (
     ATTACK_SETS,
     StraightThrough,

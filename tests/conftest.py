@@ -34,6 +34,7 @@ SHARED = {
     "test_calls.py",
     "test_cifar10_networks.py",
     "test_consistency.py",
+    "test_distances.py",
     "test_docstrings.py",
     "test_equations.py",
     "test_evaluation.py",
@@ -56,6 +57,8 @@ SHARED = {
     "test_trainer.py",
     "test_training_attacks.py",
     "test_training_mode.py",
+    "test_universal.py",
+    "test_zo_sign.py",
 }
 
 
@@ -104,6 +107,16 @@ def fresh():
     processes = FreshProcesses()
     yield processes
     processes.close()
+
+
+@pytest.fixture(scope="module")
+def uncompiled():
+    """Evaluations without graphs: what they find is the same, and a trace takes far longer."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("native_engine", "verdict", "targeted"):
+            name = f"keras_efgsm.evaluation.{module}.compiled_once"
+            patch.setattr(name, lambda function, reads=(): function)
+        yield
 
 
 def small_classifier(*, batch_norm=False, hidden=16, shape=(8, 8, 1), classes=10, seed=0):

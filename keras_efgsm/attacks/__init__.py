@@ -28,6 +28,7 @@ from keras_efgsm.attacks.spsa import SPSA
 from keras_efgsm.attacks.square import Square
 from keras_efgsm.attacks.trades_attack import TradesAttack
 from keras_efgsm.attacks.yopo import YOPO
+from keras_efgsm.attacks.zo_sign import ZOSignSGD
 
 __all__ = [
     "APGD",
@@ -51,6 +52,7 @@ __all__ = [
     "TargetedAPGD",
     "TargetedFAB",
     "TradesAttack",
+    "ZOSignSGD",
     "expected_logits",
     "find_attack",
     "named_attacks",

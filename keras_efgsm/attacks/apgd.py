@@ -12,7 +12,7 @@ from keras_efgsm.attacks.attack import Attack, Budget, Perturbed
 from keras_efgsm.attacks.losses import LOSSES, still_correct, targeted_dlr_loss
 from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.backend import input_gradient
-from keras_efgsm.checks import check_choice, check_count
+from keras_efgsm.checks import NORMS, check_choice, check_count
 from keras_efgsm.noise import Noise
 from keras_efgsm.typing import LogitsFn, Tensor
 
@@ -28,7 +28,7 @@ class _State(NamedTuple):
     evaluated: Tensor  # how many iterates were evaluated
     images: Tensor
     previous: Tensor
-    direction: Tensor  # sign of the gradient at `images`
+    direction: Tensor  # steepest at `images`: in an L-infinity ball the sign of the gradient
     best: Tensor  # the iterate of highest loss or, once there is one, the first misclassified
     best_direction: Tensor
     best_loss: Tensor
@@ -70,15 +70,19 @@ class AutoPGD(Attack):
     """Base of the two attacks: everything but the loss.
 
     Args:
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         steps: number of steps.
         random_start: whether to start at a random point of the ball.
+        norm: of the ball, `"linf"` or `"l2"`.
 
     Raises:
         ValueError: if an option is out of range.
     """
 
-    def __init__(self, *, epsilon: float, steps: int, random_start: bool):
+    norms = NORMS
+
+    def __init__(self, *, epsilon: float, steps: int, random_start: bool, norm: str):
+        self.norm = norm
         super().__init__(epsilon=epsilon)
         self.steps = check_count(steps, "steps")
         self.random_start = bool(random_start)
@@ -92,12 +96,11 @@ class AutoPGD(Attack):
         return self.random_start
 
     def start(self, x: Tensor, noise: Noise) -> Tensor:
-        """The clean images, or uniform noise of which the largest component is epsilon."""
+        """The clean images, or a random change of length epsilon."""
         if not self.random_start:
             return x
-        shift = ops.cast(noise.uniform(tuple(x.shape[1:]), -1.0, 1.0), x.dtype)
-        largest = ops.max(ops.abs(shift), axis=tuple(range(1, len(x.shape))), keepdims=True)
-        return equations.project(x + self.epsilon / (largest + 1e-12) * shift, x, self.epsilon)
+        shift = self.ball.surface(noise, x, self.epsilon)
+        return self.ball.project(x + shift, x, self.epsilon)
 
     def ascend(
         self,
@@ -121,8 +124,7 @@ class AutoPGD(Attack):
         Returns:
             For each image its first iterate that was misclassified, else that of highest loss.
         """
-        # The ball and [0, 1] in one: fewer passes over the images than two projections a step.
-        low, high = ops.maximum(x - self.epsilon, 0.0), ops.minimum(x + self.epsilon, 1.0)
+        restrict = self.ball.projection(x, self.epsilon)
         lengths = window_lengths(self.steps)
         ends = ops.convert_to_tensor(np.cumsum(lengths).astype("int32"))
         # A loss that rose in as large a share of the steps, or a smaller one, halves the step.
@@ -137,12 +139,12 @@ class AutoPGD(Attack):
             # the gradient alone, as there was none before.
             weight = ops.cast(ops.where(state.evaluated < 2, 1.0, _MOMENTUM), x.dtype)
             size = equations.per_sample(state.step_size, x)
-            stepped = ops.clip(state.images + size * state.direction, low, high)
+            stepped = restrict(state.images + size * state.direction)
             inertial = 2.0 * state.images - state.previous
-            images = ops.clip(weight * stepped + (1.0 - weight) * inertial, low, high)
+            images = restrict(weight * stepped + (1.0 - weight) * inertial)
 
             loss, logits, gradient = input_gradient(loss_at, images, gradient_scale)
-            direction = ops.sign(gradient)
+            direction = self.ball.direction(gradient)
             held = ops.logical_and(state.held, still_correct(logits, labels))
             # The result of an image stays as it is once it is misclassified, so that it does not
             # depend on how long others of the batch go on.
@@ -218,7 +220,7 @@ class AutoPGD(Attack):
 @register_attack
 @keras.saving.register_keras_serializable(package="keras_efgsm")
 class APGD(AutoPGD):
-    """Auto-PGD: signed gradient steps with momentum and a step size that halves itself per image.
+    """Auto-PGD: gradient steps with momentum and a step size that halves itself per image.
 
     Croce & Hein, "Reliable evaluation of adversarial robustness with an ensemble of diverse
     parameter-free attacks" (2020), algorithm 1. The step starts at 2 epsilon; at fixed checkpoints
@@ -226,13 +228,17 @@ class APGD(AutoPGD):
     last one or whose best loss did not rise at all, and these go on from their best point. The loop
     ends when every image of the batch is misclassified.
 
+    A step goes along the sign of the gradient, in an L2 ball along the gradient itself.
+
     Args:
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         steps: number of steps. Defaults to `100`.
         loss: `"ce"` (cross-entropy), `"cw"` (Carlini & Wagner's margin) or `"dlr"` (difference of
             logits ratio, which needs 3 classes). Defaults to `"ce"`.
         random_start: whether to start from uniform noise of which the largest component is
-            epsilon. Defaults to `True`.
+            epsilon, in an L2 ball from Gaussian noise of that length. Defaults to `True`.
+        norm: of the ball, `"linf"`, or `"l2"` for the Euclidean length of the change of all pixels
+            and channels. Defaults to `"linf"`.
 
     Raises:
         ValueError: if an option is out of range; at a call with `"dlr"`, if the classifier has
@@ -256,8 +262,9 @@ class APGD(AutoPGD):
         steps: int = 100,
         loss: str = "ce",
         random_start: bool = True,
+        norm: str = "linf",
     ):
-        super().__init__(epsilon=epsilon, steps=steps, random_start=random_start)
+        super().__init__(epsilon=epsilon, steps=steps, random_start=random_start, norm=norm)
         self.loss = check_choice(loss, "loss", tuple(LOSSES))
 
     def perturb(
@@ -286,12 +293,14 @@ class TargetedAPGD(AutoPGD):
     misclassification counts, not only as the target.
 
     Args:
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         steps: number of steps of each round. Defaults to `100`.
         targets: number of rounds. A classifier of K classes has K - 1 rivals, and no more
             rounds are run than that, see `for_classes`. Defaults to `9`.
         random_start: whether to start from uniform noise of which the largest component is
-            epsilon. Defaults to `True`.
+            epsilon, in an L2 ball from Gaussian noise of that length. Defaults to `True`.
+        norm: of the ball, `"linf"`, or `"l2"` for the Euclidean length of the change of all pixels
+            and channels. Defaults to `"linf"`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -314,8 +323,9 @@ class TargetedAPGD(AutoPGD):
         steps: int = 100,
         targets: int = 9,
         random_start: bool = True,
+        norm: str = "linf",
     ):
-        super().__init__(epsilon=epsilon, steps=steps, random_start=random_start)
+        super().__init__(epsilon=epsilon, steps=steps, random_start=random_start, norm=norm)
         self.targets = check_count(targets, "targets")
 
     @property

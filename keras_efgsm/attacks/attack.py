@@ -6,13 +6,14 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import keras
 
+from keras_efgsm.attacks.ball import BALLS, Ball, check_radius
 from keras_efgsm.attacks.graphs import CompiledAttacks, in_graph
 from keras_efgsm.attacks.inputs import check_call
 from keras_efgsm.attacks.losses import LOSSES
-from keras_efgsm.checks import check_count, check_epsilon
+from keras_efgsm.checks import check_choice, check_count, check_epsilon
 from keras_efgsm.configured import Configured
 from keras_efgsm.noise import Noise, seed_words
-from keras_efgsm.typing import ImageShape, LogitsFn, Tensor
+from keras_efgsm.typing import Config, ImageShape, LogitsFn, Tensor
 
 _compiled = CompiledAttacks()
 
@@ -67,6 +68,8 @@ class Attack(Configured, ABC):
 
     - An evaluation asks for `name`, `budget`, `rounds`, `starts_at_random`, `gains_by_restarts`,
       `needs_gradient` and `stays_in_ball`; by name it makes those with `evaluation_options`.
+    - One that is for other balls than the L-infinity one names them in `norms`, has an option
+      `norm`, and asks its `ball` where it may go.
     - A training asks for `uses_momentum` and what follows from it, `tells_start_logits`,
       `has_shortfall` and `couples_batch`; of an attack that shares passes with the updates of the
       weights also for `update` and `replays`.
@@ -75,10 +78,10 @@ class Attack(Configured, ABC):
     a call of `perturb`; whoever evaluates runs them all and carries on the images that withstood.
 
     Args:
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
 
     Raises:
-        ValueError: if epsilon is not in (0, 1].
+        ValueError: if epsilon is no radius of that norm, in (0, 1] for L-infinity.
 
     Example:
 
@@ -123,6 +126,10 @@ class Attack(Configured, ABC):
     needs_gradient: bool = True
     # Whether its images lie in the ball; those of a training attack need not.
     stays_in_ball: bool = True
+    # The norms of the balls that it knows, of `checks.NORMS`.
+    norms: ClassVar[tuple[str, ...]] = ("linf",)
+    # That of its ball; an instance may have it as an option, set before `super().__init__`.
+    norm: str = "linf"
 
     # Of a training.
 
@@ -140,7 +147,14 @@ class Attack(Configured, ABC):
     replays: int = 1
 
     def __init__(self, *, epsilon: float):
-        self.epsilon = check_epsilon(epsilon)
+        # One with an option `norm` has set it already; the others have no such option.
+        check_choice(self.norm, "norm", self.norms)
+        self.epsilon = check_epsilon(epsilon, norm=self.norm)
+
+    @property
+    def ball(self) -> Ball:
+        """What lies within epsilon: where it may go, which way is steepest, where it starts."""
+        return BALLS[self.norm]
 
     @abstractmethod
     def perturb(
@@ -177,7 +191,7 @@ class Attack(Configured, ABC):
         Args:
             classifier: a Keras model or function that returns logits.
             x: images `(B, H, W, C)` in [0, 1].
-            y: true classes `(B,)`.
+            y: true classes `(B,)` or `(B, 1)`.
             seed: seed of the attack's noise. Defaults to 0.
 
         Raises:
@@ -185,9 +199,10 @@ class Attack(Configured, ABC):
                 them, or if that is none: see `read_contract`.
         """
         check_count(seed, "seed", minimum=0)
+        check_radius(self.epsilon, self.norm, tuple(x.shape[1:]))
         attack = self if in_graph(x, y) else self.for_classes(check_call(classifier, x, y))
         x = keras.ops.convert_to_tensor(x, dtype="float32")
-        y = keras.ops.convert_to_tensor(y, dtype="int32")
+        y = keras.ops.reshape(keras.ops.convert_to_tensor(y, dtype="int32"), (-1,))
         words = [keras.ops.convert_to_tensor(word) for word in seed_words(seed)]
         run = _compiled.of(attack, classifier, x)
         images, withstood = x, keras.ops.ones(x.shape[:1], dtype="bool")
@@ -282,6 +297,13 @@ class Attack(Configured, ABC):
         attack = copy.copy(self)
         vars(attack)["targets"] = num_classes - 1
         return attack
+
+    def on_file(self) -> tuple[str, Config]:
+        """Its class and options as files tell of it, without the norm where that is L-infinity."""
+        options = self.get_config()
+        if options.get("norm") == "linf":
+            del options["norm"]
+        return type(self).__qualname__, options
 
     def scaled(self, factor: Tensor) -> Self:
         """The same attack on a ball `factor` times as large, for a warm-up of epsilon."""

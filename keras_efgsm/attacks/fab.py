@@ -5,16 +5,12 @@ from keras import ops
 
 from keras_efgsm import equations
 from keras_efgsm.attacks.attack import Attack, Budget, Perturbed
+from keras_efgsm.attacks.hyperplane import inner
 from keras_efgsm.attacks.registry import register_attack
 from keras_efgsm.backend import input_gradient
-from keras_efgsm.checks import check_count, check_number
+from keras_efgsm.checks import NORMS, check_count, check_number
 from keras_efgsm.noise import Noise
 from keras_efgsm.typing import LogitsFn, Tensor
-
-# Newton's steps of a projection; see `project_to_hyperplane` for why this many always do.
-_MAX_NEWTON_STEPS = 32
-# What a projection may miss of its hyperplane, relative to the way: the rounding of float32.
-_TOLERANCE = 1e-6
 
 
 @register_attack
@@ -23,10 +19,10 @@ class TargetedFAB(Attack):
     """Targeted fast adaptive boundary attack: looks for the nearest image of another class.
 
     Croce & Hein 2020, "Minimally distorted adversarial examples with a fast adaptive boundary
-    attack", for L-infinity, in the targeted form of AutoAttack: one run for each of the classes
-    that the model ranks highest on the clean image. It does not climb a loss within the ball but
-    projects onto the linearised boundary between the true class and the target, so it does not
-    depend on the scale of the logits. One forward and one backward pass for each step.
+    attack", for L-infinity and L2, in the targeted form of AutoAttack: one run for each of the
+    classes that the model ranks highest on the clean image. It does not climb a loss within the
+    ball but projects onto the linearised boundary between the true class and the target, so it does
+    not depend on the scale of the logits. One forward and one backward pass for each step.
 
     Round r of `targets` rounds, `noise.step % targets`, goes for the rival with the r-th largest
     clean logit; no more rounds are run than there are rivals, see `for_classes`. Restart 0, that is
@@ -41,13 +37,15 @@ class TargetedFAB(Attack):
     boundary is linearised at the image before that step, which has been evaluated anyway.
 
     Args:
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         steps: steps of each round. Defaults to `100`.
         targets: number of rounds, one for each target class. Defaults to `9`.
         alpha_max: largest weight of the way back to the clean image, in [0, 1]. Defaults to `0.1`.
         eta: how far the steps overshoot the linearised boundary, at least 1. Defaults to `1.05`.
         beta: share of the way from the clean image that is kept after a success, in (0, 1].
             Defaults to `0.9`.
+        norm: of the ball, `"linf"`, or `"l2"` for the Euclidean length of the change of all pixels
+            and channels. Defaults to `"linf"`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -61,6 +59,7 @@ class TargetedFAB(Attack):
 
     kind = "fab-t"
     evaluation_options = ("steps", "targets")
+    norms = NORMS
     loss = "cw"
 
     def __init__(
@@ -72,7 +71,9 @@ class TargetedFAB(Attack):
         alpha_max: float = 0.1,
         eta: float = 1.05,
         beta: float = 0.9,
+        norm: str = "linf",
     ):
+        self.norm = norm
         super().__init__(epsilon=epsilon)
         self.steps = check_count(steps, "steps")
         self.targets = check_count(targets, "targets")
@@ -132,7 +133,7 @@ class TargetedFAB(Attack):
             here = values + inner(gradient, point - evaluated_at)
             moved = self.step_to_boundary(point, x, here, gradient)
             values, gradient, turned = evaluate(moved)
-            reached = ops.max(ops.abs(moved - x), axis=tuple(range(1, len(x.shape))))
+            reached = self.ball.length(moved - x)
             # An image that has one within epsilon is left alone, so that its result does not
             # depend on how long the rest of the batch takes.
             better = ops.logical_and(turned, reached < distance)
@@ -163,9 +164,7 @@ class TargetedFAB(Attack):
 
     def start(self, x: Tensor, noise: Noise) -> Tensor:
         """The clean images, in a later restart random points half-way out of their balls."""
-        axes = tuple(range(1, len(x.shape)))
-        shift = noise.uniform(tuple(x.shape[1:]), -1.0, 1.0)
-        shift = shift * (0.5 * self.epsilon / ops.max(ops.abs(shift), axis=axes, keepdims=True))
+        shift = self.ball.surface(noise, x, 0.5 * self.epsilon)
         is_restart = ops.cast(noise.step, "int32") >= self.targets
         return ops.where(is_restart, ops.clip(x + shift, 0.0, 1.0), x)
 
@@ -181,71 +180,13 @@ class TargetedFAB(Attack):
             gradient: its gradient, same shape as `point`.
         """
         from_x = values + inner(gradient, x - point)
-        moves = project_to_hyperplane(
+        moves = self.ball.move_to_hyperplane(
             ops.concatenate([point, x]),
             ops.concatenate([gradient, gradient]),
             ops.concatenate([values, from_x]),
         )
-        axes = tuple(range(1, len(x.shape)))
-        length = ops.maximum(ops.max(ops.abs(moves), axis=axes, keepdims=True), 1e-8)
+        length = ops.maximum(self.ball.length(moves, keepdims=True), 1e-8)
         (move, move_x), (length, length_x) = ops.split(moves, 2), ops.split(length, 2)
         alpha = ops.minimum(length / (length + length_x), self.alpha_max)
         moved = (1.0 - alpha) * (point + self.eta * move) + alpha * (x + self.eta * move_x)
         return ops.clip(moved, 0.0, 1.0)
-
-
-def inner(a: Tensor, b: Tensor) -> Tensor:
-    """Inner product `(B,)` of two batches of images."""
-    return ops.sum(a * b, axis=tuple(range(1, len(a.shape))))
-
-
-def project_to_hyperplane(x: Tensor, gradient: Tensor, values: Tensor) -> Tensor:
-    """The smallest L-infinity move within [0, 1] that takes an affine function to zero.
-
-    The move d has all pixels go by `min(t, room)` against the function's sign, room being what is
-    left to the bound of the pixel, and t the smallest with `values + <gradient, d> = 0`. Where no
-    move within [0, 1] gets there, it goes as far as the box allows; where the gradient is zero, it
-    is zero.
-
-    `sum_p |g_p| min(t, room_p)` is piecewise linear, increasing and concave in t, so Newton's
-    steps from t = 0 never overshoot and the last one is exact. From one step to the next
-    `missing'/missing + slope'/slope <= 1`, hence the product of the two falls by a factor of four
-    at least: 32 steps are more than float32 can tell apart. A handful do on real images, each one
-    two sums, where the usual solution sorts the pixels.
-
-    Args:
-        x: images `(B, H, W, C)` in [0, 1], or any shape with the batch first.
-        gradient: of the affine functions, same shape.
-        values: of the affine functions at `x`, `(B,)`.
-
-    Returns:
-        The moves, of the shape of `x`.
-
-    Example:
-
-    ```python
-    project_to_hyperplane(ops.array([[0.9, 0.5]]), ops.array([[1.0, 1.0]]), ops.array([-0.3]))
-    # [[0.1, 0.2]]: the first pixel ends at 1
-    ```
-    """
-    axes = tuple(range(1, len(x.shape)))
-    weights, wanted = ops.abs(gradient), ops.abs(values)
-    direction = -equations.per_sample(ops.sign(values), x) * ops.sign(gradient)
-    room = ops.where(direction > 0.0, 1.0 - x, x)
-
-    def newton(length: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
-        length = length + step
-        limit = equations.per_sample(length, x)
-        missing = wanted - ops.sum(weights * ops.minimum(room, limit), axis=axes)
-        slope = ops.sum(ops.where(room > limit, weights, 0.0), axis=axes)
-        goes_on = ops.logical_and(missing > _TOLERANCE * wanted, slope > 0.0)
-        return length, ops.where(goes_on, missing / ops.where(goes_on, slope, 1.0), 0.0)
-
-    zero = ops.zeros_like(values)
-    length, step = ops.while_loop(
-        lambda length, step: ops.any(step > 0.0),
-        newton,
-        newton(zero, zero),
-        maximum_iterations=_MAX_NEWTON_STEPS,
-    )
-    return direction * ops.minimum(room, equations.per_sample(length + step, x))

@@ -1,10 +1,7 @@
-"""The shared part of FGSM and PGD: a start and steps along the sign of a loss's gradient."""
+"""The shared part of FGSM and PGD: a start and steps along the gradient of a loss."""
 
 from typing import NamedTuple
 
-import keras
-
-from keras_efgsm import equations
 from keras_efgsm.attacks.attack import Attack, Budget
 from keras_efgsm.backend import input_gradient
 from keras_efgsm.checks import check_choice, check_number
@@ -13,7 +10,7 @@ from keras_efgsm.typing import LogitsFn, Tensor
 
 
 class Ascent(NamedTuple):
-    """One step along the sign of a gradient.
+    """One step along a gradient.
 
     Attributes:
         images: where it went, `(B, H, W, C)`.
@@ -29,13 +26,16 @@ class Ascent(NamedTuple):
 
 
 class GradientSignAttack(Attack):
-    """Base of attacks that ascend a loss by the sign of its gradient.
+    """Base of attacks that ascend a loss along the steepest way that their ball has.
+
+    In the L-infinity ball that is the sign of the gradient, in an L2 ball the gradient itself.
 
     Args:
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         step_size: in pixels of [0, 1].
         random_start: whether to start uniformly in the ball.
         loss: `"ce"` (cross-entropy) or `"cw"` (Carlini & Wagner's margin).
+        norm: of the ball, one of `norms`. Defaults to `"linf"`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -43,7 +43,16 @@ class GradientSignAttack(Attack):
 
     losses = ("ce", "cw")
 
-    def __init__(self, *, epsilon: float, step_size: float, random_start: bool, loss: str):
+    def __init__(
+        self,
+        *,
+        epsilon: float,
+        step_size: float,
+        random_start: bool,
+        loss: str,
+        norm: str = "linf",
+    ):
+        self.norm = norm
         super().__init__(epsilon=epsilon)
         self.step_size = check_number(step_size, "step_size", minimum=0.0, strict=True)
         self.random_start = bool(random_start)
@@ -61,7 +70,7 @@ class GradientSignAttack(Attack):
         """The clean images, or uniform random points of their balls."""
         if not self.random_start:
             return x
-        shift = noise.uniform(tuple(x.shape[1:]), -1.0, 1.0)
+        shift = self.ball.uniform(noise, x)
         return self.restrict(x + self.epsilon * shift, x)
 
     def ascend(
@@ -79,9 +88,9 @@ class GradientSignAttack(Attack):
             return self.loss_of(logits, labels), logits
 
         loss, logits, gradient = input_gradient(loss_at, images, gradient_scale)
-        moved = images + self.step_size * keras.ops.sign(gradient)
+        moved = images + self.step_size * self.ball.direction(gradient)
         return Ascent(self.restrict(moved, x), loss, gradient, logits)
 
     def restrict(self, images: Tensor, x: Tensor) -> Tensor:
         """Puts images back into the ball around `x`."""
-        return equations.project(images, x, self.epsilon)
+        return self.ball.project(images, x, self.epsilon)

@@ -27,7 +27,7 @@ def check_call(classifier: LogitsFn, x: Tensor, y: Tensor) -> int:
     Args:
         classifier: a Keras model or function that returns logits.
         x: images `(B, H, W, C)` in [0, 1].
-        y: true classes `(B,)`.
+        y: true classes `(B,)` or `(B, 1)`.
 
     Returns:
         The number of classes.
@@ -37,13 +37,13 @@ def check_call(classifier: LogitsFn, x: Tensor, y: Tensor) -> int:
     """
     check_images(x, "x")
     labels = np.asarray(y)
-    if labels.shape != (len(x),):
+    if labels.shape not in ((len(x),), (len(x), 1)):
         raise ValueError(
             f"`y` must have shape ({len(x)},): one class per image. "
             f"Received: y.shape={labels.shape}"
         )
     num_classes = _answers(classifier, tuple(x.shape)).num_classes
-    check_labels(labels, num_classes, len(labels), "y")
+    check_labels(labels.reshape(-1), num_classes, len(labels), "y")
     return num_classes
 
 
@@ -66,7 +66,7 @@ def _ask(classifier: Any, shape: tuple[int, ...]) -> Answers:
     doubts: tuple[str, ...] = ()
     given, count = shape[1:], min(shape[0], FEW)
     if _says_its_shapes(classifier):
-        contract = check_structure(classifier, any_size=True)
+        contract = check_structure(classifier, any_size=True, any_output=True)
         doubts = contract.doubts
         if any(s not in (None, g) for s, g in zip(contract.image_shape, given, strict=True)):
             raise ValueError(

@@ -3,19 +3,19 @@
 import keras
 
 from keras_efgsm.checks import check_count
+from keras_efgsm.networks.outputs import read_logits
 from keras_efgsm.typing import LogitsFn, Tensor
 
 
 def evaluation_logits(classifier: LogitsFn) -> LogitsFn:
-    """Float32 logits of a classifier in evaluation mode: batch-norm statistics do not move."""
+    """Float32 logits of a classifier in evaluation mode: batch-norm statistics do not move.
+
+    Of several outputs it takes the only one, or that named `logits`, and reads one logit as two,
+    see `keras_efgsm.networks.outputs.read_logits`.
+    """
     if isinstance(classifier, keras.layers.Layer):
-        return lambda x: _as_float32(classifier(x, training=False))
-    return lambda x: _as_float32(classifier(x))
-
-
-def _as_float32(logits: Tensor) -> Tensor:
-    # What several outputs are refused for is said by `check_answers`.
-    return logits if isinstance(logits, (dict, list, tuple)) else keras.ops.cast(logits, "float32")
+        return lambda x: read_logits(classifier(x, training=False))
+    return lambda x: read_logits(classifier(x))
 
 
 def expected_logits(classifier: LogitsFn, draws: int) -> LogitsFn:

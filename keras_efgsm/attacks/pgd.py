@@ -8,7 +8,7 @@ from keras import ops
 from keras_efgsm.attacks.attack import Budget, Perturbed
 from keras_efgsm.attacks.gradient_sign import GradientSignAttack
 from keras_efgsm.attacks.registry import register_attack
-from keras_efgsm.checks import check_count, check_epsilon
+from keras_efgsm.checks import NORMS, check_count, check_epsilon
 from keras_efgsm.noise import Noise
 from keras_efgsm.typing import LogitsFn, Tensor
 
@@ -21,14 +21,18 @@ _STEPS_PER_RADIUS = 30
 class PGD(GradientSignAttack):
     """Projected gradient descent of Madry et al., on the cross-entropy or the margin.
 
-    Equation 7 of Chen & Lee. Evaluates models, and trains them (Madry's training).
+    Equation 7 of Chen & Lee: steps along the sign of the gradient, or in an L2 ball along the
+    gradient at length 1 (foolbox, `L2ProjectedGradientDescentAttack`). Evaluates models, and trains
+    them (Madry's training).
 
     Args:
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         steps: number of steps. Defaults to `100`.
         step_size: in pixels of [0, 1]. Defaults to `2.5 * epsilon / steps`.
         random_start: whether to start uniformly in the ball. Defaults to `True`.
         loss: `"ce"` (cross-entropy) or `"cw"` (Carlini-Wagner margin). Defaults to `"ce"`.
+        norm: of the ball, `"linf"`, or `"l2"` for the Euclidean length of the change of all pixels
+            and channels. Defaults to `"linf"`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -42,6 +46,7 @@ class PGD(GradientSignAttack):
 
     kind = "pgd"
     evaluation_options: ClassVar[tuple[str, ...] | None] = ("steps", "step_size")
+    norms: ClassVar[tuple[str, ...]] = NORMS
 
     def __init__(
         self,
@@ -51,11 +56,18 @@ class PGD(GradientSignAttack):
         step_size: float | None = None,
         random_start: bool = True,
         loss: str = "ce",
+        norm: str = "linf",
     ):
         self.steps = check_count(steps, "steps")
         if step_size is None:
-            step_size = 2.5 * check_epsilon(epsilon) / self.steps
-        super().__init__(epsilon=epsilon, step_size=step_size, random_start=random_start, loss=loss)
+            step_size = 2.5 * check_epsilon(epsilon, norm=norm) / self.steps
+        super().__init__(
+            epsilon=epsilon,
+            step_size=step_size,
+            random_start=random_start,
+            loss=loss,
+            norm=norm,
+        )
 
     @property
     def budget(self) -> Budget:
@@ -63,7 +75,7 @@ class PGD(GradientSignAttack):
 
     @classmethod
     def for_evaluation(cls, epsilon: float, **options: Any) -> Self:
-        step = check_epsilon(epsilon) / _STEPS_PER_RADIUS
+        step = check_epsilon(epsilon, norm=options.get("norm", "linf")) / _STEPS_PER_RADIUS
         return cls(epsilon=epsilon, **{"step_size": step} | options)
 
     def perturb(

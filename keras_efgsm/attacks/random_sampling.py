@@ -8,7 +8,7 @@ from keras_efgsm import equations
 from keras_efgsm.attacks.attack import Attack, Budget, Perturbed
 from keras_efgsm.attacks.losses import still_correct
 from keras_efgsm.attacks.registry import register_attack
-from keras_efgsm.checks import check_count
+from keras_efgsm.checks import NORMS, check_count
 from keras_efgsm.noise import Noise
 from keras_efgsm.typing import LogitsFn, Tensor
 
@@ -24,13 +24,15 @@ class RandomSampling(Attack):
     (2018). The loop ends when every image of the batch is misclassified.
 
     Args:
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         samples: number of points for each image. Defaults to `1000`.
         corners: whether to draw corners of the ball, the points that change every pixel by
-            epsilon, in place of points uniform in it. Defaults to `False`.
+            epsilon, in place of points uniform in it; an L2 ball has none. Defaults to `False`.
+        norm: of the ball, `"linf"`, or `"l2"` for the Euclidean length of the change of all pixels
+            and channels. Defaults to `"linf"`.
 
     Raises:
-        ValueError: if an option is out of range.
+        ValueError: if an option is out of range, or corners are asked for of an L2 ball.
 
     Example:
 
@@ -42,12 +44,26 @@ class RandomSampling(Attack):
     kind = "random-sampling"
     evaluation_options = ()
     needs_gradient = False
+    norms = NORMS
     loss = "cw"
 
-    def __init__(self, *, epsilon: float, samples: int = 1000, corners: bool = False):
+    def __init__(
+        self,
+        *,
+        epsilon: float,
+        samples: int = 1000,
+        corners: bool = False,
+        norm: str = "linf",
+    ):
+        self.norm = norm
         super().__init__(epsilon=epsilon)
         self.samples = check_count(samples, "samples")
         self.corners = bool(corners)
+        if self.corners and not self.ball.has_corners:
+            raise ValueError(
+                "`corners` is for the L-infinity ball; that of this norm has none. "
+                f"Received: corners={corners!r}, norm={norm!r}"
+            )
 
     @property
     def budget(self) -> Budget:
@@ -66,7 +82,7 @@ class RandomSampling(Attack):
         momentum: Tensor | None = None,
         gradient_scale: float = 1.0,
     ) -> Perturbed:
-        low, high = ops.maximum(x - self.epsilon, 0.0), ops.minimum(x + self.epsilon, 1.0)
+        restrict = self.ball.projection(x, self.epsilon)
 
         def goes_on(number: Tensor, images: Tensor, margin: Tensor, held: Tensor) -> Tensor:
             return ops.logical_and(number < self.samples, ops.any(held))
@@ -74,10 +90,10 @@ class RandomSampling(Attack):
         def draw(
             number: Tensor, images: Tensor, margin: Tensor, held: Tensor
         ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-            shift = noise.uniform(tuple(x.shape[1:]), -self.epsilon, self.epsilon, stream=number)
+            shift = self.ball.uniform(noise, x, self.epsilon, stream=number)
             if self.corners:
                 shift = ops.where(shift < 0.0, -self.epsilon, self.epsilon)
-            points = ops.clip(x + ops.cast(shift, x.dtype), low, high)
+            points = restrict(x + ops.cast(shift, x.dtype))
             logits = logits_fn(points)
             new_margin = equations.margin(logits, labels)
             still = ops.logical_and(held, still_correct(logits, labels))

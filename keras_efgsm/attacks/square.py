@@ -1,6 +1,7 @@
 """The Square attack."""
 
 import math
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -9,12 +10,11 @@ from keras import ops
 from keras_efgsm import equations
 from keras_efgsm.attacks.attack import Attack, Budget, Perturbed
 from keras_efgsm.attacks.registry import register_attack
-from keras_efgsm.checks import check_count, check_number
+from keras_efgsm.attacks.square_l2 import search_windows
+from keras_efgsm.attacks.square_search import MOST_HALVINGS, Search, halvings
+from keras_efgsm.checks import NORMS, check_count, check_number
 from keras_efgsm.noise import Noise
 from keras_efgsm.typing import LogitsFn, Tensor
-
-# After so many of ten thousand queries the share of changed pixels is halved once more.
-_HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 
 @register_attack
@@ -34,10 +34,12 @@ class Square(Attack):
     not turned come back with the smallest margin found.
 
     Args:
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         queries: how often each image asks for logits, the start included. Defaults to `5000`.
         p_init: share of the pixels that the first squares cover, in (0, 1]. It is halved nine
             times on the schedule of the paper, rescaled to `queries`. Defaults to `0.8`.
+        norm: of the ball, `"linf"`, or `"l2"` for the Euclidean length of the change of all pixels
+            and channels. Defaults to `"linf"`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -52,9 +54,18 @@ class Square(Attack):
     kind = "square"
     evaluation_options = ("queries",)
     needs_gradient = False
+    norms = NORMS
     loss = "cw"
 
-    def __init__(self, *, epsilon: float, queries: int = 5000, p_init: float = 0.8):
+    def __init__(
+        self,
+        *,
+        epsilon: float,
+        queries: int = 5000,
+        p_init: float = 0.8,
+        norm: str = "linf",
+    ):
+        self.norm = norm
         super().__init__(epsilon=epsilon)
         self.queries = check_count(queries, "queries")
         self.p_init = check_number(p_init, "p_init", minimum=0.0, maximum=1.0, strict=True)
@@ -76,34 +87,51 @@ class Square(Attack):
         momentum: Tensor | None = None,
         gradient_scale: float = 1.0,
     ) -> Perturbed:
-        low, high = equations.ball_bounds(x, self.epsilon)
-        sides = ops.convert_to_tensor(window_sides(self.queries, self.p_init, *x.shape[1:3]))
+        search = _SEARCHES[self.norm](x, self.epsilon, noise, self.queries, self.p_init)
 
-        def margin_of(is_high: Tensor) -> Tensor:
-            margin = equations.margin(logits_fn(ops.where(is_high, high, low)), labels)
+        def margin_of(state: Tensor) -> Tensor:
+            margin = equations.margin(logits_fn(search.images(state)), labels)
             # A black box may not say how many logits it returns; a loop has to know.
             return ops.reshape(margin, ops.shape(labels))
 
-        def unturned(query: Tensor, is_high: Tensor, margin: Tensor) -> Tensor:
+        def unturned(query: Tensor, state: Tensor, margin: Tensor) -> Tensor:
             return ops.any(margin >= 0.0)
 
-        def ask(query: Tensor, is_high: Tensor, margin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            changed = draw_squares(is_high, noise, query, ops.take(sides, query))
+        def ask(query: Tensor, state: Tensor, margin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            changed = search.change(state, query)
             asked = margin_of(changed)
             better = ops.logical_and(asked < margin, margin >= 0.0)
-            is_high = ops.where(equations.per_sample(better, x), changed, is_high)
-            return query + 1, is_high, ops.where(better, asked, margin)
+            state = ops.where(equations.per_sample(better, x), changed, state)
+            return query + 1, state, ops.where(better, asked, margin)
 
-        # Which pixels are at the upper end is one byte a pixel; the images follow from it.
-        stripes = noise.uniform((1, *x.shape[2:])) < 0.5
-        is_high = ops.logical_and(stripes, ops.ones_like(x, dtype="bool"))
-        _, is_high, _ = ops.while_loop(
+        _, state, _ = ops.while_loop(
             unturned,
             ask,
-            (1, is_high, margin_of(is_high)),
+            (1, search.start, margin_of(search.start)),
             maximum_iterations=self.queries - 1,
         )
-        return Perturbed(images=ops.where(is_high, high, low))
+        return Perturbed(images=search.images(state))
+
+
+def search_squares(x: Tensor, epsilon: float, noise: Noise, queries: int, p_init: float) -> Search:
+    """The search for L-infinity: the ends of the ball, square by square.
+
+    Args:
+        x: clean images `(B, H, W, C)`.
+        epsilon: radius in pixels of [0, 1].
+        noise: noise of these samples.
+        queries: how many there are.
+        p_init: share of the pixels that the first squares cover.
+    """
+    low, high = equations.ball_bounds(x, epsilon)
+    sides = ops.convert_to_tensor(window_sides(queries, p_init, *x.shape[1:3]))
+    stripes = noise.uniform((1, *x.shape[2:])) < 0.5
+    return Search(
+        # Which pixels are at the upper end is one byte a pixel; the images follow from it.
+        start=ops.logical_and(stripes, ops.ones_like(x, dtype="bool")),
+        images=lambda is_high: ops.where(is_high, high, low),
+        change=lambda is_high, query: draw_squares(is_high, noise, query, ops.take(sides, query)),
+    )
 
 
 def window_sides(queries: int, p_init: float, height: int, width: int) -> np.ndarray:
@@ -125,11 +153,10 @@ def window_sides(queries: int, p_init: float, height: int, width: int) -> np.nda
     window_sides(4, p_init=0.8, height=28, width=28)  # [25, 3, 2, 2]
     ```
     """
-    of_ten_thousand = np.arange(queries) * 10_000 // queries
-    halvings = np.searchsorted(_HALVINGS, of_ten_thousand)
     largest = max(min(height, width) - 1, 1)
-    sides = [round(math.sqrt(p_init / 2**h * height * width)) for h in range(len(_HALVINGS) + 1)]
-    return np.clip(sides, 1, largest).astype("int32")[halvings]
+    sides = [round(math.sqrt(p_init / 2**h * height * width)) for h in range(MOST_HALVINGS + 1)]
+    found: np.ndarray = np.clip(sides, 1, largest).astype("int32")[halvings(queries)]
+    return found
 
 
 def draw_squares(is_high: Tensor, noise: Noise, query: Tensor, side: Tensor) -> Tensor:
@@ -159,3 +186,6 @@ def draw_squares(is_high: Tensor, noise: Noise, query: Tensor, side: Tensor) -> 
     differs = ops.logical_and(inside, ops.not_equal(is_high, ends))
     changes = ops.any(differs, axis=(1, 2, 3), keepdims=True)
     return ops.where(inside, ops.equal(ends, changes), is_high)
+
+
+_SEARCHES: dict[str, Callable[..., Search]] = {"linf": search_squares, "l2": search_windows}

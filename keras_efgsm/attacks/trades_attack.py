@@ -41,6 +41,7 @@ class TradesAttack(PGD):
 
     kind = "trades"
     evaluation_options = None
+    norms = ("linf",)
 
     def __init__(
         self,

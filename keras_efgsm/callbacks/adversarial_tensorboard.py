@@ -45,10 +45,11 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
 
     The scalars of each epoch (losses, accuracies, learning rate) are those of Keras. With `images`
     there are, under the tag `adversarial`, pictures of a few, evenly spaced: clean, attacked, the
-    perturbation (grey is none, white +epsilon, black -epsilon) and, with a re-constructor, what it
-    makes of the attacked one; and over all of them histograms of the logit margin on clean and on
-    attacked images and of the smallest margin in the ball if the margin were linear, with the
-    shares that are positive. An image whose margin is negative is misclassified.
+    perturbation (grey is none, white +epsilon, black -epsilon; of an L2 ball the largest change)
+    and, with a re-constructor, what it makes of the attacked one; and over all of them histograms
+    of the logit margin on clean and on attacked images and of the smallest margin in the ball if
+    the margin were linear, with the shares that are positive. An image whose margin is negative is
+    misclassified.
 
     Training is not touched: the attack starts from the same noise at each epoch, has no part in
     the momentum of the training and sees the classifier in evaluation mode; with and without this
@@ -62,7 +63,7 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
         num_images: how many of them are shown as pictures. Defaults to `8`.
         every: epochs between two looks at the images. Defaults to `1`.
         attack: the attack on them, without momentum. Defaults to PGD on the margin at the
-            training's epsilon, 20 steps of an eighth of it.
+            training's epsilon and norm, 20 steps of an eighth of it.
         **kwargs: as `keras.callbacks.TensorBoard` takes them; `write_graph` defaults to `False`.
 
     Raises:
@@ -120,7 +121,11 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
         x = ops.convert_to_tensor(x, dtype="float32")
         labels = ops.cast(read_labels(ops.convert_to_tensor(y), trainer.num_classes)[0], "int32")
         epsilon = self._epsilon = trainer.attack.epsilon
-        attack = self.attack or PGD(epsilon=epsilon, steps=20, step_size=epsilon / 8, loss="cw")
+        norm, ball = trainer.attack.norm, trainer.attack.ball
+        self._strength = ball.strength
+        attack = self.attack or PGD(
+            epsilon=epsilon, steps=20, step_size=epsilon / 8, loss="cw", norm=norm
+        )
         logits_fn = evaluation_logits(trainer.classifier)
         # Not the training's noise, and the same at each look.
         noise = Noise(0, 0, ops.arange(x.shape[0], dtype="int32"))
@@ -131,15 +136,14 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
             x_adv = attack.perturb(logits_fn, x, labels, noise).images
             _, margins, gradients = rival_margins_and_gradients(logits_fn, x, labels, 1)
             logits = logits_fn(x_adv)
+            change = ops.take(x_adv - x, shown, axis=0)
             seen = {
                 "margin_clean": margins[0],
                 "margin_attacked": equations.margin(logits, labels),
-                "margin_linearised": equations.worst_linear_margin(
-                    margins[0], gradients[0], x, x, epsilon
-                ),
+                "margin_linearised": ball.worst_linear_margin(margins[0], gradients[0], x, epsilon),
                 "clean": ops.take(x, shown, axis=0),
                 "attacked": ops.take(x_adv, shown, axis=0),
-                "perturbation": 0.5 + ops.take(x_adv - x, shown, axis=0) / (2.0 * epsilon),
+                "perturbation": 0.5 + change / (2.0 * ball.full_strength(change, epsilon)),
             }
             if trainer.reconstructor is not None:
                 probabilities = ops.softmax(ops.take(logits, shown, axis=0))
@@ -159,8 +163,8 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
         shares = {"clean": "accuracy_clean", "attacked": "accuracy_attacked"}
         shares["linearised"] = "margin_robust_accuracy"
         of_perturbation = (
-            f"attacked minus clean over 2 epsilon, epsilon = {self._epsilon:g}: "
-            "grey is no change, white +epsilon, black -epsilon"
+            f"attacked minus clean over twice {self._strength}, epsilon = {self._epsilon:g}: "
+            f"grey is no change, white a rise by {self._strength}, black a fall by it"
         )
         with self._train_writer.as_default():
             for name, value in seen.items():

@@ -56,7 +56,7 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         max_drop: fall of the margin-robust accuracy, in (0, 1]. Defaults to `0.2`.
         probe: images `(n, H, W, C)` in [0, 1] and labels `(n,)`, about 256. Defaults to none.
         probe_attack: the attack of the probe. Defaults to PGD on the margin at the training's
-            epsilon, 20 steps of an eighth of it.
+            epsilon and norm, 20 steps of an eighth of it.
         probe_drop: in (0, 1]. Defaults to `0.2`; published collapses lose at least 0.38 in an
             epoch, healthy runs at most 0.08.
         final_drop: how far below its best the probe may end without that the best weights are put
@@ -118,9 +118,13 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     def on_train_begin(self, logs: Logs = None) -> None:
         self._reset()
         if self.probe_images is not None:
-            epsilon = self.model.attack.epsilon
+            trained = self.model.attack
             attack = self.probe_attack or PGD(
-                epsilon=epsilon, steps=20, step_size=epsilon / 8, loss="cw"
+                epsilon=trained.epsilon,
+                steps=20,
+                step_size=trained.epsilon / 8,
+                loss="cw",
+                norm=trained.norm,
             )
             self._probe = Probe(self.model.classifier, attack, *self.probe_images)
         if self._restored is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from keras_efgsm.cli.subject import add_subject, read_subject, target_file
+from keras_efgsm.cli.subject import Subject, add_subject, load_other, read_subject, target_file
 from keras_efgsm.cli.trust import TRUST
 from keras_efgsm.typing import Commands
 
@@ -15,9 +15,9 @@ def add_command(commands: Commands) -> None:
     parser = commands.add_parser(
         "diagnose",
         help="look for signs of masked gradients",
-        description="Look for signs that a run folder, a .keras file or an exported SavedModel "
-        "version folder hides its gradients, so that attacks find less than there is. Writes "
-        "diagnosis.json and diagnosis.png into a run folder.",
+        description="Look for signs that a run folder, a .keras or .h5 file or an exported "
+        "SavedModel version folder hides its gradients, so that attacks find less than there is. "
+        "Writes diagnosis.json and diagnosis.png into a run folder.",
         epilog=TRUST,
     )
     add_subject(parser)
@@ -53,8 +53,9 @@ def run(options: argparse.Namespace) -> None:
 
     subject, path = read_subject(options), Path(options.path)
     is_run = subject.config is not None
-    figures = target_file("json", options.json, path / "diagnosis.json" if is_run else None)
-    picture = target_file("picture", options.picture, path / "diagnosis.png" if is_run else None)
+    figures = target_file("json", options.json, _file(subject, "diagnosis.json"))
+    picture = target_file("picture", options.picture, _file(subject, "diagnosis.png"))
+    source = options.transfer_from and load_other(options.transfer_from, options)
     diagnosis = diagnose(
         subject.model,
         subject.load_data(),
@@ -62,9 +63,10 @@ def run(options: argparse.Namespace) -> None:
         num_images=options.num_images,
         steps=options.steps,
         queries=options.queries,
-        transfer_from=options.transfer_from,
+        transfer_from=source,
         eot=options.eot,
         seed=options.seed,
+        norm=subject.norm,
     )
     console = Console()
     console.print(diagnosis.table(details=options.details))
@@ -75,4 +77,10 @@ def run(options: argparse.Namespace) -> None:
         draw_diagnosis(diagnosis, picture)
         console.print(f"picture: {picture}", soft_wrap=True)
     if is_run:
-        console.print(f"next: keras-efgsm report {path}", soft_wrap=True)
+        norm = f" --norm {subject.norm}" if subject.is_other_norm else ""
+        console.print(f"next: keras-efgsm report {path}{norm}", soft_wrap=True)
+
+
+def _file(subject: Subject, name: str) -> Path | None:
+    """Where a result goes by itself; None for a model that is no run folder."""
+    return None if subject.folder is None else subject.file_of(subject.folder.path / name)

@@ -1,11 +1,13 @@
 """`keras-efgsm evaluate PATH`."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
+from keras_efgsm.cli.attacked_model import attack_names, attacked_model
 from keras_efgsm.cli.subject import Subject, add_subject, read_subject, target_file
 from keras_efgsm.cli.trust import TRUST
 from keras_efgsm.cli.values import number
@@ -19,12 +21,12 @@ def add_command(commands: Commands) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="measure natural and robust accuracy",
-        description="Measure a run folder, a .keras file, an exported SavedModel version folder, "
-        "or a .tflite or .onnx file. Interrupted and called again, it goes on after the last "
-        "batch.",
+        description="Measure a run folder, a .keras or .h5 file, an exported SavedModel version "
+        "folder, or a .tflite or .onnx file. Interrupted and called again, it goes on after the "
+        "last batch.",
         epilog=TRUST,
     )
-    add_subject(parser)
+    add_subject(parser, several_epsilons=True)
     parser.add_argument(
         "--attacks",
         help="standard (AutoAttack), adp (APGD-CE and APGD-T), quick, black-box; or names of "
@@ -40,7 +42,13 @@ def add_command(commands: Commands) -> None:
     parser.add_argument(
         "--targets",
         type=int,
-        help="of targeted attacks, at most the classes less one; default 9, quick 1",
+        help="of targeted attacks, the nearest classes, at most all but one; default 9, quick 1",
+    )
+    parser.add_argument(
+        "--target-class",
+        metavar="CLASS",
+        help="count how many images of other classes the attacks have classified as this one: its "
+        "name, its number from 0, or least-likely, of each image the class of its smallest logit",
     )
     parser.add_argument("--queries", type=int, help="of Square; default 5000, quick 500")
     parser.add_argument("--restarts", type=int, default=1)
@@ -79,34 +87,76 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", choices=tuple(DEFAULT_ATTACKS), default="native")
-    parser.add_argument("--json", help="where the figures go; default: evaluation.json of the run")
+    parser.add_argument(
+        "--per-class",
+        action="store_true",
+        help="print the accuracy of each class, and what its images were turned to",
+    )
+    parser.add_argument(
+        "--save-adversarial",
+        metavar="FILE",
+        help="an .npz file for the first adversarial image of each image that was turned: x_adv, "
+        "index (its place in the data), label, predicted, attack, epsilon",
+    )
+    parser.add_argument(
+        "--save-images",
+        metavar="FOLDER",
+        help="a new folder for PNG files of them: clean, adversarial, difference; to look at, as "
+        "PNG rounds to 1/255",
+    )
+    parser.add_argument(
+        "--json",
+        help="where the figures go; default: evaluation.json of the run, of several epsilons "
+        "robustness_curve.json, of --target-class targeted.json; with -l2 before .json if it was "
+        "trained for L-infinity and is measured in L2",
+    )
+    parser.add_argument(
+        "--picture",
+        metavar="FILE",
+        help="of several epsilons: where the curve (PNG) goes; default: beside the figures",
+    )
     parser.add_argument(
         "--state",
         help="what to continue from after an interruption; default: beside the figures, "
-        "evaluation.partial.npz",
+        "such as evaluation.partial.npz",
     )
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Evaluates, prints the table and writes the JSON."""
-    from keras_efgsm.evaluation import ATTACK_SETS, evaluate_robustness
+class _Places(NamedTuple):
+    """Where results go; None for what is not written.
 
+    Attributes:
+        figures: the JSON file.
+        state: what an interrupted evaluation goes on from.
+        picture: the curve.
+        adversarial: the `.npz` file of adversarial images.
+        images: the folder of their PNG files.
+    """
+
+    figures: Path | None
+    state: Path | None
+    picture: Path | None
+    adversarial: Path | None
+    images: Path | None
+
+
+def run(options: argparse.Namespace) -> None:
+    """Evaluates, prints the table and writes the results."""
+    from keras_efgsm.evaluation import ATTACK_SETS
+
+    _check_kind(options)
     subject = read_subject(options)
-    names = _names(options)
-    model, attacks = _attacks(options, names, subject)
-    cascade = names in ATTACK_SETS if options.cascade is None else options.cascade
-    default = RunFolder(options.path).evaluation if subject.config else None
-    target = target_file("json", options.json, default)
-    state = target_file("state", options.state, None)
-    if state is None and target is not None and options.engine == "native":
-        state = target.with_suffix(".partial.npz")
+    names = attack_names(options)
+    model, attacks = attacked_model(options, names, subject)
+    places = _places(options, subject)
+    evaluate = _evaluation(options)
     try:
-        report = evaluate_robustness(
+        report = evaluate(
             model,
             subject.load_data(),
             attacks,
-            cascade=cascade,
+            cascade=names in ATTACK_SETS if options.cascade is None else options.cascade,
             engine=options.engine,
             batch_size=options.batch_size,
             seed=options.seed,
@@ -114,79 +164,108 @@ def run(options: argparse.Namespace) -> None:
             restarts=options.restarts,
             eot=options.eot,
             split=options.split,
-            state=state,
+            state=places.state,
+            keep_adversarial=places.adversarial is not None or places.images is not None,
         )
     except KeyboardInterrupt:
-        if state is None or not state.exists():
+        if places.state is None or not places.state.exists():
             raise
-        raise KeyboardInterrupt(f"the same command continues from {state}") from None
+        raise KeyboardInterrupt(f"the same command continues from {places.state}") from None
     console = Console()
     console.print(report.table())
-    if target is not None:
-        report.write_json(target)
-        console.print(f"figures: {target}", soft_wrap=True)
+    if options.per_class:
+        console.print(report.class_table())
+    _write(report, places, console)
     if subject.config is not None:
-        console.print(f"next: keras-efgsm diagnose {options.path}", soft_wrap=True)
-
-
-def _names(options: argparse.Namespace) -> str:
-    from keras_efgsm.checks import check_choice
-
-    if not options.losses:
-        return options.attacks or DEFAULT_ATTACKS[options.engine]
-    if options.attacks:
-        raise ValueError(
-            "`--losses` is short for PGD attacks; give it or `--attacks`, not both. "
-            f"Received: losses={options.losses!r}, attacks={options.attacks!r}"
+        of = (
+            f" --norm {subject.norm} --epsilon {subject.epsilon:g}" if subject.is_other_norm else ""
         )
-    losses = [check_choice(loss, "loss", ("ce", "cw")) for loss in options.losses.split(",")]
-    return ",".join(f"pgd-{loss}" for loss in losses)
+        console.print(f"next: keras-efgsm diagnose {options.path}{of}", soft_wrap=True)
 
 
-def _attacks(options: argparse.Namespace, names: str, subject: Subject) -> tuple[Any, list[Any]]:
-    """The classifier as it is attacked, and the attacks."""
-    from keras_efgsm.evaluation import Transfer, make_attacks, with_eot, with_twin
-
-    attacks = make_attacks(
-        names,
-        subject.epsilon,
-        steps=options.steps,
-        step_size=options.step_size,
-        targets=options.targets,
-        queries=options.queries,
-    )
-    model, transfers = subject.model, []
-    if options.transfer_from:
-        source = with_eot(options.transfer_from, options.eot)
-        transfers = [Transfer(attack, source) for attack in attacks if attack.needs_gradient]
-    twin = _twin(options, model)
-    if twin is not None:
-        model, attacks = with_twin(model, twin, attacks)
-    elif options.transfer_from:
-        attacks = [a for a in attacks if model.differentiable or not a.needs_gradient]
-    return model, attacks + transfers
+def _is_curve(options: argparse.Namespace) -> bool:
+    return options.epsilon is not None and len(options.epsilon) > 1
 
 
-def _twin(options: argparse.Namespace, model: Any) -> Path | None:
-    from keras_efgsm.backend import BACKEND
-
-    if options.twin not in (None, "none"):
-        if model.differentiable:
+def _check_kind(options: argparse.Namespace) -> None:
+    """Refuses options of one kind of evaluation that are given with another."""
+    is_curve, is_targeted = _is_curve(options), options.target_class is not None
+    refused = [
+        ("target-class", is_targeted and is_curve, "one epsilon"),
+        ("per-class", options.per_class and (is_curve or is_targeted), "one epsilon, untargeted"),
+        ("picture", options.picture and not is_curve, "several epsilons"),
+        ("engine", is_targeted and options.engine != "native", "untargeted attacks"),
+    ]
+    for name, is_refused, kind in refused:
+        if is_refused:
+            value = getattr(options, name.replace("-", "_"))
             raise ValueError(
-                "`--twin` is for a classifier without gradients, a .tflite or .onnx file; this "
-                "one is attacked by its own. Images of another classifier are tried with "
-                f"`--transfer-from`. Received: twin={options.twin!r}, path={options.path!r}"
+                f"`--{name}` is for an evaluation of {kind}. Received: {name}={value!r}"
             )
-        return Path(options.twin)
-    # A source that was named takes the place of a twin that was not.
-    if options.twin == "none" or options.transfer_from or model.differentiable:
-        return None
-    if BACKEND != "tensorflow":
-        # What lies beside the file is a SavedModel, which only TensorFlow runs.
-        return None
-    from keras_efgsm.export.measuring import find_twin
 
-    found = find_twin(options.path)
-    if found is not None:
-        print(f"twin: {found}, found beside the file (--twin none switches it off)")
-    return found
+
+def _evaluation(options: argparse.Namespace) -> Callable[..., Any]:
+    """The function that is called, with what it alone is told."""
+    from functools import partial
+
+    from keras_efgsm.evaluation import (
+        evaluate_over_epsilons,
+        evaluate_robustness,
+        evaluate_targeted,
+    )
+
+    if _is_curve(options):
+        return evaluate_over_epsilons
+    if options.target_class is not None:
+        return partial(evaluate_targeted, target=options.target_class)
+    return evaluate_robustness
+
+
+def _places(options: argparse.Namespace, subject: Subject) -> _Places:
+    """Where the results go, tried before the attacks, which take minutes."""
+    folder, is_curve = RunFolder(options.path), _is_curve(options)
+    default = folder.evaluation
+    if is_curve:
+        default = folder.path / "robustness_curve.json"
+    elif options.target_class is not None:
+        default = folder.path / "targeted.json"
+    own = subject.file_of(default) if subject.config else None
+    figures = target_file("json", options.json, own)
+    state = target_file("state", options.state, None)
+    if state is None and figures is not None and options.engine == "native":
+        state = figures.with_suffix(".partial.npz")
+    beside = figures.with_suffix(".png") if is_curve and figures is not None else None
+    if options.save_images is not None:
+        from keras_efgsm.report.adversarial_pictures import check_folder
+
+        check_folder(options.save_images, subject.model.image_shape)
+    return _Places(
+        figures,
+        state,
+        target_file("picture", options.picture, beside),
+        target_file("save-adversarial", options.save_adversarial, None),
+        Path(options.save_images) if options.save_images is not None else None,
+    )
+
+
+def _write(report: Any, places: _Places, console: Console) -> None:
+    """Writes the results; the figures last, as they end what could be continued."""
+    from keras_efgsm.evaluation import draw_robustness_curve
+
+    def say(what: str, place: Path) -> None:
+        console.print(f"{what}: {place}", soft_wrap=True)
+
+    if places.adversarial is not None:
+        report.adversarial.write(places.adversarial)
+        say("adversarial images", places.adversarial)
+    if places.images is not None:
+        from keras_efgsm.report.adversarial_pictures import write_pictures
+
+        write_pictures(report.adversarial, places.images)
+        say("pictures", places.images)
+    if places.picture is not None:
+        draw_robustness_curve(report.record, places.picture)
+        say("curve", places.picture)
+    if places.figures is not None:
+        report.write_json(places.figures)
+        say("figures", places.figures)

@@ -4,6 +4,7 @@ import argparse
 
 from rich.console import Console
 
+from keras_efgsm.cli.subject import add_model_options, model_options
 from keras_efgsm.cli.trust import TRUST
 from keras_efgsm.export.forms import FORMS
 from keras_efgsm.typing import Commands
@@ -14,18 +15,19 @@ def add_command(commands: Commands) -> None:
     parser = commands.add_parser(
         "export",
         help="write the classifier as SavedModel, TFLite, ONNX and OpenVINO with a model card",
-        description="Export the classifier of a run, or of any .keras file, as the next integer "
-        "version of a model.",
+        description="Export the classifier of a run, or of any .keras or .h5 file, as the next "
+        "integer version of a model.",
         epilog=TRUST,
     )
-    parser.add_argument("source", metavar="RUN", help="a run folder, or a .keras file")
+    parser.add_argument("source", metavar="RUN", help="a run folder, or a .keras or .h5 file")
+    add_model_options(parser)
     parser.add_argument(
         "--to",
         metavar="FOLDER",
         help="the model's folder; default exported_models/NAME, with the name of RUN",
     )
     parser.add_argument(
-        "--dataset", help="of a .keras file: as for train; tells class names and calibrates"
+        "--dataset", help="of a model file: as for train; tells class names and calibrates"
     )
     parser.add_argument("--data-dir", help="where prepared tfds data sets lie")
     parser.add_argument(
@@ -80,6 +82,7 @@ def run(options: argparse.Namespace) -> None:
             calibration_seed=options.calibration_seed,
             warm_up_batch_sizes=options.warm_up_batch_sizes,
             onnx_opset=options.onnx_opset,
+            **model_options(options),
         )
     except ExportError as error:
         # One line like any other refusal: the classifier given has no such form.

@@ -4,7 +4,7 @@ import argparse
 
 from rich.console import Console
 
-from keras_efgsm.cli.subject import add_images
+from keras_efgsm.cli.subject import add_images, add_norm
 from keras_efgsm.cli.trust import TRUST, say_without_digests
 from keras_efgsm.cli.values import number
 from keras_efgsm.typing import Commands
@@ -31,6 +31,7 @@ def add_command(commands: Commands) -> None:
     add_images(parser)
     parser.add_argument("--split", default="test")
     parser.add_argument("--epsilon", type=number, help="such as 8/255; default: that of the run")
+    add_norm(parser)
     parser.add_argument("--attacks", default="standard", help="as for evaluate; default standard")
     parser.add_argument("--steps", type=int, help="of gradient attacks; default 100, quick 50")
     parser.add_argument("--targets", type=int, help="of targeted attacks; default 9, quick 1")
@@ -68,6 +69,7 @@ def run(options: argparse.Namespace) -> None:
             channels=options.channels,
             split=options.split,
             epsilon=options.epsilon,
+            norm=options.norm,
             attacks=options.attacks,
             steps=options.steps,
             targets=options.targets,

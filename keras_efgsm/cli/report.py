@@ -5,7 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from keras_efgsm.cli.subject import add_images, image_options
+from keras_efgsm.cli.subject import (
+    add_images,
+    add_model_options,
+    add_norm,
+    image_options,
+    model_options,
+)
 from keras_efgsm.cli.trust import TRUST
 from keras_efgsm.cli.values import number
 from keras_efgsm.typing import Commands
@@ -24,9 +30,10 @@ def add_command(commands: Commands) -> None:
         "run_folders",
         metavar="RUN",
         nargs="+",
-        help="run folders, or .keras files with --dataset and --epsilon; what is measured of "
-        "NAME.keras is kept in NAME.report beside it",
+        help="run folders, or .keras or .h5 files with --dataset and --epsilon; what is measured "
+        "of NAME.keras is kept in NAME.report beside it",
     )
+    add_model_options(parser)
     parser.add_argument("--out", default="report.html", help="the page; default report.html")
     parser.add_argument(
         "--num-images",
@@ -36,11 +43,12 @@ def add_command(commands: Commands) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the noise of these attacks")
     add_images(parser)
-    parser.add_argument("--epsilon", type=number, help="of .keras files, such as 8/255")
+    parser.add_argument("--epsilon", type=number, help="of model files, such as 8/255")
+    add_norm(parser, "that of each training; of model files linf")
     parser.add_argument(
         "--evaluation",
         metavar="JSON",
-        help="of a .keras file: what `evaluate --json` wrote; default: the quick attacks, now",
+        help="of a model file: what `evaluate --json` wrote; default: the quick attacks, now",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace --out even if it is no report"
@@ -59,13 +67,15 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
         data_dir=options.data_dir,
         overwrite=options.overwrite,
+        norm=options.norm,
+        unsafe=options.unsafe,
     )
     Console().print(f"report: {page}", soft_wrap=True)
 
 
 def _folder(path: str, options: argparse.Namespace) -> str | Path:
-    """A run folder; of a .keras file the one that is made beside it."""
-    if Path(path).suffix != ".keras":
+    """A run folder; of a model file the one that is made beside it."""
+    if Path(path).suffix not in (".keras", ".h5", ".hdf5"):
         return path
     from keras_efgsm.runs.adopted import adopt_classifier
 
@@ -80,5 +90,7 @@ def _folder(path: str, options: argparse.Namespace) -> str | Path:
         options.dataset,
         options.epsilon,
         evaluation=options.evaluation,
+        norm=options.norm or "linf",
+        **model_options(options),
         **image_options(options, None),
     ).path

@@ -2,8 +2,9 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
+
+from keras_efgsm.limits import MOST_TEXT, read_file
 
 
 def add_command(commands: Any) -> None:
@@ -73,6 +74,7 @@ def serve_request(
         ServerError: if the server refuses, or cannot be reached.
         ValueError: if a file is of another kind.
     """
+    from keras_efgsm.checks import visible
     from keras_efgsm.serving.asking import ask, make_client
 
     if not files:
@@ -83,7 +85,7 @@ def serve_request(
         finally:
             client.close()
         return
-    names = Path(labels).read_text(encoding="utf-8").splitlines() if labels else None
+    names = read_file(labels, MOST_TEXT).decode("utf-8").splitlines() if labels else None
     answers = ask(
         files,
         model,
@@ -98,6 +100,6 @@ def serve_request(
         source = files[i] if len(files) == len(answers) else f"{files[0]}[{i}]"
         called = "-" if answer.label is None else answer.label
         print(
-            f"{source}: class {answer.class_id}, label {called}, "
+            f"{source}: class {answer.class_id}, label {visible(str(called))}, "
             f"probability {answer.probability:.4f}, margin {answer.margin:.2f}"
         )

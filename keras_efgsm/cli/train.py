@@ -15,7 +15,8 @@ from keras_efgsm.cli.values import number
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import find_method
 from keras_efgsm.recipes.request import AUTOMATIC_RECIPE, Request, changed
-from keras_efgsm.records.wording import percent
+from keras_efgsm.records.intervals import interval_of
+from keras_efgsm.records.wording import with_interval
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.typing import Commands
 
@@ -138,7 +139,10 @@ def run(options: argparse.Namespace) -> None:
     if result.folder.path != Path(out):
         # Another worker has the run folder.
         return
-    what = f"{config.method} on {config.dataset}, epsilon {config.epsilon:g}, seed {config.seed}"
+    what = (
+        f"{config.method} on {config.dataset}, epsilon {config.epsilon_in_words}, "
+        f"seed {config.seed}"
+    )
     table = Table(
         title=what,
         title_justify="left",
@@ -152,7 +156,10 @@ def run(options: argparse.Namespace) -> None:
     table.add_row("training", f"{metrics['training_seconds']:.0f} s")
     table.add_row(
         f"natural accuracy, {metrics['test_images']:,} test images",
-        percent(metrics["natural_accuracy"]),
+        with_interval(
+            metrics["natural_accuracy"],
+            interval_of(metrics["natural_accuracy"], metrics["test_images"]),
+        ),
     )
     stop = metrics["stop"]
     if stop is not None and stop["fired"]:

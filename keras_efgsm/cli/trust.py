@@ -5,8 +5,9 @@ from pathlib import Path
 
 TRUST = (
     "Measure and export only what you trust: a SavedModel and an OpenVINO or ONNX file run the "
-    "graph of whoever made them, with your rights, and a .keras file builds the layers that it "
-    "names. The digests of an export tell a damaged file from a whole one, not who made it."
+    "graph of whoever made them, with your rights, and a .keras or .h5 file builds the "
+    "layers that it names; code that it stores runs only with --unsafe, and then with your rights "
+    "too. The digests of an export tell a damaged file from a whole one, not who made it."
 )
 
 

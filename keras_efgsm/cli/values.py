@@ -26,6 +26,18 @@ def number(text: str) -> float:
         ) from None
 
 
+def numbers(text: str) -> tuple[float, ...]:
+    """One number or several, separated by commas.
+
+    Example:
+
+    ```python
+    assert numbers("0,2/255") == (0.0, 2 / 255)
+    ```
+    """
+    return tuple(number(part) for part in text.split(","))
+
+
 def whole_number(text: str) -> int:
     """A whole number; 10_000 and 1e4 are some as well."""
     try:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_efgsm.limits import check_is_file
 from keras_efgsm.records.data import DataRecord
 
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -33,6 +34,7 @@ def digest_of_file(file: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         OSError: if it cannot be read.
     """
+    check_is_file(file)
     with open(file, "rb") as opened:
         return np.frombuffer(hashlib.file_digest(opened, "sha256").digest(), "uint8")
 

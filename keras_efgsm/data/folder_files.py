@@ -25,6 +25,17 @@ TEST_NAMES = ("test", "testing", "val", "valid", "validation")
 _OF_THE_SYSTEM = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"}
 _NO_DATA = {"thumbs.db", "desktop.ini"}
 
+# What is said of images, by the attributes of their headers.
+_SAID = {
+    "turned": "{} photographs are turned upright as their EXIF data say",
+    "unturned": "{} PNG files are to be turned by their EXIF data, which is not done; save them "
+    "upright",
+    "deep": "{} images have 16 bits, of which the upper 8 are used",
+    "animated": "{} files are animations, of which the first frame is used",
+    "alpha": "{} images have an alpha channel, which `--channels 1` or `--channels 3` leaves out: "
+    "what it hides is shown",
+}
+
 
 @dataclass(frozen=True)
 class ImageFiles:
@@ -150,15 +161,19 @@ def class_files(
     others: Counter[str] = Counter()
     for label, name in enumerate(names):
         found = []
+        strange: Counter[str] = Counter()
         for file in _walk(root / name):
             if _is_image(file):
                 found.append(file)
             else:
-                others[file.suffix.lower() or file.name] += 1
+                strange[file.suffix.lower() or file.name] += 1
+        others += strange
         if not found and not may_lack:
+            kind, count = (strange.most_common(1) or [("", 0)])[0]
+            only = f" but {count} x {kind}; convert those if they are, or" if count else ";"
             raise ValueError(
                 f"every class sub-folder must hold images ({', '.join(SUFFIXES)}), but {name!r} "
-                f"holds none; remove it if it is no class. Received: path={str(root)!r}"
+                f"holds none{only} remove it if it is no class. Received: path={str(root)!r}"
             )
         files += sorted(found)
         labels += [label] * len(found)
@@ -189,7 +204,7 @@ def folder_facts(
     sizes: Counter[tuple[int, int]] = Counter()
     channels: Counter[int] = Counter()
     examples: dict[tuple[int, int] | int, str] = {}
-    turned = deep = 0
+    found: Counter[str] = Counter()
     for part in parts.values():
         for file, header in zip(part.files, part.headers(), strict=True):
             size = (header.height, header.width)
@@ -197,13 +212,8 @@ def folder_facts(
                 examples.setdefault(key, f"{file.parent.name}/{file.name}")
             sizes[size] += 1
             channels[header.channels] += 1
-            turned += header.turned
-            deep += header.deep
-    said = list(notes)
-    if turned:
-        said.append(f"{turned} photographs are turned upright as their EXIF data say")
-    if deep:
-        said.append(f"{deep} images have 16 bits, of which the upper 8 are used")
+            found.update(name for name in _SAID if getattr(header, name))
+    said = [*notes, *(text.format(found[name]) for name, text in _SAID.items() if found[name])]
     counts = {split: len(part) for split, part in parts.items()}
     return SourceFacts(name, "folder", class_names, counts, sizes, channels, tuple(said), examples)
 

@@ -21,14 +21,21 @@ from keras_efgsm.data.folder_files import (
 )
 from keras_efgsm.data.image_channels import check_channels, with_channels
 from keras_efgsm.data.image_data import ImageData
-from keras_efgsm.data.image_header import SERVED_FORMATS, ImageHeader, opened_image, unreadable
-from keras_efgsm.data.image_size import check_image_size, empty_images, resize_image
+from keras_efgsm.data.image_header import (
+    SERVED_FORMATS,
+    ImageHeader,
+    opened_image,
+    orientation_of,
+    unreadable,
+)
+from keras_efgsm.data.image_size import check_image_size, empty_images
 from keras_efgsm.data.source import LoadOptions, Source
 from keras_efgsm.data.source_facts import SourceFacts
 from keras_efgsm.data.splitting import held_out_name
 
 # Bytes of pixels that are decoded at the same time, one image at least.
 _DECODED_AT_ONCE = 2**28
+_ROWS = 256
 
 
 def load_folder(
@@ -41,8 +48,8 @@ def load_folder(
     Classes are the sub-folders in sorted order; files are read in sorted order, from nested folders
     too, and resized one by one. Hidden files and files that are no images by their ending are
     passed over. PNG and JPEG files become pixels by the function that an exported model uses,
-    `pixels_of_file`, whose JPEG pixels differ from Pillow's; of a GIF or WebP the first frame is
-    taken.
+    `pixels_of_file`, whose JPEG pixels differ from Pillow's, and JPEG and WebP files are turned as
+    their EXIF data say; of a GIF or WebP the first frame is taken.
 
     Args:
         path: the folder.
@@ -159,15 +166,15 @@ def _served_decoder(channels: int) -> Any:
     """The function of an export, traced once for all files; resizing needs no trace."""
     import tensorflow as tf
 
-    from keras_efgsm.data.image_files import pixels_of_file
+    from keras_efgsm.data.image_files import decoded_file
 
     @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow has no types
         input_signature=[tf.TensorSpec((), tf.string)], autograph=False
     )
-    def to_pixels(contents: tf.Tensor) -> tf.Tensor:
-        return pixels_of_file(contents, channels)
+    def decode(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return decoded_file(contents, channels)
 
-    return to_pixels.get_concrete_function()
+    return decode.get_concrete_function()
 
 
 def _read(
@@ -181,35 +188,43 @@ def _read(
         )
     decode = _with_tensorflow if header.format in SERVED_FORMATS else _with_pillow
     try:
-        pixels = decode(file, channels)
+        # No copy is made of what may be a photograph of 50 megapixels.
+        lying, orientation = decode(file, channels)
     # Whatever a damaged file makes of its decoder.
     except Exception as error:
         reason = str(error).strip() or type(error).__name__
         raise ValueError(unreadable(file, reason.splitlines()[0])) from error
-    if pixels.shape != (header.height, header.width, channels):
+    sides = tuple(lying.shape[:2])
+    sides = sides[::-1] if orientation >= 5 else sides
+    if sides != (header.height, header.width):
         size = f"{header.height} x {header.width}"
-        raise ValueError(
-            unreadable(file, f"its header says {size}, its pixels have {pixels.shape[:2]}")
-        )
-    return resize_image(pixels, shape[:2] if resized else None)
+        raise ValueError(unreadable(file, f"its header says {size}, its pixels have {sides}"))
+    wanted = shape[:2] if resized and sides != shape[:2] else None
+    from keras_efgsm.data.image_files import upright_pixels
 
-
-def _with_tensorflow(file: Path, channels: int) -> np.ndarray:
-    import tensorflow as tf
-
-    try:
-        pixels: np.ndarray = _served_decoder(channels)(tf.constant(file.read_bytes())).numpy()
-    except tf.errors.OpError as error:
-        # The first line, without the names of the graph's nodes after it.
-        raise ValueError(error.message.strip().splitlines()[0]) from error
+    pixels: np.ndarray = upright_pixels(lying, orientation, channels, wanted).numpy()
     return pixels
 
 
-def _with_pillow(file: Path, channels: int) -> np.ndarray:
-    from PIL import ImageOps
+def _with_tensorflow(file: Path, channels: int) -> tuple[Any, int]:
+    """The pixels as they lie in the file, and its orientation."""
+    import tensorflow as tf
 
+    try:
+        pixels, orientation = _served_decoder(channels)(tf.constant(file.read_bytes()))
+    except tf.errors.OpError as error:
+        # The first line, without the names of the graph's nodes after it.
+        raise ValueError(error.message.strip().splitlines()[0]) from error
+    return pixels, int(orientation)
+
+
+def _with_pillow(file: Path, channels: int) -> tuple[np.ndarray, int]:
+    """Likewise, in strips of rows, as Pillow holds four bytes for each pixel of three."""
+    mode = "RGBA" if channels == 4 else "RGB"
     with opened_image(file) as image:
-        upright = ImageOps.exif_transpose(image)
-        pixels = np.asarray(upright.convert("RGBA" if channels == 4 else "RGB"))
-    converted: np.ndarray = with_channels(pixels[np.newaxis], channels)[0]
-    return converted
+        pixels = np.empty((image.height, image.width, channels), "uint8")
+        for top in range(0, image.height, _ROWS):
+            strip = image.crop((0, top, image.width, min(top + _ROWS, image.height)))
+            colour = np.asarray(strip.convert(mode))
+            pixels[top : top + _ROWS] = with_channels(colour[np.newaxis], channels)[0]
+        return pixels, orientation_of(image)

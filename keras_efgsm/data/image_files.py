@@ -48,6 +48,24 @@ def pixels_of_file(
     assert pixels_of_file(file, channels=1, size=(8, 8)).shape == (8, 8, 1)
     ```
     """
+    pixels, orientation = decoded_file(contents, channels, name)
+    return upright_pixels(pixels, orientation, channels, size)
+
+
+def decoded_file(
+    contents: Any, channels: int, name: str | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Decodes one PNG or JPEG file as its pixels lie in it, for `upright_pixels`.
+
+    Args:
+        contents: string `()`, the whole file.
+        channels: as in `pixels_of_file`.
+        name: likewise.
+
+    Returns:
+        Uint8 `(height, width, channels)`, or three channels in place of one for a JPEG of four
+        inks, and its orientation, int32 `()`.
+    """
     contents = tf.convert_to_tensor(contents, tf.string)
     jpeg = is_jpeg(contents)
 
@@ -61,13 +79,44 @@ def pixels_of_file(
             lambda: tf.image.extract_jpeg_shape(contents, name=name)[2] == 4,
             lambda: tf.constant(False),
         )
-        return tf.cond(inks, lambda: tf.image.rgb_to_grayscale(decode(3)), lambda: decode(1))
+        return tf.cond(inks, lambda: decode(3), lambda: decode(1))
 
     pixels = grey() if channels == 1 else decode(channels)
-    if channels != 4:  # no JPEG has four
-        pixels = tf.cond(jpeg, lambda: _turned(pixels, jpeg_orientation(contents)), lambda: pixels)
+    if channels == 4:  # no JPEG has four
+        return pixels, tf.constant(1)
+    return pixels, tf.cond(jpeg, lambda: jpeg_orientation(contents), lambda: tf.constant(1))
+
+
+def upright_pixels(
+    pixels: Any, orientation: Any, channels: int, size: tuple[int, int] | None = None
+) -> tf.Tensor:
+    """Resizes what `decoded_file` returns, and turns it upright.
+
+    In that order, as a photograph of 50 megapixels would else be held several times.
+
+    Args:
+        pixels: uint8 `(height, width, c)`, as they lie in the file.
+        orientation: int32 `()`, from 1 (upright) to 8.
+        channels: 1, 3 or 4.
+        size: `(height, width)` to resize to. Defaults to the size that the file has.
+
+    Returns:
+        Uint8 `(height, width, channels)`.
+    """
+    pixels, orientation = tf.convert_to_tensor(pixels), tf.convert_to_tensor(orientation)
     if size is not None:
-        pixels = resize_images(pixels, size)
+        lying = tf.where(orientation >= 5, size[::-1], size)
+        pixels = resize_images(pixels, lying)
+    if channels == 1:
+        pixels = tf.cond(
+            tf.shape(pixels)[-1] == 3,
+            lambda: tf.image.rgb_to_grayscale(pixels),
+            lambda: pixels,
+        )
+    if channels != 4:
+        pixels = tf.cond(
+            tf.equal(orientation, 1), lambda: pixels, lambda: _turned(pixels, orientation)
+        )
     pixels.set_shape((*(size or (None, None)), channels))
     return pixels
 

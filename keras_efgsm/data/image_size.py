@@ -46,7 +46,7 @@ def check_image_size(image_size: int | tuple[int, int] | None) -> tuple[int, int
     return height, width
 
 
-def resize_images(images: Any, size: tuple[int, int]) -> tf.Tensor:
+def resize_images(images: Any, size: Any) -> tf.Tensor:
     """Resizes 8-bit images by antialiased bilinear interpolation, eagerly or in a graph.
 
     Training, evaluation and the export's `serving_bytes` all call this function, so that a file
@@ -56,7 +56,8 @@ def resize_images(images: Any, size: tuple[int, int]) -> tf.Tensor:
     Args:
         images: uint8 tensor `(height, width, channels)` or `(n, height, width, channels)`; the
             sides need not be known when a graph is traced.
-        size: `(height, width)` wanted. The present size changes nothing.
+        size: `(height, width)` wanted, numbers or an int32 tensor. The present size changes
+            nothing.
 
     Returns:
         Uint8 tensor of the same rank.

@@ -17,6 +17,7 @@ from keras_efgsm.records.wording import percent
 RADIUS_FACTORS = (0.5, 1.0, 1.5, 2.0, 4.0)
 STEP_PARTS = (0.125, 0.25, 0.5, 0.75, 1.0)
 ITERATIONS = (1, 2, 5, 10, 20, 50, 100)
+# The step is a share of the whole range.
 _UNBOUNDED_STEPS, _UNBOUNDED_STEP = 100, 0.05
 _UNBOUNDED_TRIES = 3
 
@@ -95,9 +96,10 @@ def longer_steps_do_worse(probing: Probing) -> Finding:
 
 def larger_epsilon_does_not_help(probing: Probing) -> Finding:
     """The accuracy under PGD does not fall as epsilon grows (property 3)."""
-    curve = {radius: probing.pgd("cw", epsilon=radius) for radius in radii(probing.epsilon)}
+    points = radii(probing.epsilon, probing.whole)
+    curve = {radius: probing.pgd("cw", epsilon=radius) for radius in points}
     _, rise, rose = _largest_rise(curve)
-    total, left = probing.count, int(curve[1.0].sum())
+    total, left = probing.count, int(curve[probing.whole].sum())
     flat = thresholds.is_more(left, total, 0.5)
     listed = ", ".join(f"{percent(held.mean(), 1)} at {radius:g}" for radius, held in curve.items())
     return Finding(
@@ -111,9 +113,9 @@ def larger_epsilon_does_not_help(probing: Probing) -> Finding:
 def unbounded_attack_fails(probing: Probing) -> Finding:
     """PGD that may make any image of any image does not turn all of them (property 4)."""
     options: dict[str, Any] = {
-        "epsilon": 1.0,
+        "epsilon": probing.whole,
         "steps": _UNBOUNDED_STEPS,
-        "step_size": _UNBOUNDED_STEP,
+        "step_size": _UNBOUNDED_STEP * probing.whole,
     }
     held = probing.pgd("cw", **options) & probing.pgd("ce", **options)
     for restart in range(1, _UNBOUNDED_TRIES):
@@ -123,8 +125,8 @@ def unbounded_attack_fails(probing: Probing) -> Finding:
     return Finding(
         "unbounded_attack_fails",
         thresholds.is_more(left, total, thresholds.MISSED),
-        f"PGD of {_UNBOUNDED_STEPS} steps at epsilon 1, where every image can be reached, left "
-        f"{left} of {total} images standing.",
+        f"PGD of {_UNBOUNDED_STEPS} steps at epsilon {probing.whole:g}, where every image can be "
+        f"reached, left {left} of {total} images standing.",
         {
             "left": left,
             "images": total,
@@ -201,9 +203,14 @@ def more_iterations_do_worse(probing: Probing) -> Finding:
     )
 
 
-def radii(epsilon: float) -> list[float]:
-    """Radii to attack at: multiples of epsilon below 1, and 1 itself."""
-    return [f * epsilon for f in RADIUS_FACTORS if f * epsilon < 1.0] + [1.0]
+def radii(epsilon: float, whole: float = 1.0) -> list[float]:
+    """Radii to attack at: multiples of epsilon below that of the whole range, and that itself.
+
+    Args:
+        epsilon: the radius of the diagnosis.
+        whole: the radius within which every image can be reached. Defaults to that of L-infinity.
+    """
+    return [f * epsilon for f in RADIUS_FACTORS if f * epsilon < whole] + [whole]
 
 
 def _found_without_gradients(probing: Probing, name: str, held: np.ndarray, how: str) -> Finding:

@@ -11,16 +11,16 @@ from keras import ops
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from keras_efgsm.attacks.ball import check_radius
 from keras_efgsm.backend import BACKEND
-from keras_efgsm.checks import check_count, check_epsilon
-from keras_efgsm.data import ImageData
+from keras_efgsm.checks import check_count, check_epsilon, check_norm
 from keras_efgsm.diagnosis import attack_properties, gradient_properties, thresholds
 from keras_efgsm.diagnosis.findings import Diagnosis, Finding
 from keras_efgsm.diagnosis.loss_surface import margin_surfaces
 from keras_efgsm.diagnosis.probing import Probing
 from keras_efgsm.evaluation import EvaluatedModel, load_classifier
 from keras_efgsm.evaluation.expectation import doubts_of, with_eot
-from keras_efgsm.evaluation.image_set import check_data
+from keras_efgsm.evaluation.image_set import EvaluationData, check_data, shape_of_images
 from keras_efgsm.records.environment import hardware, versions
 
 SIGNS: tuple[Callable[[Probing], Finding], ...] = (
@@ -44,7 +44,7 @@ SIGNS: tuple[Callable[[Probing], Finding], ...] = (
 
 def diagnose(
     model: EvaluatedModel | keras.Model | str | os.PathLike[str],
-    data: ImageData | tuple[Any, Any],
+    data: EvaluationData,
     epsilon: float,
     *,
     num_images: int = 200,
@@ -56,6 +56,7 @@ def diagnose(
     eot: int = 1,
     seed: int = 0,
     batch_size: int = 250,
+    norm: str = "linf",
     progress: bool = True,
 ) -> Diagnosis:
     """Looks for the signs of masked gradients, which make a model seem robust that is not.
@@ -70,8 +71,8 @@ def diagnose(
     Args:
         model: a classifier or where one lies, see `load_classifier`; one with gradients.
         data: an `ImageData`, or `(x, y)`: float images `(n, H, W, C)` in [0, 1] and labels `(n,)`
-            or one-hot `(n, K)`.
-        epsilon: L-infinity radius in pixels of [0, 1].
+            or one-hot `(n, K)`; or batches of such pairs, see `evaluate_robustness`.
+        epsilon: radius of the ball in pixels of [0, 1].
         num_images: takes so many images, see `evaluate_robustness`, or all if there are fewer.
             Defaults to `200`.
         steps: gradient steps of PGD and APGD. Defaults to `50`.
@@ -83,6 +84,8 @@ def diagnose(
             the logits, see `with_eot`. Defaults to `1`.
         seed: seed of all noise, >= 0. Defaults to `0`.
         batch_size: most images in a batch. Defaults to `250`.
+        norm: of the ball, `"linf"`, or `"l2"` for the Euclidean length of the change of all pixels
+            and channels. Defaults to `"linf"`.
         progress: whether to show a progress bar; there is none outside a terminal. Defaults to
             `True`.
 
@@ -109,7 +112,7 @@ def diagnose(
             "The diagnosis runs on the TensorFlow backend, where it was shown planted models: set "
             f"KERAS_BACKEND=tensorflow and give it the .keras file. Received: backend={BACKEND!r}"
         )
-    epsilon = check_epsilon(epsilon)
+    epsilon = check_epsilon(epsilon, norm=check_norm(norm))
     check_count(restarts, "restarts", minimum=2)
     for value, name in (
         (num_images, "num_images"),
@@ -120,7 +123,8 @@ def diagnose(
     ):
         check_count(value, name)
     check_count(seed, "seed", minimum=0)
-    model = _with_gradients(with_eot(model, eot))
+    model = _with_gradients(with_eot(model, eot, shape_of_images(data)))
+    check_radius(epsilon, norm, model.image_shape)
     source = None if transfer_from is None else with_eot(_source(transfer_from, model), eot)
     images = check_data(data, model, num_images, seed, or_all=True)
     x, labels = images.pixels(np.arange(len(images.labels))), images.labels
@@ -129,6 +133,7 @@ def diagnose(
         "model": model.description,
         "dataset": images.name,
         "epsilon": epsilon,
+        "norm": norm,
         "num_images": len(x),
         "selection": images.selection,
         "missing": images.missing,
@@ -162,6 +167,7 @@ def diagnose(
         source=source,
         seed=seed,
         batch_size=batch_size,
+        norm=norm,
     )
     findings = _look(probing, progress)
     return Diagnosis(

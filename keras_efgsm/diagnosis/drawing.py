@@ -38,6 +38,7 @@ def draw_diagnosis(diagnosis: Diagnosis, path: str | Path) -> None:
             "A diagnosis must have attacked images to be drawn. "
             f"Received: verdict={diagnosis.verdict!r}"
         )
+    in_linf = diagnosis.norm == "linf"
     figure = new_figure(13, 6.4)
     columns = max(len(_AXES), len(diagnosis.surfaces))
     panels = figure.subplots(2, columns, squeeze=False)
@@ -69,10 +70,11 @@ def draw_diagnosis(diagnosis: Diagnosis, path: str | Path) -> None:
             panel.contour(surface.offsets, surface.offsets, surface.margins, [0.0], colors="black")
         figure.colorbar(mesh, ax=panel)
         panel.set_title(f"margin, class {surface.label}", fontsize="medium")
-        panel.set_xlabel("along the gradient's sign")
-    panels[1][0].set_ylabel("along a random sign")
+        panel.set_xlabel("along the gradient" + ("'s sign" if in_linf else ""))
+    panels[1][0].set_ylabel("along a random " + ("sign" if in_linf else "way"))
     for panel in panels.ravel():
         if not panel.has_data():
             panel.axis("off")
-    figure.suptitle(f"{diagnosis.model}: {diagnosis.verdict} (epsilon {radius(diagnosis.epsilon)})")
+    epsilon = radius(diagnosis.epsilon, diagnosis.norm)
+    figure.suptitle(f"{diagnosis.model}: {diagnosis.verdict} (epsilon {epsilon})")
     save_figure(figure, path)

@@ -59,7 +59,7 @@ class Diagnosis:
     Args:
         model: what was diagnosed.
         dataset: name of the data set.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         num_images: how many images were taken.
         num_correct: how many of them are classified correctly, and were attacked.
         lowest_accuracy: share of the `num_images` that withstood everything tried at epsilon.
@@ -75,6 +75,7 @@ class Diagnosis:
         missing: a warning of the classes that are not among the images. Defaults to none.
         eot: over how many draws every pass averaged; None for one. Defaults to none.
         doubts: sentences on why the figures are not to be trusted. Defaults to none.
+        norm: of the ball, see `checks.NORMS`. Defaults to `"linf"`.
 
     Example:
 
@@ -101,6 +102,7 @@ class Diagnosis:
     missing: str = ""
     eot: int | None = None
     doubts: tuple[str, ...] = ()
+    norm: str = "linf"
 
     @property
     def masked(self) -> bool:
@@ -139,10 +141,12 @@ class Diagnosis:
                 f"Signs: {signs}. Believe at most {lowest}, the lowest figure measured here, and "
                 "that only until an attack made for this model has been tried."
             )
+        norm = "" if self.norm == "linf" else f" --norm {self.norm}"
         doubt = f"Signs that are no proof: {signs}. " if signs else ""
         return (
             f"{doubt}The lowest figure over all attacks here, with and without gradients, is "
-            f"{lowest}; a full evaluation (`keras-efgsm evaluate --attacks standard`) may lower it."
+            f"{lowest}; a full evaluation (`keras-efgsm evaluate --attacks standard{norm}`) may "
+            "lower it."
         )
 
     @property
@@ -154,6 +158,7 @@ class Diagnosis:
             advice=self.advice,
             findings=tuple(finding.record for finding in self.findings),
             epsilon=self.epsilon,
+            norm=None if self.norm == "linf" else self.norm,
             num_images=self.num_images,
             selection=self.selection,
             num_correct=self.num_correct,
@@ -197,7 +202,8 @@ class Diagnosis:
             title=f"{self.model}: {self.verdict}",
             caption=f"{self.num_correct} of {selected(self.num_images, self.selection)} of "
             f"{self.dataset} are classified correctly and were attacked, epsilon "
-            f"{radius(self.epsilon)}, seed {self.seed}, {in_seconds(self.seconds)}{draws}. "
+            f"{radius(self.epsilon, self.norm)}, seed {self.seed}, {in_seconds(self.seconds)}"
+            f"{draws}. "
             f"{self.advice}{warnings(self.missing, self.doubts)}",
         )
         table.add_column("sign of masking", no_wrap=True)

@@ -27,10 +27,11 @@ def zero_margin_gradients(probing: Probing) -> Finding:
     margins, gradients = probing.gradients(probing.x)
     at_start = probing.gradients(probing.random_points())[1]
     total = probing.count
-    norm, norm_at_start = _l1(gradients), _l1(at_start)
+    order = probing.ball.dual_order
+    norm, norm_at_start = _length(gradients, order), _length(at_start, order)
     zero, zero_at_start = int((norm == 0.0).sum()), int((norm_at_start == 0.0).sum())
     distance = np.abs(margins) / np.maximum(norm, np.finfo("float32").tiny)
-    vanishing = int(((norm > 0.0) & (distance > thresholds.UNREACHABLE)).sum())
+    vanishing = int(((norm > 0.0) & (distance > thresholds.UNREACHABLE * probing.whole)).sum())
     worst = max(zero, zero_at_start)
     is_zero = thresholds.is_more(worst, total, thresholds.ZERO)
     is_vanishing = thresholds.is_more(zero + vanishing, total, thresholds.ZERO)
@@ -63,7 +64,7 @@ def cross_entropy_misleads(probing: Probing) -> Finding:
     gradients too, but their sign still leads.
     """
     entropy, margin = probing.gradients(probing.x, "ce")[1], probing.gradients(probing.x)[1]
-    zero = (_l1(entropy) == 0.0) & (_l1(margin) > 0.0)
+    zero = (_length(entropy, 1.0) == 0.0) & (_length(margin, 1.0) > 0.0)
     by_entropy, by_margin = probing.pgd("ce"), probing.pgd("cw")
     missed = int((zero & by_entropy & ~by_margin).sum())
     gap, count, total = int((by_entropy & ~by_margin).sum()), int(zero.sum()), probing.count
@@ -132,7 +133,7 @@ def gradients_mislead(probing: Probing) -> Finding:
     total, kept, followed = probing.count, {}, {}
     for part in STEP_PARTS:
         # The gradient is that of the negative margin: along it the margin falls.
-        moved = points + (part * probing.epsilon) * np.sign(gradient)
+        moved = points + (part * probing.epsilon) * probing.direction(gradient)
         moved = np.clip(moved, 0.0, 1.0).astype("float32")
         promised = (gradient * (moved - points)).sum(axis=(1, 2, 3), dtype="float64")
         gained = -probing.margins(moved).astype("float64") - negative
@@ -163,6 +164,8 @@ def gradients_mislead(probing: Probing) -> Finding:
     )
 
 
-def _l1(gradients: np.ndarray) -> np.ndarray:
-    norms: np.ndarray = np.abs(gradients.astype("float64")).sum(axis=(1, 2, 3))
+def _length(gradients: np.ndarray, order: float) -> np.ndarray:
+    """The norm `(n,)` of this order, of all pixels."""
+    flat = gradients.astype("float64").reshape(len(gradients), -1)
+    norms: np.ndarray = np.linalg.norm(flat, ord=order, axis=1)
     return norms

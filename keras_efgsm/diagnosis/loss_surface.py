@@ -14,8 +14,8 @@ class ImageSurface(NamedTuple):
 
     Attributes:
         offsets: `(p,)` in pixels of [0, 1], from -epsilon to epsilon.
-        margins: `(p, p)`: row i is a step of `offsets[i]` along a random sign direction, column j
-            one along the direction in which, by the gradient's sign, the margin falls.
+        margins: `(p, p)`: row i is a step of `offsets[i]` along a random direction, column j one
+            along that in which, by the gradient, the margin falls most.
         label: the true class.
     """
 
@@ -25,7 +25,10 @@ class ImageSurface(NamedTuple):
 
 
 def margin_surfaces(probing: Probing, num_images: int = 4) -> tuple[ImageSurface, ...]:
-    """The margin over the plane of the gradient's sign and a random sign, for the first images.
+    """The margin over the plane of the steepest way and a random one, for the first images.
+
+    In an L-infinity ball these are the sign of the gradient and random signs, in an L2 ball both at
+    length 1.
 
     The picture of Tramèr et al., "Ensemble adversarial training" (2018), and Qin et al. 2019: an
     honest surface is nearly a slope, a masked one is flat, rugged or bent. Pixels are kept in
@@ -35,14 +38,14 @@ def margin_surfaces(probing: Probing, num_images: int = 4) -> tuple[ImageSurface
         probing: the model and images.
         num_images: how many. Defaults to 4.
     """
-    gradient = probing.gradients(probing.x)[1]
+    downhills = probing.direction(probing.gradients(probing.x)[1])
     rng = np.random.default_rng(probing.seed)
     offsets = np.linspace(-probing.epsilon, probing.epsilon, POINTS).astype("float32")
     surfaces = []
     for index in range(min(num_images, probing.count)):
         image, label = probing.x[index], int(probing.labels[index])
-        random = rng.choice(np.array([-1.0, 1.0], "float32"), size=image.shape)
-        downhill = np.sign(gradient[index])
+        signs = rng.choice(np.array([-1.0, 1.0], "float32"), size=image.shape)
+        random, downhill = probing.direction(signs[None])[0], downhills[index]
         plane = (
             image
             + offsets[:, None, None, None, None] * random

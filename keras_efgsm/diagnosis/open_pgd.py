@@ -16,17 +16,18 @@ class _OpenPGD(PGD):
     start_radius: Tensor
 
     def start(self, x: Tensor, noise: Noise) -> Tensor:
-        shift = self.start_radius * noise.uniform(tuple(x.shape[1:]), -1.0, 1.0)
+        shift = self.start_radius * self.ball.uniform(noise, x)
         return self.restrict(x + shift, x)
 
 
-def open_pgd(logits_fn: LogitsFn, loss: str, seed: int) -> Callable[..., Any]:
+def open_pgd(logits_fn: LogitsFn, loss: str, seed: int, norm: str = "linf") -> Callable[..., Any]:
     """PGD whose radius, steps and start are arguments: a curve needs no graph for each point.
 
     Args:
         logits_fn: maps images `(B, H, W, C)` to logits `(B, K)`.
         loss: `"ce"` or `"cw"`.
         seed: of the random starts.
+        norm: of the ball, see `checks.NORMS`. Defaults to `"linf"`.
 
     Returns:
         A function of images, labels `(B,)`, sample ids `(B,)`, the restart's number, epsilon,
@@ -43,7 +44,7 @@ def open_pgd(logits_fn: LogitsFn, loss: str, seed: int) -> Callable[..., Any]:
         step_size: Tensor,
         start_radius: Tensor,
     ) -> Tensor:
-        attack = copy.copy(_OpenPGD(epsilon=1.0, loss=loss))
+        attack = copy.copy(_OpenPGD(epsilon=1.0, loss=loss, norm=norm))
         attack.epsilon, attack.steps = epsilon, steps
         attack.step_size, attack.start_radius = step_size, start_radius
         images = attack.perturb(logits_fn, x, labels, Noise(seed, restart, ids)).images

@@ -10,6 +10,7 @@ from keras import ops
 from keras_efgsm import equations
 from keras_efgsm.attacks import PGD, Attack
 from keras_efgsm.attacks.apgd import APGD, TargetedAPGD
+from keras_efgsm.attacks.ball import BALLS
 from keras_efgsm.attacks.losses import LOSSES
 from keras_efgsm.attacks.random_sampling import RandomSampling
 from keras_efgsm.attacks.square import Square
@@ -33,7 +34,7 @@ class Probing:
         model: the classifier.
         x: images `(n, H, W, C)` in [0, 1], all classified correctly.
         labels: their classes `(n,)`.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         steps: gradient steps of PGD and APGD. Defaults to 50.
         queries: queries of Square. Defaults to 1000.
         samples: points of random sampling. Defaults to 300.
@@ -41,6 +42,7 @@ class Probing:
         source: another classifier whose adversarial images are tried. Defaults to none.
         seed: of all noise. Defaults to 0.
         batch_size: most images in a batch. Defaults to 250.
+        norm: of the ball, see `checks.NORMS`. Defaults to `"linf"`.
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class Probing:
         source: EvaluatedModel | None = None,
         seed: int = 0,
         batch_size: int = 250,
+        norm: str = "linf",
     ):
         self.model = model
+        self.norm, self.ball = norm, BALLS[norm]
         self.x, self.labels = x, np.asarray(labels, "int32")
         self.epsilon, self.steps, self.queries = epsilon, steps, queries
         self.samples, self.restarts, self.source, self.seed = samples, restarts, source, seed
@@ -70,6 +74,19 @@ class Probing:
     def count(self) -> int:
         """How many images there are."""
         return len(self.x)
+
+    @property
+    def whole(self) -> float:
+        """The radius within which every image can be reached."""
+        return self.ball.diameter(self.x.shape[1:])
+
+    def direction(self, gradient: np.ndarray) -> np.ndarray:
+        """The change of length 1 along which a function of this gradient rises most.
+
+        Args:
+            gradient: `(n, H, W, C)`.
+        """
+        return np.asarray(self.ball.direction(ops.convert_to_tensor(gradient)))
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Logits `(n, K)` of as many images as there are clean ones."""
@@ -119,8 +136,9 @@ class Probing:
     def random_points(self) -> np.ndarray:
         """A uniform point `(n, H, W, C)` of each image's ball."""
         ids = ops.arange(self.count, dtype="int32")
-        shift = Noise(self.seed, 0, ids).uniform(self.x.shape[1:], -1.0, 1.0, stream=1)
-        return np.asarray(equations.project(self.x + self.epsilon * shift, self.x, self.epsilon))
+        shift = self.ball.uniform(Noise(self.seed, 0, ids), self.x, stream=1)
+        points = self.ball.project(self.x + self.epsilon * shift, self.x, self.epsilon)
+        return np.asarray(points)
 
     def pgd(
         self,
@@ -147,7 +165,8 @@ class Probing:
         key = ("pgd", loss, epsilon, steps, step_size, restart, random_start)
         if key not in self._held:
             graph = self._graph(
-                ("pgd", loss), lambda: open_pgd(self.model.logits_fn, loss, self.seed)
+                ("pgd", loss),
+                lambda: open_pgd(self.model.logits_fn, loss, self.seed, self.norm),
             )
             options = (
                 ops.convert_to_tensor(restart, "int32"),
@@ -178,8 +197,8 @@ class Probing:
 
     def white_box(self) -> np.ndarray:
         """Which images hold under every attack by gradients: PGD, FGSM, APGD-CE and APGD-T."""
-        auto = APGD(epsilon=self.epsilon, steps=self.steps, loss="ce")
-        targeted = TargetedAPGD(epsilon=self.epsilon, steps=self.steps)
+        auto = APGD(epsilon=self.epsilon, steps=self.steps, loss="ce", norm=self.norm)
+        targeted = TargetedAPGD(epsilon=self.epsilon, steps=self.steps, norm=self.norm)
         held: np.ndarray = self.many_steps() & self.fgsm()
         held = held & self.attacked("apgd-ce", auto)
         held = held & self.attacked("apgd-t", targeted)
@@ -196,7 +215,7 @@ class Probing:
         """
         held = np.ones(self.count, bool)
         if disputed.any():
-            attack = APGD(epsilon=self.epsilon, steps=2 * self.steps, loss="cw")
+            attack = APGD(epsilon=self.epsilon, steps=2 * self.steps, loss="cw", norm=self.norm)
             held[disputed] = self._evaluate(
                 attack, disputed, restarts=_SECOND_TRIES, seed=self.seed + 1
             )
@@ -204,18 +223,19 @@ class Probing:
 
     def square(self) -> np.ndarray:
         """Which images hold under the Square attack."""
-        return self.attacked("square", Square(epsilon=self.epsilon, queries=self.queries))
+        attack = Square(epsilon=self.epsilon, queries=self.queries, norm=self.norm)
+        return self.attacked("square", attack)
 
     def random_sampling(self) -> np.ndarray:
         """Which images hold under random points of their balls."""
-        attack = RandomSampling(epsilon=self.epsilon, samples=self.samples)
+        attack = RandomSampling(epsilon=self.epsilon, samples=self.samples, norm=self.norm)
         return self.attacked("random-sampling", attack)
 
     def transfer(self) -> np.ndarray:
         """Which images hold under those that PGD and APGD make on the source."""
         made_by = (
-            PGD(epsilon=self.epsilon, steps=self.steps, loss="cw"),
-            APGD(epsilon=self.epsilon, steps=self.steps, loss="ce"),
+            PGD(epsilon=self.epsilon, steps=self.steps, loss="cw", norm=self.norm),
+            APGD(epsilon=self.epsilon, steps=self.steps, loss="ce", norm=self.norm),
         )
         held = np.ones(self.count, bool)
         for attack in made_by:

@@ -1,6 +1,9 @@
 """Attacks by name: single ones, and the sets that are published."""
 
-from keras_efgsm.attacks import Attack, named_attacks
+from collections.abc import Sequence
+
+from keras_efgsm.attacks import Attack, NamedAttack, named_attacks
+from keras_efgsm.checks import check_norm
 
 ATTACK_SETS = {
     "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
@@ -19,6 +22,8 @@ ATTACK_SETS = {
 - `"quick"`: for a first look, APGD-T with 50 steps towards the runner-up and Square with 500
   queries, as Square turns images whose gradients mislead every attack by gradients.
 - `"black-box"`: Square and random sampling of the ball, which need no gradients.
+
+Each is for L-infinity and for L2.
 """
 
 _QUICK = {"steps": 50, "targets": 1, "queries": 500}
@@ -32,22 +37,25 @@ def make_attacks(
     step_size: float | None = None,
     targets: int | None = None,
     queries: int | None = None,
+    norm: str = "linf",
 ) -> list[Attack]:
     """Makes the attacks of a set, or those of a list of names.
 
     Args:
         names: the name of a set, see `ATTACK_SETS`, or names of attacks separated by commas:
             `pgd-ce`, `pgd-cw`, `apgd-ce`, `apgd-dlr`, `apgd-cw`, `apgd-t`, `fab-t`, `square`,
-            `random-sampling`, `spsa`, and those that `register_attack` added.
-        epsilon: L-infinity radius in pixels of [0, 1].
+            `random-sampling`, `spsa`, `zo-sign`, and those that `register_attack` added.
+        epsilon: radius of the ball in pixels of [0, 1].
         steps: gradient steps of the attacks that take them. Defaults to 100, 50 in `"quick"`.
         step_size: of PGD, in pixels of [0, 1]. Defaults to `epsilon / 30`.
         targets: target classes of targeted attacks. Defaults to 9, 1 in `"quick"`.
         queries: queries of Square. Defaults to 5,000, 500 in `"quick"`.
+        norm: of the ball, `"linf"`, or `"l2"` for the Euclidean length of the change of all pixels
+            and channels, which not every attack knows. Defaults to `"linf"`.
 
     Raises:
         ValueError: if a name is unknown or comes twice, or an option is out of range or none of
-            any attack that was chosen.
+            any attack that was chosen, or an attack does not know the norm.
 
     Example:
 
@@ -66,6 +74,7 @@ def make_attacks(
         )
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"`attacks` must name each attack once. Received: attacks={names!r}")
+    ball = _ball(chosen, table, check_norm(norm))
     given = {"steps": steps, "step_size": step_size, "targets": targets, "queries": queries}
     given = {name: value for name, value in given.items() if value is not None}
     taken = {option for name in chosen for option in table[name].evaluation_options}
@@ -80,7 +89,23 @@ def make_attacks(
         given = _QUICK | given
     return [
         named.for_evaluation(
-            epsilon, **{name: given[name] for name in named.evaluation_options if name in given}
+            epsilon,
+            **ball,
+            **{name: given[name] for name in named.evaluation_options if name in given},
         )
         for named in (table[name] for name in chosen)
     ]
+
+
+def _ball(chosen: Sequence[str], table: dict[str, NamedAttack], norm: str) -> dict[str, str]:
+    """The option that makes attacks those of a norm; none for L-infinity, which all know."""
+    if norm == "linf":
+        return {}
+    unable = [name for name in chosen if norm not in table[name].attack.norms]
+    if unable:
+        able = [name for name, named in table.items() if norm in named.attack.norms]
+        raise ValueError(
+            f"`norm` {norm} is known to the attacks {', '.join(able)}, and not to "
+            f"{', '.join(unable)}. Received: norm={norm!r}"
+        )
+    return {"norm": norm}

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 
 from keras_efgsm.attacks import PGD, Attack
 from keras_efgsm.attacks.losses import margin_loss
@@ -89,7 +88,7 @@ def compile_cleverhans(
             attack.epsilon,
             attack.step_size,
             tf.constant(attack.steps),
-            np.inf,
+            attack.ball.order,
             loss_fn=loss_fn,
             clip_min=0.0,
             clip_max=1.0,

@@ -5,6 +5,7 @@ import os
 import keras
 
 from keras_efgsm.attacks.logits import expected_logits
+from keras_efgsm.backend import traced_once
 from keras_efgsm.checks import check_count
 from keras_efgsm.evaluation.models import EvaluatedModel, load_classifier
 
@@ -16,7 +17,9 @@ _UNTRUSTWORTHY = (
 
 
 def with_eot(
-    model: EvaluatedModel | keras.Model | str | os.PathLike[str], draws: int
+    model: EvaluatedModel | keras.Model | str | os.PathLike[str],
+    draws: int,
+    image_shape: tuple[int, ...] | None = None,
 ) -> EvaluatedModel:
     """A classifier whose logits are the mean over independent draws, see `expected_logits`.
 
@@ -26,6 +29,7 @@ def with_eot(
     Args:
         model: a classifier or where one lies, see `load_classifier`.
         draws: over how many draws each pass averages, at least 1.
+        image_shape: of the images, as of `load_classifier`. Defaults to that of the model.
 
     Raises:
         ValueError: if it is no classifier, or `draws` no count.
@@ -37,12 +41,12 @@ def with_eot(
     ```
     """
     check_count(draws, "eot")
-    model = load_classifier(model)
+    model = load_classifier(model, image_shape=image_shape)
     if draws == 1:
         return model
     # The answers are those of a single draw, which say whether it is random.
     return EvaluatedModel(
-        logits_fn=expected_logits(model.logits_fn, draws),
+        logits_fn=expected_logits(traced_once(model.logits_fn), draws),
         image_shape=model.image_shape,
         num_classes=model.num_classes,
         description=model.description,
@@ -52,6 +56,7 @@ def with_eot(
         variables=model.variables,
         doubts=model.doubts,
         draws=draws * model.draws,
+        one_draw=model.logits_fn if model.one_draw is None else model.one_draw,
     ).knowing(model.answers)
 
 

@@ -1,6 +1,6 @@
 """The images and labels of an evaluation: checked, and taken in batches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,10 @@ from keras_efgsm.data.choosing import FIRST, choose_images, missing_note
 from keras_efgsm.data.digests import digest_of_data
 from keras_efgsm.evaluation.digests import digest_of_arrays
 from keras_efgsm.evaluation.models import EvaluatedModel
+from keras_efgsm.evaluation.streams import class_numbers, is_stream, read_stream
+
+EvaluationData = ImageData | tuple[Any, Any] | Iterable[tuple[Any, Any]]
+"""What can be evaluated on: see `check_data`."""
 
 # A graph is traced once for each size of batch; below this the trace costs more than it saves.
 _SMALLEST_SHRUNK_BATCH = 16
@@ -21,26 +25,44 @@ class ImageSet(NamedTuple):
     """Checked images and labels.
 
     Attributes:
-        pixels: maps indices `(m,)` to float32 images `(m, H, W, C)` in [0, 1].
-        labels: int32 `(n,)`.
+        pixels: maps numbers `(m,)` to float32 images `(m, H, W, C)` in [0, 1].
+        labels: int32 `(n,)`: true classes, or with `towards` those that an attack is to reach.
+        indices: their places `(n,)` in the data that they were chosen of, integers that rise.
         name: the data set's.
         digest: returns the SHA-256 of images and labels.
         contents: the same of what the images were read from, whatever size they were brought to.
         selection: how these were chosen of the data, see `choose_images`.
         missing: a warning of the classes that are not among them; empty if all are.
+        class_names: in the order of the labels; None if they are not known.
+        towards: whether an attack turns an image by reaching its label, not by leaving it.
+            Defaults to `False`.
     """
 
     pixels: Callable[[np.ndarray], np.ndarray]
     labels: np.ndarray
+    indices: np.ndarray
     name: str
     digest: Callable[[], str]
     contents: Callable[[], str]
     selection: str = FIRST
     missing: str = ""
+    class_names: tuple[str, ...] | None = None
+    towards: bool = False
+
+    def holds(self, classes: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
+        """Whether `(m,)` images are as an attack does not want them, by their classes.
+
+        Args:
+            classes: what they are classified as, `(m,)`.
+            chosen: their numbers `(m,)`. Defaults to all.
+        """
+        labels = self.labels if chosen is None else self.labels[chosen]
+        held: np.ndarray = (classes == labels) != self.towards
+        return held
 
 
 def check_data(
-    data: ImageData | tuple[Any, Any],
+    data: EvaluationData,
     model: EvaluatedModel,
     num_images: int | None,
     seed: int = 0,
@@ -50,24 +72,32 @@ def check_data(
     """Checks data against the classifier that they are for, and chooses some of them.
 
     Args:
-        data: an `ImageData`, or `(x, y)`: float images `(n, H, W, C)` in [0, 1] and labels `(n,)`
-            or one-hot `(n, K)`.
+        data: an `ImageData`; `(x, y)`: float images `(n, H, W, C)` in [0, 1] and labels `(n,)`
+            or one-hot `(n, K)`; or batches of such pairs: a `tf.data` set, a `PyDataset`, a
+            generator or another iterable, which is read once, see `streams`.
         model: the classifier.
-        num_images: how many are taken, see `choose_images`; None takes all.
+        num_images: how many are taken, see `choose_images`; of batches the first ones, as the
+            rest is not looked at. None takes all.
         seed: of that draw. Defaults to 0.
         or_all: whether all are taken where there are fewer than `num_images`. Defaults to
             `False`, which refuses that.
 
     Raises:
+        OSError: if the disk has no room for the images of batches.
         ValueError: if the data do not fit the classifier or are not as above.
     """
+    if num_images is not None:
+        check_count(num_images, "num_images")
     if isinstance(data, ImageData):
         x, y = data.images, data.labels
+    elif is_stream(data):
+        return _from_stream(data, model, num_images, or_all)
     elif isinstance(data, (tuple, list)) and len(data) == 2:
         x, y = map(np.asarray, data)
     else:
         raise ValueError(
-            "`data` must be an `ImageData` or a pair (x, y) of images and labels. "
+            "`data` must be an `ImageData`, a pair (x, y) of images and labels, or a `tf.data` "
+            f"set, `PyDataset`, generator or iterable of such pairs. "
             f"Received: data={type(data).__name__}"
         )
     if tuple(x.shape[1:]) != model.image_shape:
@@ -75,8 +105,7 @@ def check_data(
             f"The classifier takes images of shape {model.image_shape}. "
             f"Received: images.shape={x.shape}"
         )
-    too_few = num_images is not None and check_count(num_images, "num_images") > len(x)
-    if too_few and not or_all:
+    if num_images is not None and num_images > len(x) and not or_all:
         raise ValueError(
             f"`num_images` must be at most {len(x)}, the size of the data. "
             f"Received: num_images={num_images}"
@@ -84,8 +113,7 @@ def check_data(
     if not isinstance(data, ImageData):
         check_images(x)
     check_labels(y, model.num_classes, len(x))
-    every = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
-    every = every.astype("int32")
+    every = class_numbers(y)
     taken = choose_images(every, num_images, seed)
     labels, is_part = every[taken.indices], len(taken.indices) < len(every)
     pixels: Callable[[np.ndarray], np.ndarray]
@@ -100,12 +128,51 @@ def check_data(
     return ImageSet(
         pixels=pixels,
         labels=labels,
+        indices=taken.indices,
         name=name,
         digest=lambda: digest_of_arrays(x, labels),
         contents=lambda: digest_of_data(digests, x, labels),
         selection=taken.selection,
         missing=missing_note(taken.missing, names, len(labels), len(np.unique(every))),
+        # A data set may have fewer classes than the classifier.
+        class_names=names if names is not None and len(names) == model.num_classes else None,
     )
+
+
+def _from_stream(
+    data: Any, model: EvaluatedModel, num_images: int | None, or_all: bool
+) -> ImageSet:
+    read = read_stream(data, model.image_shape, model.num_classes, num_images, or_all=or_all)
+    # Which classes are still to come is not known, so those of the classifier are looked for.
+    every = range(model.num_classes) if num_images is not None else ()
+    missing = tuple(int(number) for number in np.setdiff1d(every, read.labels))
+    return ImageSet(
+        pixels=read.file.read,
+        labels=read.labels,
+        indices=np.arange(len(read.labels)),
+        name="custom",
+        digest=lambda: read.contents,
+        contents=lambda: read.contents,
+        missing=missing_note(missing, None, len(read.labels), model.num_classes, "num_images"),
+    )
+
+
+def shape_of_images(data: Any) -> tuple[int, ...] | None:
+    """`(H, W, C)` of the images of data, by which a model without a shape of its own is read.
+
+    Args:
+        data: as of `check_data`, which says what is the matter with other data.
+
+    Returns:
+        None where it does not show.
+    """
+    if isinstance(data, ImageData):
+        return data.image_shape
+    # What a `tf.data.Dataset` holds, or a pair of arrays.
+    parts = getattr(data, "element_spec", data)
+    first = parts[0] if isinstance(parts, (tuple, list)) and parts else None
+    shape = tuple(getattr(first, "shape", None) or ())
+    return shape[-3:] if len(shape) in (3, 4) and None not in shape[-3:] else None
 
 
 def even_batch_size(count: int, largest: int) -> int:

@@ -1,136 +1,24 @@
-"""The outcome of an evaluation: per image in memory, as JSON, and as a table."""
+"""The outcome of an evaluation: per image in memory, as JSON, and as tables."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 from rich.table import Table
 
-from keras_efgsm.attacks import Attack
-from keras_efgsm.records import AttackRecord, EvaluationRecord, wording
-from keras_efgsm.records.wording import percent
+from keras_efgsm.checks import check_choice
+from keras_efgsm.evaluation.adversarial import AdversarialImages, first_to_turn, remove_state
+from keras_efgsm.evaluation.attack_result import AttackResult
+from keras_efgsm.evaluation.tables import class_table, robustness_table
+from keras_efgsm.records import ClassAccuracy, ClassesPart, EvaluationRecord, SingleDraws
+from keras_efgsm.records.classes import confusion_matrix
+from keras_efgsm.records.intervals import Interval, wilson_interval
 
+__all__ = ["AttackResult", "RobustnessReport"]
 
-@dataclass(frozen=True, eq=False)
-class AttackResult:
-    """What one attack achieved.
-
-    Args:
-        name: the attack and its loss, such as `"pgd-cw"`.
-        engine: whose implementation ran.
-        loss: what it maximised; None for an attack without a choice.
-        epsilon: L-infinity radius in pixels of [0, 1].
-        steps: gradient steps of a round; None for an attack that takes none.
-        step_size: in pixels of [0, 1]; None for an attack that chooses its own.
-        rounds: how many runs make the attack, one for each target class.
-        queries: how many candidates it asks for; None for an attack that goes by gradients.
-        restarts: how often it started; 1 for an attack without randomness.
-        random_start: whether it starts at a random point.
-        seed: seed of its noise.
-        robust: whether `(n,)` each image was classified correctly, clean and under every restart;
-            in a cascade under the attacks before it as well.
-        num_attacked: how many images it saw: in a cascade those that withstood the ones before.
-        num_turned: how many of these it turned.
-        seconds: wall-clock time, compilation included.
-    """
-
-    name: str
-    engine: str
-    loss: str | None
-    epsilon: float
-    steps: int | None
-    step_size: float | None
-    rounds: int
-    queries: int | None
-    restarts: int
-    random_start: bool
-    seed: int
-    robust: np.ndarray
-    num_attacked: int
-    num_turned: int
-    seconds: float
-
-    @classmethod
-    def of(
-        cls,
-        attack: Attack,
-        *,
-        name: str,
-        engine: str,
-        restarts: int,
-        seed: int,
-        start: np.ndarray,
-        robust: np.ndarray,
-        seconds: float,
-    ) -> Self:
-        """The result of an attack with its own settings.
-
-        Args:
-            attack: which was run.
-            name: what the report calls it.
-            engine: whose implementation ran.
-            restarts: how often it started.
-            seed: seed of its noise.
-            start: whether `(n,)` each image was attacked.
-            robust: whether `(n,)` each withstood.
-            seconds: wall-clock time.
-        """
-        spent = attack.budget
-        return cls(
-            name=name,
-            engine=engine,
-            loss=attack.chosen_loss,
-            epsilon=attack.epsilon,
-            steps=spent.steps,
-            step_size=spent.step_size,
-            rounds=spent.rounds,
-            queries=spent.queries,
-            restarts=restarts,
-            random_start=attack.starts_at_random,
-            seed=seed,
-            robust=robust,
-            num_attacked=int(start.sum()),
-            num_turned=int(start.sum() - robust.sum()),
-            seconds=seconds,
-        )
-
-    @property
-    def robust_accuracy(self) -> float:
-        """Share of the images in [0, 1] that withstood; in a cascade, all attacks so far."""
-        return float(self.robust.mean())
-
-    @property
-    def budget(self) -> str:
-        """What it could spend on an image, such as `"100 steps x 9 targets"`."""
-        return wording.budget(self)
-
-    @property
-    def record(self) -> AttackRecord:
-        """The figures of this attack, as a file holds them."""
-        return AttackRecord(
-            name=self.name,
-            engine=self.engine,
-            loss=self.loss,
-            epsilon=self.epsilon,
-            steps=self.steps,
-            step_size=self.step_size,
-            rounds=self.rounds,
-            queries=self.queries,
-            restarts=self.restarts,
-            random_start=self.random_start,
-            num_images=len(self.robust),
-            num_attacked=self.num_attacked,
-            num_turned=self.num_turned,
-            seed=self.seed,
-            robust_accuracy=self.robust_accuracy,
-            seconds=self.seconds,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The figures of this attack, ready for JSON."""
-        return self.record.to_dict()
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,12 +46,20 @@ class RobustnessReport:
         missing: a warning of the classes that are not among the images. Defaults to none.
         eot: over how many draws every pass averaged; None for one. Defaults to none.
         doubts: sentences on why the figures are not to be trusted. Defaults to none.
+        single_draws: how single draws of a randomised classifier decide on the images found, see
+            `Spread`. Defaults to none.
+        labels: true classes `(n,)`. Defaults to none, without which classes are not told apart.
+        clean_classes: what `(n,)` the clean images are classified as. Defaults to none, likewise.
+        num_classes: the number K of classes. Defaults to none, likewise.
+        class_names: in the order of the labels. Defaults to none, which numbers them.
+        adversarial: the adversarial images that were found, with `keep_adversarial`. They stay on
+            the disk until `write_json`. Defaults to none.
 
     Example:
 
     ```python
     report = evaluate_robustness(classifier, (x, y), [PGD(epsilon=0.3)], progress=False)
-    report.worst_case_accuracy, np.flatnonzero(~report.robust)
+    report.worst_case_accuracy, report.interval, np.flatnonzero(~report.robust)
     ```
     """
 
@@ -184,6 +80,12 @@ class RobustnessReport:
     missing: str = ""
     eot: int | None = None
     doubts: tuple[str, ...] = ()
+    single_draws: SingleDraws | None = None
+    labels: np.ndarray | None = None
+    clean_classes: np.ndarray | None = None
+    num_classes: int | None = None
+    class_names: tuple[str, ...] | None = None
+    adversarial: AdversarialImages | None = None
 
     @property
     def robust(self) -> np.ndarray:
@@ -191,6 +93,11 @@ class RobustnessReport:
         held = [self.correct, *(attack.robust for attack in self.attacks)]
         robust: np.ndarray = np.logical_and.reduce(held)
         return robust
+
+    @property
+    def norm(self) -> str:
+        """The norm of the ball, the same for all attacks."""
+        return self.attacks[0].norm
 
     @property
     def natural_accuracy(self) -> float:
@@ -203,6 +110,93 @@ class RobustnessReport:
         return float(self.robust.mean())
 
     @property
+    def natural_interval(self) -> Interval:
+        """The 95 % Wilson interval of `natural_accuracy`, see `wilson_interval`."""
+        return wilson_interval(int(self.correct.sum()), len(self.correct))
+
+    @property
+    def interval(self) -> Interval:
+        """The 95 % Wilson interval of `worst_case_accuracy`, as far as chance in the images goes.
+
+        What a stronger attack would find is beyond it.
+        """
+        return wilson_interval(int(self.robust.sum()), len(self.robust))
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """What `(n,)` each image is classified as in the worst case, integers.
+
+        Of an image that was turned the class that the first attack to do so turned it to, -1 where
+        its logits were not finite. None if the report does not know.
+        """
+        by_attack = [attack.classes for attack in self.attacks]
+        known = [classes for classes in by_attack if classes is not None]
+        if self.clean_classes is None or len(known) < len(by_attack):
+            return None
+        first = first_to_turn(np.stack([a.robust for a in self.attacks]), self.correct)
+        found = np.stack(known)[np.maximum(first, 0), np.arange(len(first))]
+        return np.where(first < 0, self.clean_classes, found)
+
+    def per_class(self) -> tuple[ClassAccuracy, ...]:
+        """Accuracy of each class, natural and in the worst case, in the order of the labels.
+
+        Raises:
+            ValueError: if the report does not know what images were classified as.
+        """
+        return self._known(self.classes_part).per_class()
+
+    def confusion(self, attack: str | None = None) -> np.ndarray:
+        """How many images `(K, K)` of each true class (rows) were classified as each (columns).
+
+        Images whose logits were not finite are counted nowhere.
+
+        Args:
+            attack: name of an attack, after which; `"none"` for the clean images. Defaults to the
+                worst case, see `classes`.
+
+        Raises:
+            ValueError: if there is no such attack, or the report does not know what images were
+                classified as.
+
+        Example:
+
+        ```python
+        report = evaluate_robustness(classifier, (x, y), PGD(epsilon=0.3), progress=False)
+        bool(np.trace(report.confusion()) == report.robust.sum())  # True
+        ```
+        """
+        by_name = {"none": self.clean_classes} | {a.name: a.classes for a in self.attacks}
+        if attack is not None:
+            check_choice(attack, "attack", tuple(by_name))
+        classes = self._known(self.classes if attack is None else by_name[attack])
+        return confusion_matrix(self._known(self.labels), classes, self._known(self.num_classes))
+
+    def class_table(self) -> Table:
+        """Accuracy of each class and what its images were turned to, as a `rich` table.
+
+        Raises:
+            ValueError: if the report does not know what images were classified as.
+        """
+        return class_table(self._known(self.classes_part))
+
+    @property
+    def classes_part(self) -> ClassesPart | None:
+        """What tells the classes apart, as `evaluation.json` holds it; None if it is not known."""
+        classes, clean = self.classes, self.clean_classes
+        if self.labels is None or clean is None or classes is None or self.num_classes is None:
+            return None
+        return ClassesPart.of(self.labels, clean, classes, self.num_classes, self.class_names)
+
+    def _known(self, value: _Value | None) -> _Value:
+        if value is None:
+            raise ValueError(
+                "A report tells classes apart if it has `labels`, `clean_classes`, `num_classes` "
+                "and the `classes` of each attack, as that of `evaluate_robustness`. "
+                f"Received: model={self.model!r}, without one of these"
+            )
+        return value
+
+    @property
     def record(self) -> EvaluationRecord:
         """The report without the outcome of each image, as `evaluation.json` holds it."""
         return EvaluationRecord(
@@ -211,15 +205,19 @@ class RobustnessReport:
             twin_agreement=self.twin_agreement,
             eot=self.eot,
             doubts=self.doubts or None,
+            single_draws=self.single_draws,
             dataset=self.dataset,
             split=self.split,
             num_images=len(self.correct),
             selection=self.selection,
             images=self.images,
             natural_accuracy=self.natural_accuracy,
+            natural_interval=self.natural_interval,
             cascade=self.cascade,
             attacks=tuple(attack.record for attack in self.attacks),
             worst_case_accuracy=self.worst_case_accuracy,
+            worst_case_interval=self.interval,
+            classes=self.classes_part,
             versions=dict(self.versions),
             hardware=self.hardware,
             seconds=self.seconds,
@@ -232,7 +230,8 @@ class RobustnessReport:
     def write_json(self, path: str | os.PathLike[str]) -> None:
         """Writes `to_dict()` as JSON; a reader finds the old file or the whole new one.
 
-        With the figures in place the evaluation's `state` has done its service and is removed.
+        With the figures in place the evaluation's `state` has done its service and is removed, with
+        the adversarial images beside it: write those before.
 
         Args:
             path: the file, replaced if it exists; its folder must exist.
@@ -242,57 +241,8 @@ class RobustnessReport:
         """
         self.record.write(path)
         if self.state is not None:
-            self.state.unlink(missing_ok=True)
+            remove_state(self.state)
 
     def table(self) -> Table:
         """The figures as a `rich` table, headed by the worst case over all attacks."""
-        count = len(self.attacks)
-        order = (
-            "Each attack saw only the images that withstood those above it; its accuracy is that "
-            "of all so far. "
-            if self.cascade and count > 1
-            else ""
-        )
-        twin = (
-            f"Straight-through gradients are those of {self.twin}, which gives "
-            f"{percent(self.twin_agreement)} of the clean images the same class. "
-            if self.twin
-            else ""
-        )
-        draws = f"Each answer is the mean over {self.eot} draws. " if self.eot else ""
-        table = Table(
-            title=(
-                f"Robust accuracy {percent(self.worst_case_accuracy)}: the worst case over "
-                f"{wording.count(count, 'attack')}, epsilon "
-                f"{wording.radius(self.attacks[0].epsilon)}"
-            ),
-            caption=(
-                f"{self.model} on {self.dataset} ({self.split}), "
-                f"{wording.selected(len(self.correct), self.selection)}. "
-                f"{order}{twin}{draws}An upper bound: a stronger attack can only lower it."
-                f"{wording.warnings(self.missing, self.doubts)}"
-            ),
-        )
-        table.add_column("attack")
-        table.add_column("budget")
-        for name in ("attacked", "turned", "accuracy", "time"):
-            table.add_column(name, justify="right")
-        table.add_row("none (clean images)", "", "", "", percent(self.natural_accuracy), "")
-        for attack in self.attacks:
-            table.add_row(
-                attack.name if attack.engine == "native" else f"{attack.name} ({attack.engine})",
-                attack.budget,
-                wording.number(attack.num_attacked),
-                wording.number(attack.num_turned),
-                percent(attack.robust_accuracy),
-                wording.seconds(attack.seconds),
-            )
-        table.add_section()
-        table.add_row(
-            "worst case",
-            *("",) * 3,
-            percent(self.worst_case_accuracy),
-            wording.seconds(self.seconds),
-            style="bold",
-        )
-        return table
+        return robustness_table(self.record, self.missing)

@@ -81,6 +81,7 @@ class StraightThrough(EvaluatedModel):
             variables=(*artifact.variables, *twin.variables),
             doubts=artifact.doubts,
             draws=artifact.draws,
+            one_draw=artifact.one_draw,
         )
         self.knowing(artifact.answers)
 

@@ -6,6 +6,7 @@ import keras
 
 from keras_efgsm.attacks import Attack, Budget
 from keras_efgsm.attacks.attack import Perturbed
+from keras_efgsm.checks import NORMS
 from keras_efgsm.evaluation.models import EvaluatedModel, load_classifier
 from keras_efgsm.noise import Noise
 from keras_efgsm.typing import Config, ImageShape, LogitsFn, Tensor
@@ -37,6 +38,7 @@ class Transfer(Attack):
     """
 
     needs_gradient = False
+    norms = NORMS
 
     def __init__(
         self, attack: Attack, source: EvaluatedModel | keras.Model | str | os.PathLike[str]
@@ -46,6 +48,7 @@ class Transfer(Attack):
                 "`attack` must be an attack such as `PGD(epsilon=0.3)`. "
                 f"Received: attack={attack!r}"
             )
+        self.norm = attack.norm
         super().__init__(epsilon=attack.epsilon)
         self.attack, self.source = attack, load_classifier(source)
         if attack.needs_gradient and not self.source.differentiable:
@@ -118,7 +121,7 @@ class Transfer(Attack):
 
     def get_config(self) -> Config:
         return {
-            "attack": {"name": self.attack.name, **self.attack.get_config()},
+            "attack": {"name": self.attack.name, **self.attack.on_file()[1]},
             "source": self.source.description,
             "source_digest": self.source.identity(),
         }

@@ -9,6 +9,7 @@ from keras import ops
 from rich.progress import Progress
 
 from keras_efgsm.attacks import Attack
+from keras_efgsm.attacks.ball import BALLS, change_of
 from keras_efgsm.backend import compiled_once
 from keras_efgsm.evaluation.image_set import (
     ImageSet,
@@ -18,37 +19,36 @@ from keras_efgsm.evaluation.image_set import (
 )
 from keras_efgsm.evaluation.models import EvaluatedModel
 from keras_efgsm.evaluation.native_engine import BatchAttack
+from keras_efgsm.evaluation.spread import Spread
 from keras_efgsm.evaluation.tally import Tally
+from keras_efgsm.records.classes import NO_CLASS
+from keras_efgsm.records.wording import norm_name
 from keras_efgsm.typing import Tensor
 
-# Room for the rounding of x - epsilon and x + epsilon in float32.
-_BALL_TOLERANCE = 1e-6
 
-
-def compile_judge(model: EvaluatedModel, epsilon: float) -> Callable[..., Any]:
+def compile_judge(model: EvaluatedModel, epsilon: float, norm: str = "linf") -> Callable[..., Any]:
     """Compiles a function that returns the logits of a batch and whether it lies in the ball.
 
     One graph for all attacks, and no image leaves the device for it.
 
     Args:
         model: the evaluated classifier.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
+        norm: of the ball, see `checks.NORMS`. Defaults to `"linf"`.
 
     Returns:
         A function of adversarial and clean images `(B, H, W, C)`.
     """
+    ball = BALLS[norm]
 
     def judge(x_adv: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        low = ops.maximum(x - epsilon, 0.0) - _BALL_TOLERANCE
-        high = ops.minimum(x + epsilon, 1.0) + _BALL_TOLERANCE
-        # NaN is in no ball.
-        return model.logits_fn(x_adv), ops.all((x_adv >= low) & (x_adv <= high))
+        return model.logits_fn(x_adv), ball.contains(x_adv, x, epsilon)
 
     return compiled_once(judge, model.variables)
 
 
 def classify_clean(judge: Callable[..., Any], images: ImageSet, batch_size: int) -> np.ndarray:
-    """Which `(n,)` clean images are classified correctly.
+    """What `(n,)` the clean images are classified as, integers.
 
     Args:
         judge: as `compile_judge` makes it.
@@ -56,10 +56,10 @@ def classify_clean(judge: Callable[..., Any], images: ImageSet, batch_size: int)
         batch_size: most images in a batch.
 
     Raises:
-        ValueError: if none is, or logits are not finite.
+        ValueError: if none is to be attacked, or logits are not finite.
     """
     count = len(images.labels)
-    correct = np.zeros(count, bool)
+    classes = np.zeros(count, "int32")
     for chosen, padded in batches(np.arange(count), even_batch_size(count, batch_size)):
         x = ops.convert_to_tensor(images.pixels(padded))
         logits = np.asarray(judge(x, x)[0])[: len(chosen)]
@@ -68,14 +68,10 @@ def classify_clean(judge: Callable[..., Any], images: ImageSet, batch_size: int)
                 "The classifier must return finite logits; are its weights NaN? "
                 f"Received: logits of a clean image={logits[~np.isfinite(logits).all(axis=1)][0]}"
             )
-        correct[chosen] = logits.argmax(axis=1) == images.labels[chosen]
-    if not correct.any():
-        raise ValueError(
-            "At least one clean image must be classified correctly, else there is nothing to "
-            "attack. Do the labels, and the pixels' range, fit the classifier? Received: correct "
-            f"images=0 of {count}"
-        )
-    return correct
+        classes[chosen] = logits.argmax(axis=1)
+    if not images.holds(classes).any():
+        raise ValueError(_nothing_to_attack(images))
+    return classes
 
 
 def withstand(
@@ -88,6 +84,7 @@ def withstand(
     batch_size: int,
     restarts: int,
     bar: Progress,
+    spread: Spread | None = None,
 ) -> None:
     """Runs every round of every restart of one attack and takes down which images withstood.
 
@@ -101,6 +98,7 @@ def withstand(
         batch_size: most images in a batch.
         restarts: how often all rounds are run.
         bar: shows how far it is.
+        spread: asks single draws about what the attack finds. Defaults to none.
 
     Raises:
         RuntimeError: if the attack leaves the ball or [0, 1].
@@ -140,12 +138,13 @@ def withstand(
             if not is_inside:
                 _refuse_outside(np.asarray(x_adv), np.asarray(x), attack)
             logits = np.asarray(logits)[: len(chosen)]
-            # An image that drives the logits to NaN is not classified correctly.
-            held = np.isfinite(logits).all(axis=1)
-            held &= logits.argmax(axis=1) == images.labels[chosen]
-            robust[chosen], tally.waiting[chosen] = held, False
+            if spread is not None:
+                spread.take(chosen, x_adv, logits)
+            # An image that drives the logits to NaN is of no class.
+            finite = np.isfinite(logits).all(axis=1)
+            classes = np.where(finite, logits.argmax(axis=1), NO_CLASS)
             tally.attack_seconds[tally.attack] = before + time.perf_counter() - began
-            tally.save()
+            tally.take(chosen, images.holds(classes, chosen), classes, x_adv)
             known = chosen[-1] + 1 if is_first and tally.step == 0 else len(robust)
             done += len(chosen)
             bar.update(task, completed=done, robust=robust[:known].mean())
@@ -157,8 +156,24 @@ def withstand(
 
 
 def _refuse_outside(x_adv: np.ndarray, x: np.ndarray, attack: Attack) -> None:
+    of = "" if attack.norm == "linf" else f" ({norm_name(attack.norm)})"
     raise RuntimeError(
-        f"{attack.name} must stay within epsilon={attack.epsilon:g} and [0, 1]; a robust "
+        f"{attack.name} must stay within epsilon={attack.epsilon:g}{of} and [0, 1]; a robust "
         "accuracy under it would mean nothing. Received: largest change="
-        f"{np.abs(x_adv - x).max():g}, pixels from {x_adv.min():g} to {x_adv.max():g}"
+        f"{change_of(x_adv, x, attack.norm).max():g}, pixels from {x_adv.min():g} to "
+        f"{x_adv.max():g}"
+    )
+
+
+def _nothing_to_attack(images: ImageSet) -> str:
+    count = len(images.labels)
+    if images.towards:
+        return (
+            "At least one clean image must be classified as another class than the target, else "
+            f"there is nothing to attack. Received: images of another class=0 of {count}"
+        )
+    return (
+        "At least one clean image must be classified correctly, else there is nothing to "
+        "attack. Do the labels, and the pixels' range, fit the classifier? Received: correct "
+        f"images=0 of {count}"
     )

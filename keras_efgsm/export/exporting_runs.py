@@ -1,4 +1,4 @@
-"""`export_run`: a finished run, or any `.keras` file, as the next version of a model."""
+"""`export_run`: a finished run, or any `.keras` or `.h5` file, as the next version of a model."""
 
 import dataclasses
 import os
@@ -16,7 +16,8 @@ from keras_efgsm.export.exporting import ExportResult, export_classifier
 from keras_efgsm.export.tflite import FEWEST_REPRESENTATIVE_IMAGES
 from keras_efgsm.export.versions import check_name
 from keras_efgsm.form import FORMS
-from keras_efgsm.networks.own_models import read_keras_file
+from keras_efgsm.networks.other_forms import with_logits
+from keras_efgsm.networks.own_models import MODEL_SUFFIXES, from_file, read_keras_file
 from keras_efgsm.recipes.building import load_images
 from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
@@ -45,16 +46,21 @@ def export_run(
     forms: Sequence[str] | None = None,
     calibration_images: int = 500,
     calibration_seed: int | None = None,
+    output: str = "auto",
+    output_name: str | None = None,
+    unsafe: bool = False,
     **options: Any,
 ) -> ExportResult:
     """Exports the classifier of a finished run with the figures of its evaluation.
 
     As `keras-efgsm export` does. A run that resized its images leaves with a `serving_bytes` that
-    resizes files of any size in the same way. Of a `.keras` file the data set says the class names,
-    and gives the images that forms of integers are calibrated with.
+    resizes files of any size in the same way. Of a `.keras` or `.h5` file the data set says the
+    class names, and gives the images that forms of integers are calibrated with. A classifier of
+    one logit leaves with two, `[0, z]`, and one of several outputs with its logits alone, see
+    `keras_efgsm.networks.with_logits`.
 
     Args:
-        source: a run, its folder, or a `.keras` file of a classifier that returns logits.
+        source: a run, its folder, or a `.keras` or `.h5` file of a classifier.
         to: the model's folder; the next version is made in it. Defaults to `exported_models/NAME`,
             NAME that of the run's folder or of the file.
         dataset: name or path of the data set. Defaults to that of the run.
@@ -68,11 +74,16 @@ def export_run(
         calibration_images: how many images of the training split those are
             calibrated with, all where there are fewer. Defaults to 500.
         calibration_seed: draws them. Defaults to the run's seed, or 0.
+        output: `"probabilities"` for a classifier that ends in a softmax or sigmoid, which is taken
+            off; exports answer with logits and with probabilities. Defaults to `"auto"`, logits.
+        output_name: which of several outputs. Defaults to the only one, or that named `logits`.
+        unsafe: whether code that is stored in the file may run, see `read_keras_file`. Defaults to
+            `False`.
         **options: those of the forms, as in `export_classifier`.
 
     Raises:
         ValueError: if the run is not finished, its files cannot be read, a form cannot be written,
-            or nothing says the class names of a `.keras` file.
+            or nothing says the class names of a model file.
         PermissionError: if `to` cannot be written.
         ExportError: as of `export_classifier`.
 
@@ -89,14 +100,18 @@ def export_run(
     to = _folder_for(path) if to is None else to
     # Before the images are read, which may be many.
     try_to_make(to, "to")
-    found = _read_keras_file(path) if path.suffix == ".keras" else _read_run(RunFolder(path))
+    if path.suffix in MODEL_SUFFIXES:
+        found = _read_model_file(path, unsafe)
+    else:
+        found = _read_run(RunFolder(path), unsafe)
+    classifier = with_logits(found.classifier, output=output, output_name=output_name)
     config = found.config
     images_of = dataset if dataset is not None else getattr(config, "dataset", None)
     class_names = class_names or found.class_names
     if class_names is None and images_of is None:
         raise ValueError(
-            "A `.keras` file holds no class names: give `dataset` (`--dataset` on the command line)"
-            f" or `class_names`. Received: path={str(path)!r}, dataset=None"
+            f"A `{path.suffix}` file holds no class names: give `dataset` (`--dataset` on the "
+            f"command line) or `class_names`. Received: path={str(path)!r}, dataset=None"
         )
     seed = calibration_seed if calibration_seed is not None else getattr(config, "seed", 0)
     calibrated = [form.name for form in FORMS.values() if form.needs_images]
@@ -127,10 +142,13 @@ def export_run(
         "forms": forms,
         "calibration-images": calibration_images if calibration_images != 500 else None,
         "calibration-seed": calibration_seed,
+        "output": None if output == "auto" else output,
+        "output-name": output_name,
+        "unsafe": "" if unsafe else None,
         **{name.replace("_", "-"): value for name, value in _changed(options).items()},
     }
     result = export_classifier(
-        found.classifier,
+        classifier,
         to,
         class_names=class_names or (),
         forms=forms,
@@ -150,8 +168,9 @@ def export_run(
 
 
 def _folder_for(path: Path) -> Path:
-    """Where a run, or a `.keras` file, is exported to if nothing else is said."""
-    name = path.resolve().name.removesuffix(".keras")
+    """Where a run, or a model file, is exported to if nothing else is said."""
+    path = path.resolve()
+    name = path.stem if path.suffix in MODEL_SUFFIXES else path.name
     try:
         return Path("exported_models") / check_name(name)
     except ValueError as error:
@@ -161,27 +180,27 @@ def _folder_for(path: Path) -> Path:
         ) from error
 
 
-def _read_run(folder: RunFolder) -> _Source:
+def _read_run(folder: RunFolder, unsafe: bool) -> _Source:
     received = f"Received: path={str(folder.path)!r}"
     if not folder.classifier.exists() or not folder.metrics.exists():
         raise ValueError(
-            "The path must be the folder of a finished run, or a `.keras` file with `dataset` "
-            f"(`--dataset`). {received}"
+            "The path must be the folder of a finished run, or a `.keras` or `.h5` file with "
+            f"`dataset` (`--dataset`). {received}"
         )
     config = folder.read_config()
     try:
         metrics = folder.read_metrics()
         figures = folder.read_evaluation().to_dict() if folder.evaluation.exists() else None
-        classifier = read_keras_file(folder.classifier)
+        classifier = read_keras_file(folder.classifier, unsafe=unsafe)
         return _Source(classifier, metrics["class_names"], config, figures, metrics)
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"The run's files must be readable ({error}). {received}") from error
 
 
-def _read_keras_file(path: Path) -> _Source:
+def _read_model_file(path: Path, unsafe: bool) -> _Source:
     if not path.exists():
         raise FileNotFoundError(f"There is no model here. Received: path={str(path)!r}")
-    return _Source(read_keras_file(path), None)
+    return _Source(from_file(path, unsafe=unsafe), None)
 
 
 def _changed(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -200,7 +219,7 @@ def _command(path: Path, to: Any, given: Mapping[str, Any], found: _Source) -> s
         f" --{name} {' '.join(map(str, value)) if isinstance(value, (list, tuple)) else value}"
         for name, value in given.items()
         if value is not None
-    )
+    ).replace("--unsafe ", "--unsafe")
     if found.config is None:
         # The card travels: of a path only the name means something elsewhere.
         return f"keras-efgsm export {path.name} --to {to}{flags}"

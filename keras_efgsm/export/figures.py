@@ -7,7 +7,17 @@ from typing import Any
 
 from keras_efgsm.export.markdown import cell, code, table
 from keras_efgsm.records import EvaluationRecord, RecordError
-from keras_efgsm.records.wording import drawn, percent, radius, seconds
+from keras_efgsm.records.wording import (
+    INTERVAL,
+    INTERVAL_MEANS,
+    drawn,
+    interval,
+    norm_name,
+    percent,
+    radius,
+    seconds,
+    with_interval,
+)
 
 
 def check_figures(figures: Mapping[str, Any] | None) -> None:
@@ -40,14 +50,17 @@ def check_figures(figures: Mapping[str, Any] | None) -> None:
         ) from error
 
 
-def headline_accuracy(figures: Mapping[str, Any] | None) -> float | None:
+def headline_accuracy(figures: Mapping[str, Any] | None, norm: str | None = None) -> float | None:
     """Returns the robust accuracy in [0, 1] that the headline names; None if there is none.
 
     Args:
         figures: the JSON of `keras-efgsm evaluate`, checked, or `None`.
+        norm: of the ball that it is to be of, see `checks.NORMS`. Defaults to any.
     """
     record = EvaluationRecord.from_dict(figures) if figures else None
-    return record.robust_accuracy if record and record.attacks else None
+    if record is None or not record.attacks or norm not in (None, record.norm):
+        return None
+    return record.robust_accuracy
 
 
 def headline(figures: Mapping[str, Any] | None) -> str:
@@ -59,14 +72,17 @@ def headline(figures: Mapping[str, Any] | None) -> str:
     if not figures:
         return "**Robust accuracy: not evaluated.**"
     record = EvaluationRecord.from_dict(figures)
-    natural = f"natural accuracy {percent(record.natural_accuracy)}"
+    share = with_interval(record.natural_accuracy, record.interval_of_natural)
+    natural = f"natural accuracy {share}"
     data = f"{record.dataset or '?'} ({record.split or '?'})"
     on = f"{data}, {record.num_images} images{drawn(record.selection)}"
     if not record.attacks:
         return f"**Robust accuracy: not evaluated**; {natural} on {on}."
     epsilons = sorted({radius(attack.epsilon) for attack in record.attacks})
     robust = percent(record.robust_accuracy)
-    claim = f"**Robust accuracy {robust}** within an L-infinity ball of radius"
+    bounds = record.interval_of_robust
+    claim = f"**Robust accuracy {robust}**{f' ({INTERVAL}: {interval(bounds)})' if bounds else ''}"
+    claim = f"{claim} within an {norm_name(record.norm)} ball of radius"
     claim = f"{claim} {' / '.join(epsilons)}"
     if record.worst_is_one_attack:
         return (
@@ -91,24 +107,27 @@ def results(figures: Mapping[str, Any] | None) -> str:
     lines = ["## Figures", ""]
     record = EvaluationRecord.from_dict(figures)
     images = record.num_images
-    rows: list[tuple[Any, ...]] = [
-        ("natural", *("",) * 4, images, "", percent(record.natural_accuracy))
-    ]
+    natural = (percent(record.natural_accuracy), interval(record.interval_of_natural))
+    rows: list[tuple[Any, ...]] = [("natural", *("",) * 4, images, "", *natural)]
     for attack in record.attacks:
         label = " ".join(filter(None, (attack.name, attack.engine)))
         if attack.loss:
             label += f", loss {attack.loss}"
         step_size, restarts = attack.step_size, attack.restarts
-        settings = (step_size, restarts, radius(attack.epsilon), attack.num_images, attack.seed)
+        epsilon = radius(attack.epsilon, attack.norm)
+        settings = (step_size, restarts, epsilon, attack.num_images, attack.seed)
         # Step size and restarts have columns of their own.
         budget = replace(attack, step_size=None, restarts=None).budget or cell(None)
-        rows.append((label, budget, *settings, percent(attack.robust_accuracy)))
+        found = (percent(attack.robust_accuracy), interval(attack.interval) or cell(None))
+        rows.append((label, budget, *settings, *found))
     if len(rows) > 1:
         worst = percent(record.worst_case_accuracy)
         label = "**worst case of the attacks on all images, per image**"
-        rows.append((label, *("",) * 4, images, "", f"**{worst}**"))
-    header = ("attack", "budget", "step size", "restarts", "epsilon", "images", "seed", "accuracy")
-    lines.append(table(header, rows))
+        bounds = interval(record.interval)
+        rows.append((label, *("",) * 4, images, "", f"**{worst}**", f"**{bounds}**"))
+    settings_of = ("step size", "restarts", "epsilon", "images", "seed")
+    header = ("attack", "budget", *settings_of, "accuracy", INTERVAL)
+    lines += [table(header, rows), "", f"{INTERVAL}: {INTERVAL_MEANS}."]
     if len(rows) == 1:
         lines += ["", "Robust accuracy: not evaluated."]
     elif record.cascade:

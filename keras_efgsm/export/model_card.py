@@ -10,9 +10,10 @@ from typing import Any
 from keras_efgsm.export.figures import check_figures, headline, results
 from keras_efgsm.export.markdown import LIMITS, MEASURED, code, fence, table
 from keras_efgsm.form import FORMS, Contract
+from keras_efgsm.records.evaluation import EvaluationRecord
 from keras_efgsm.records.export import Agreement, ContractRecord, ExportRecord, FileRecord
 from keras_efgsm.records.exported_files import digests, size_in_bytes
-from keras_efgsm.records.wording import percent
+from keras_efgsm.records.wording import norm_name, percent
 
 
 def write_model_card(
@@ -232,11 +233,12 @@ def _configuration(config: Mapping[str, Any]) -> str:
 
 def _limits(record: ExportRecord) -> str:
     if record.figures and record.figures.get("attacks"):
+        norm = norm_name(EvaluationRecord.from_dict(record.figures).norm)
         lines = [
             "Robust accuracies are upper bounds: they say what the listed attacks did not find, "
             "they are no proof. A stronger attack can lower them.",
-            "They hold for L-infinity perturbations of the listed radius and images like those of "
-            "the data set; not for other norms, larger radii, rotations, or unrelated images, "
+            f"They hold for {norm} perturbations of the listed radius and images like those of the "
+            "data set; not for other norms, larger radii, rotations, or unrelated images, "
             "which get a class as well.",
             *(record.figures.get("doubts") or ()),
         ]

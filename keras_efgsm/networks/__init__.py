@@ -59,7 +59,10 @@ if TYPE_CHECKING:
     )
     from keras_efgsm.networks.classifiers.wide_resnet import wide_resnet
     from keras_efgsm.networks.cost import multiply_adds
+    from keras_efgsm.networks.denoising import denoising_block
     from keras_efgsm.networks.freezing import freeze_until
+    from keras_efgsm.networks.other_forms import with_logits
+    from keras_efgsm.networks.random_barrage import RandomBarrage
     from keras_efgsm.networks.reconstructors.subpixel import subpixel_reconstructor
     from keras_efgsm.networks.reconstructors.wide_resnet import wide_resnet_reconstructor
     from keras_efgsm.networks.unit_pixels import for_unit_pixels
@@ -67,7 +70,9 @@ if TYPE_CHECKING:
 # Where the names lie that need Keras.
 _NEED_KERAS = {
     "build_classifier": "building",
+    "RandomBarrage": "random_barrage",
     "deep_threshold_classifier": "classifiers.threshold",
+    "denoising_block": "denoising",
     "for_unit_pixels": "unit_pixels",
     "freeze_until": "freezing",
     "multiply_adds": "cost",
@@ -81,6 +86,7 @@ _NEED_KERAS = {
     "threshold_classifier": "classifiers.threshold",
     "wide_resnet": "classifiers.wide_resnet",
     "wide_resnet_reconstructor": "reconstructors.wide_resnet",
+    "with_logits": "other_forms",
 }
 
 __all__ = [
@@ -91,6 +97,7 @@ __all__ = [
     "NEUTRAL_PIXELS",
     "RECONSTRUCTORS",
     "PixelStatistics",
+    "RandomBarrage",
     "build_classifier",
     "check_classifier_spec",
     "cifar10_conv4",
@@ -109,6 +116,7 @@ __all__ = [
     "deep_threshold_classifier",
     "default_network",
     "default_reconstructor",
+    "denoising_block",
     "digits_classifier",
     "digits_reconstructor",
     "for_unit_pixels",
@@ -134,6 +142,7 @@ __all__ = [
     "threshold_classifier",
     "wide_resnet",
     "wide_resnet_reconstructor",
+    "with_logits",
 ]
 
 

@@ -69,13 +69,17 @@ def activate(x: Tensor, activation: str) -> Tensor:
     return (layers.ReLU() if activation == "relu" else layers.Activation(activation))(x)
 
 
-def batch_norm(x: Tensor, momentum: float = 0.9, epsilon: float = 1e-5) -> Tensor:
+def batch_norm(
+    x: Tensor, momentum: float = 0.9, epsilon: float = 1e-5, gamma_initializer: str = "ones"
+) -> Tensor:
     """Batch normalization as the residual networks were published, which PyTorch defaults to.
 
     Its running statistics follow the weights within tens of steps, which the examples of a
     training attack need, as they are made with these.
     """
-    return layers.BatchNormalization(momentum=momentum, epsilon=epsilon)(x)
+    return layers.BatchNormalization(
+        momentum=momentum, epsilon=epsilon, gamma_initializer=gamma_initializer
+    )(x)
 
 
 def convolution(x: Tensor, channels: int, kernel_size: int = 3, strides: int = 1) -> Tensor:

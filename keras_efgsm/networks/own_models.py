@@ -1,4 +1,4 @@
-"""A user's own classifier, from a `.keras` file or a Python function."""
+"""A user's own classifier, from a `.keras` or `.h5` file or a Python function."""
 
 import importlib
 import os
@@ -11,17 +11,28 @@ import keras
 
 from keras_efgsm.archives import check_archive
 from keras_efgsm.limits import TooLarge
+from keras_efgsm.networks.hdf5_files import check_hdf5_model
+from keras_efgsm.networks.random_barrage import RandomBarrage
+
+MODEL_SUFFIXES = (".keras", ".h5", ".hdf5")
+"""Endings of the files that hold a whole Keras model."""
+# A layer of this package, which a file may name: Keras knows it from here on.
+_OWN_LAYERS = (RandomBarrage,)
 
 
-def read_keras_file(path: str | os.PathLike[str]) -> keras.Model:
-    """Loads a model from a `.keras` file, without code that is stored in it.
+def read_keras_file(path: str | os.PathLike[str], *, unsafe: bool = False) -> keras.Model:
+    """Loads a model from a `.keras` file, or an `.h5` file of a whole model.
 
     Args:
         path: of the file.
+        unsafe: whether code that is stored in it, in a `Lambda` layer, may run. It runs with all
+            rights of this process: only for files of someone you trust. Defaults to `False`, which
+            refuses it.
 
     Raises:
         FileNotFoundError: if there is none.
-        ValueError: if it is damaged, or holds a custom object that was not imported.
+        ValueError: if it is damaged, or holds stored code, or a custom object that was not
+            imported.
 
     Example:
 
@@ -29,43 +40,68 @@ def read_keras_file(path: str | os.PathLike[str]) -> keras.Model:
     model = read_keras_file("classifier.keras")
     ```
     """
+    file = Path(path)
     received = f"Received: path={str(path)!r}"
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no `.keras` file here. {received}")
-    if not zipfile.is_zipfile(path):
+    kind = file.suffix if file.suffix in MODEL_SUFFIXES else ".keras"
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no `{kind}` file here. {received}")
+    if kind == ".keras" and not zipfile.is_zipfile(path):
         raise ValueError(f"The `.keras` file is damaged: it is no zip archive. {received}")
     try:
-        with zipfile.ZipFile(path) as archive:
-            check_archive(archive, Path(path).stat().st_size, f"path={str(path)!r}")
-            # Keras reads parts of some members, and leaves others: none is checked whole by it.
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise zipfile.BadZipFile(f"{damaged!r} is not as it was written")
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        if kind == ".keras":
+            _check_zip(file)
+        else:
+            check_hdf5_model(file)
+        return keras.models.load_model(path, compile=False, safe_mode=not unsafe)
     except TooLarge:
         raise
     # Keras lets through whatever the archive, h5py or a layer's constructor raises.
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())
+        if "safe_mode" in reason:
+            raise ValueError(
+                f"The `{kind}` file holds code, in a Lambda layer, which would run with your "
+                "rights: if you trust whoever made it, `--unsafe` (in Python `unsafe=True`) runs "
+                f"it. {received}"
+            ) from error
         raise ValueError(
-            "The `.keras` file cannot be loaded: it is damaged, or holds a custom object that was "
-            f"not imported. {type(error).__name__}: {reason} {received}"
+            f"The `{kind}` file cannot be loaded: it is damaged, or holds a custom object that was "
+            f"not imported. {type(error).__name__}: {reason[:300]} {received}"
         ) from error
 
 
-def from_file(path: str) -> keras.Model:
-    """The classifier in a `.keras` file; of a training wrapper, the classifier that it trains.
+def _check_zip(file: Path) -> None:
+    with zipfile.ZipFile(file) as archive:
+        check_archive(archive, file.stat().st_size, f"path={str(file)!r}")
+        # Keras reads parts of some members, and leaves others: none is checked whole by it.
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"{damaged!r} is not as it was written")
+
+
+def from_file(path: str | os.PathLike[str], *, unsafe: bool = False) -> keras.Model:
+    """The classifier in a model file; of a training wrapper, the classifier that it trains.
 
     Args:
         path: of the file.
+        unsafe: as of `read_keras_file`.
 
     Raises:
         FileNotFoundError: if there is none.
         ValueError: if it cannot be loaded.
     """
-    model = read_keras_file(path)
-    inner = getattr(model, "classifier", None)
-    return inner if isinstance(inner, keras.Model) else model
+    return trained_classifier(read_keras_file(path, unsafe=unsafe))
+
+
+def trained_classifier(model: keras.Model) -> keras.Model:
+    """The classifier of an `AdversarialTrainer`; any other model as it is.
+
+    Args:
+        model: any model; that it has an attribute `classifier`, as many have, says nothing.
+    """
+    is_trainer = any(base.__name__ == "AdversarialTrainer" for base in type(model).__mro__)
+    inner: keras.Model = model.classifier if is_trainer else model
+    return inner
 
 
 def from_function(spec: str, image_shape: tuple[int, int, int], num_classes: int) -> Any:

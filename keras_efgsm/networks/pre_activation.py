@@ -14,6 +14,7 @@ from keras_efgsm.networks.blocks import (
     logits_model,
     pre_activation_block,
 )
+from keras_efgsm.networks.denoising import denoised
 from keras_efgsm.networks.pixels import PixelStatistics
 
 
@@ -40,6 +41,7 @@ def pre_activation_resnet(
     activation: str,
     pixels: PixelStatistics | None,
     name: str,
+    denoise: str | None = None,
 ) -> keras.Model:
     """A pre-activation residual network, each group but the first at half the size.
 
@@ -52,6 +54,7 @@ def pre_activation_resnet(
         activation: any Keras activation.
         pixels: statistics by which the network normalises its input; None for none.
         name: name of the model.
+        denoise: kind of the `denoising_block` after each group. Defaults to none.
 
     Returns:
         A model from images `(B, H, W, C)` in [0, 1] to logits `(B, K)`.
@@ -62,6 +65,7 @@ def pre_activation_resnet(
         for block in range(blocks):
             strides = 2 if group and not block else 1
             x = pre_activation_block(x, width, strides, activation=activation)
+        x = denoised(x, denoise)
     x = activate(batch_norm(x), activation)
     return logits_model(inputs, layers.GlobalAveragePooling2D()(x), num_classes, name)
 

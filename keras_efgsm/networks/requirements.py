@@ -6,9 +6,12 @@ import keras
 import numpy as np
 
 from keras_efgsm.keras_settings import check_keras_settings
-from keras_efgsm.networks.answers import FEW, check_answers
+from keras_efgsm.networks.answers import FEW, STRIP, check_answers
 from keras_efgsm.networks.first_layers import looks_channels_first, read_first_layers
+from keras_efgsm.networks.outputs import choose_output, is_one_number
+from keras_efgsm.networks.without_softmax import activation_at_end
 
+_TO_LOGITS = "`keras_efgsm.networks.with_logits(model{})` makes such a classifier of it"
 _TO_PIXELS = "`keras_efgsm.networks.for_unit_pixels(model)` puts that in"
 
 
@@ -43,15 +46,18 @@ def check_classifier(classifier: Any) -> int:
     return read_contract(classifier).num_classes
 
 
-def read_contract(classifier: Any) -> Contract:
+def read_contract(classifier: Any, *, declared: bool = False) -> Contract:
     """Checks a classifier and returns what it is: two passes over a few random images.
 
     It takes one batch of floating-point images, channels last, pixels in [0, 1], and returns one
-    tensor of finite logits. What may be meant, but hardly is, comes back in words: a network that
-    takes pixels of 0..255.
+    tensor of finite logits, two at least; `with_logits` makes one of a model that returns something
+    else. What may be meant, but hardly is, comes back in words: a network that takes pixels of
+    0..255.
 
     Args:
         classifier: functional or sequential model from `(B, H, W, C)` to `(B, K)`.
+        declared: whether its user says that its outputs are logits, also where they look like
+            probabilities. Defaults to `False`.
 
     Raises:
         ValueError: if it is not a built Keras model, does not take one batch of such images or does
@@ -70,16 +76,21 @@ def read_contract(classifier: Any) -> Contract:
         lambda images: classifier(images, training=False),
         contract.image_shape,
         count=FEW if batch is None else int(batch),
+        declared=declared,
     )
     return contract._replace(is_random=answers.is_random)
 
 
-def check_structure(classifier: Any, *, any_size: bool = False) -> Contract:
+def check_structure(
+    classifier: Any, *, any_size: bool = False, any_output: bool = False
+) -> Contract:
     """Checks what a classifier is made of, without asking it anything.
 
     Args:
         classifier: functional or sequential model from `(B, H, W, C)` to `(B, K)`.
         any_size: whether it may leave height and width open. Defaults to `False`.
+        any_output: whether its outputs are read as logits, see `outputs.read_logits`: one of
+            several, and one number as two. Defaults to `False`.
 
     Raises:
         ValueError: as `read_contract`.
@@ -99,28 +110,25 @@ def check_structure(classifier: Any, *, any_size: bool = False) -> Contract:
         or len(input_shape) != 4
         or None in (input_shape[1:] if sizes is None else sizes)
     ):
+        more = _TO_LOGITS.format(", image_shape=(height, width, channels)")
         raise ValueError(
-            "`classifier` must be built for one input of shape (batch, height, width, channels). "
-            f"Received: classifier.input_shape={input_shape}"
+            "`classifier` must be built for one input of shape (batch, height, width, channels); "
+            f"of a subclassed or open one, {more}. Received: "
+            f"classifier={type(classifier).__name__}, classifier.input_shape={input_shape}"
         )
     _check_dtype(classifier)
-    output_shape = classifier.output_shape
-    if not isinstance(output_shape, tuple) or len(output_shape) != 2 or (output_shape[1] or 0) < 2:
-        hint = ""
-        if isinstance(output_shape, (dict, list)):
-            hint = "; of several outputs, or one in a dict or list, hand over the logits alone"
+    answer = _answer(classifier, any_output)
+    shape = () if answer is None else tuple(answer.shape)
+    num_classes = shape[1] if len(shape) == 2 else None
+    if any_output and is_one_number(shape):
+        num_classes = 2
+    if num_classes is None or num_classes < 2:
         raise ValueError(
-            "`classifier` must return logits of shape (batch, num_classes), num_classes >= 2"
-            f"{hint}. Received: classifier.output_shape={output_shape}"
+            "`classifier` must return logits of shape (batch, num_classes), num_classes >= 2; of "
+            f"one logit, or of several outputs (`output_name=`), {_TO_LOGITS.format('')}. "
+            f"Received: classifier.output_shape={classifier.output_shape}"
         )
-    last = final_layer(classifier)
-    activation = getattr(getattr(last, "activation", None), "__name__", "")
-    if isinstance(last, keras.layers.Softmax) or activation in ("softmax", "sigmoid"):
-        raise ValueError(
-            f"`classifier` must return logits, but ends in {activation or 'softmax'}; remove it, "
-            "so that the classifier returns logits. "
-            f"Received: classifier.layers[-1]={last.name!r}"
-        )
+    check_end(answer, classifier.name)
     first = read_first_layers(classifier)
     if first.channels_first:
         raise channels_come_first(input_shape[1:], first.channels_first)
@@ -131,7 +139,35 @@ def check_structure(classifier: Any, *, any_size: bool = False) -> Contract:
             f"The classifier {classifier.name!r} takes pixels of 0..255, but is given pixels in "
             f"[0, 1], which must be multiplied by 255 first; {_TO_PIXELS}: {first.takes_bytes}.",
         )
-    return Contract(input_shape[1:], int(output_shape[1]), doubts=doubts)
+    return Contract(input_shape[1:], int(num_classes), doubts=doubts)
+
+
+def check_end(answer: Any, name: str) -> None:
+    """Refuses an output that comes out of a softmax or sigmoid.
+
+    Args:
+        answer: output of a functional or sequential model.
+        name: the model's.
+
+    Raises:
+        ValueError: if it does.
+    """
+    activation = activation_at_end(answer)
+    if activation is not None:
+        raise ValueError(
+            f"`classifier` must return logits, but ends in {activation}, so that its outputs are "
+            f"probabilities; {STRIP}. Received: classifier={name!r}"
+        )
+
+
+def _answer(classifier: keras.Model, any_output: bool) -> Any:
+    """The output that is the answer; None where there are several and it is not told which."""
+    if isinstance(classifier, keras.Sequential):
+        return classifier.outputs[0]
+    outputs = classifier._outputs_struct
+    if any_output:
+        outputs = choose_output(outputs)
+    return None if isinstance(outputs, (dict, list, tuple)) else outputs
 
 
 def _check_dtype(classifier: keras.Model) -> None:
@@ -192,14 +228,6 @@ def _check_weights(classifier: keras.Model) -> None:
                 "`classifier` must have finite weights; it came out of a training that failed, or "
                 f"of a damaged file. Received: {variable.path}={values.reshape(-1)[:3]}"
             )
-
-
-def final_layer(classifier: keras.Model) -> keras.layers.Layer:
-    """The last layer, also of a model whose last layer is a model."""
-    last = classifier.layers[-1]
-    while isinstance(last, keras.Model) and last.layers:
-        last = last.layers[-1]
-    return last
 
 
 def check_reconstructor(reconstructor: Any, classifier: keras.Model, num_classes: int) -> None:

@@ -109,6 +109,7 @@ _STRIDED, _WIDE = "strided_resnet:strided_resnet", "wide_resnet:wide_resnet"
 _THRESHOLD = "threshold:threshold_classifier"
 _DEEP_THRESHOLD = "threshold:deep_threshold_classifier"
 _STRIDED_WIDE = (96, 192, 384)
+_DENOISE: dict[str, Any] = {"denoise": "gaussian"}
 
 CLASSIFIERS: dict[str, Callable[..., "keras.Model"]] = {
     # Plain convolutions; `default_network` says which is for which images.
@@ -140,6 +141,21 @@ CLASSIFIERS: dict[str, Callable[..., "keras.Model"]] = {
     "wrn10-2": _classifier("wrn10_2", _WIDE, depth=10, width=2, **_NEUTRAL),
     "wrn22-5": _classifier("wrn22_5", _WIDE, depth=22, width=5, **_NEUTRAL),
     "wrn34-10": _classifier("wrn34_10", _WIDE, depth=34, width=10, **_NEUTRAL),
+    # The same with a block of feature denoising after each group.
+    "resnet8-denoise": _classifier(
+        "resnet8_denoise", "resnet:resnet", depth=8, **_NEUTRAL, **_DENOISE
+    ),
+    "resnet18-denoise": _classifier("resnet18_denoise", "resnet:resnet18", **_NEUTRAL, **_DENOISE),
+    "preact-resnet18-denoise": _classifier(
+        "preact_resnet18_denoise", "preact_resnet18:preact_resnet18", **_NEUTRAL, **_DENOISE
+    ),
+    "wrn10-1-denoise": _classifier(
+        "wrn10_1_denoise", _WIDE, depth=10, width=1, **_NEUTRAL, **_DENOISE
+    ),
+    "wrn10-1-denoise-dot": _classifier(
+        "wrn10_1_denoise_dot", _WIDE, depth=10, width=1, denoise="dot-product", **_NEUTRAL
+    ),
+    "strided-denoise": _classifier("strided_denoise", _STRIDED, **_NEUTRAL, **_DENOISE),
     # By the data set whose results they made.
     "digits": _classifier("digits_classifier", "conv2:conv2"),
     "mnist": _classifier("mnist_classifier", "strided_conv:strided_conv"),
@@ -155,6 +171,12 @@ CLASSIFIERS: dict[str, Callable[..., "keras.Model"]] = {
     "cifar10-resnet18": _classifier("cifar10_resnet18", "resnet:resnet18", **_CIFAR10),
     "cifar10-preact-resnet18": _classifier(
         "cifar10_preact_resnet18", "preact_resnet18:preact_resnet18", **_CIFAR10
+    ),
+    "cifar10-resnet18-denoise": _classifier(
+        "cifar10_resnet18_denoise", "resnet:resnet18", **_CIFAR10, **_DENOISE
+    ),
+    "cifar10-wrn10-1-denoise": _classifier(
+        "cifar10_wrn10_1_denoise", _WIDE, depth=10, width=1, **_CIFAR10, **_DENOISE
     ),
     "cifar10-strided": _classifier("cifar10_strided", _STRIDED, **_CIFAR10),
     "cifar10-strided-wide": _classifier(

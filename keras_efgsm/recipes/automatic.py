@@ -145,6 +145,9 @@ def choose(request: Request) -> Chosen:
     fields |= _method_fields(facts, given)
     for choice in choices:
         fields |= choice.fields
+    if "norm" in request.method_options and "norm" in find_method(fields["method"]).options:
+        own = fields.get("method_options", {})
+        fields["method_options"] = {**own, "norm": request.method_options["norm"]}
     base = TrainingConfig(**fields, epsilon=given["epsilon"])
     config = changed(base, given, request.method_options)
     return Chosen(config, [one for one in choices if _is_in(one, config)], facts.notes)

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from keras_efgsm.checks import check_epsilon
+from keras_efgsm.checks import check_number
 from keras_efgsm.recipes.config_checks import (
     check_activation,
     check_classifier,
@@ -22,6 +22,7 @@ from keras_efgsm.recipes.option import (
     with_documented_fields,
 )
 from keras_efgsm.recipes.parts import find_part
+from keras_efgsm.records.wording import norm_name
 
 if TYPE_CHECKING:
     from keras_efgsm.attacks import Attack
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 
 def _radius(value: Any, name: str) -> Any:
-    check_epsilon(value, name)
+    # What is too large for its norm is told by `check_together`, which knows that.
+    check_number(value, name, minimum=0.0, strict=True)
     return value
 
 
@@ -72,8 +74,8 @@ class TrainingConfig(HowToTrain):
     )
     epsilon: float = option(
         "method",
-        "L-infinity radius in pixels of [0, 1]: the most that an attack may change a pixel by, "
-        "such as 8/255",
+        "radius in pixels of [0, 1]: the most that an attack may change a pixel by, such as 8/255; "
+        "in L2, which PGD may train, the length of its change",
         check=_radius,
         metavar="RADIUS",
     )
@@ -184,6 +186,17 @@ class TrainingConfig(HowToTrain):
         """The attack of the training."""
         radius = self.epsilon * self.epsilon_factor
         return find_method(self.method).attack(radius, self.method_options)
+
+    @property
+    def norm(self) -> str:
+        """The norm of the ball that the training attacks in, see `checks.NORMS`."""
+        return self.make_attack().norm
+
+    @property
+    def epsilon_in_words(self) -> str:
+        """Its radius, with the norm if that is not L-infinity, such as `"2 (L2)"`."""
+        of = "" if self.norm == "linf" else f" ({norm_name(self.norm)})"
+        return f"{self.epsilon:g}{of}"
 
     def method_option(self, name: str) -> Any:
         """An option of the method; in place of None, what follows from epsilon.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_efgsm.checks import check_count
+from keras_efgsm.checks import check_count, check_epsilon
 from keras_efgsm.recipes.methods import find_method
 
 
@@ -15,6 +15,9 @@ def check_together(config: Any) -> None:
     Raises:
         ValueError: if two of them exclude each other.
     """
+    in_linf = config.method_options.get("norm") != "l2"
+    if in_linf:
+        check_epsilon(config.epsilon)
     method = find_method(config.method)
     if method.has_reconstructor and config.reconstructor is None:
         raise ValueError(
@@ -27,7 +30,7 @@ def check_together(config: Any) -> None:
             f"Received: overfitting_stop={config.overfitting_stop}, "
             f"probe_images={config.probe_images}"
         )
-    if config.epsilon * config.epsilon_factor > 1.0:
+    if in_linf and config.epsilon * config.epsilon_factor > 1.0:
         raise ValueError(
             "`epsilon_factor` must leave the ball of the training a radius of at most 1. "
             f"Received: epsilon_factor={config.epsilon_factor}, epsilon={config.epsilon}"

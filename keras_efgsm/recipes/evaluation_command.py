@@ -3,7 +3,11 @@
 from typing import Any
 
 # What `keras-efgsm evaluate` runs with each engine if nothing is asked for.
-DEFAULT_ATTACKS = {"native": "adp", "cleverhans": "pgd-ce,pgd-cw"}
+DEFAULT_ATTACKS = {
+    "native": "adp",
+    "cleverhans": "pgd-ce,pgd-cw",
+    "art": "apgd-ce,apgd-dlr,square",
+}
 
 
 def command_line(figures: dict[str, Any], test_images: int | None) -> str:
@@ -45,6 +49,9 @@ def command_line(figures: dict[str, Any], test_images: int | None) -> str:
         words += ["--targets", str(value)]
     add("--queries", "queries", 500 if quick else 5000)
     add("--restarts", "restarts", 1)
+    norms = {attack.get("norm") for attack in attacks} - {None, "linf"}
+    for norm in norms:
+        words += ["--norm", norm, "--epsilon", f"{attacks[0]['epsilon']:g}"]
     if figures.get("num_images") not in (None, test_images):
         words += ["--num-images", str(figures["num_images"])]
     add("--seed", "seed", 0)

@@ -63,10 +63,10 @@ def at_epsilon(config: TrainingConfig, epsilon: float) -> TrainingConfig:
 
     Args:
         config: the recipe.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius in pixels of [0, 1], of the norm of the recipe.
 
     Raises:
-        ValueError: if epsilon is not in (0, 1].
+        ValueError: if epsilon is no radius of that norm.
 
     Example:
 
@@ -75,7 +75,7 @@ def at_epsilon(config: TrainingConfig, epsilon: float) -> TrainingConfig:
     halved.method_options["step_size"] * 255  # 4.0
     ```
     """
-    share = check_epsilon(epsilon) / config.epsilon
+    share = check_epsilon(epsilon, norm=config.norm) / config.epsilon
     options = {
         name: value * share if name in ("sigma", "step_size") and value is not None else value
         for name, value in config.method_options.items()
@@ -97,7 +97,9 @@ def changed(
         ValueError: if a value is out of range or unknown, or the options exclude each other.
     """
     changes = dict(changes)
-    if changes.get("epsilon") is not None and changes["epsilon"] != base.epsilon:
+    # A radius of another norm is no share of that of the recipe.
+    same_norm = method_options.get("norm", base.norm) == base.norm
+    if same_norm and changes.get("epsilon") is not None and changes["epsilon"] != base.epsilon:
         base = at_epsilon(base, changes["epsilon"])
     method = changes.pop("method", None)
     attack, objective = changes.pop("attack", None), changes.pop("objective", None)

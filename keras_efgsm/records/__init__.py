@@ -6,8 +6,17 @@ raises a `ValueError` that says what is wrong; `write` leaves the old file or th
 is what every picture begins with.
 """
 
+from keras_efgsm.records.classes import ClassAccuracy, ClassesPart
+from keras_efgsm.records.comparison import (
+    AskedAttackPart,
+    ComparedPart,
+    ComparisonRecord,
+    ComparisonStateRecord,
+)
+from keras_efgsm.records.curve import RadiusPart, RobustnessCurveRecord
 from keras_efgsm.records.data import DataRecord
 from keras_efgsm.records.diagnosis import DiagnosisRecord, FindingRecord
+from keras_efgsm.records.distances import DistanceRecord, DistancesRecord
 from keras_efgsm.records.evaluation import AttackRecord, EvaluationRecord
 from keras_efgsm.records.export import Agreement, ContractRecord, ExportRecord, FileRecord
 from keras_efgsm.records.history import HistoryRecord, LogRecord
@@ -21,12 +30,19 @@ from keras_efgsm.records.search import (
     TrialMeasurementRecord,
     TrialsRecord,
 )
+from keras_efgsm.records.single_draws import SingleDraws
 from keras_efgsm.records.tally import TallyRecord
+from keras_efgsm.records.targeted import TargetedRecord
+from keras_efgsm.records.universal import UniversalRecord
 
 # One for each kind of file; a new one is its module and a line here.
 RECORDS: tuple[type[Record], ...] = (
     EvaluationRecord,
+    RobustnessCurveRecord,
+    TargetedRecord,
     TallyRecord,
+    ComparisonRecord,
+    ComparisonStateRecord,
     DiagnosisRecord,
     MeasurementsRecord,
     ExportRecord,
@@ -38,15 +54,25 @@ RECORDS: tuple[type[Record], ...] = (
     TrialsRecord,
     FinalistsRecord,
     ReportCurvesRecord,
+    DistancesRecord,
+    UniversalRecord,
 )
 
 __all__ = [
     "RECORDS",
     "Agreement",
+    "AskedAttackPart",
     "AttackRecord",
+    "ClassAccuracy",
+    "ClassesPart",
+    "ComparedPart",
+    "ComparisonRecord",
+    "ComparisonStateRecord",
     "ContractRecord",
     "DataRecord",
     "DiagnosisRecord",
+    "DistanceRecord",
+    "DistancesRecord",
     "EvaluationRecord",
     "ExportRecord",
     "FileRecord",
@@ -58,13 +84,18 @@ __all__ = [
     "MeasurementsRecord",
     "MetricsRecord",
     "NewerSchemaError",
+    "RadiusPart",
     "Record",
     "RecordError",
     "ReportCurvesRecord",
+    "RobustnessCurveRecord",
     "SearchRecord",
+    "SingleDraws",
     "StopRecord",
     "TallyRecord",
+    "TargetedRecord",
     "TrialMeasurementRecord",
     "TrialsRecord",
+    "UniversalRecord",
     "read_json",
 ]

@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from keras_efgsm.records.record import Count, Part, Radius, Record, Seconds, Share
+from keras_efgsm.records.record import (
+    AnyRadius,
+    Count,
+    Part,
+    Record,
+    Seconds,
+    Share,
+    check_radius_of,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +42,8 @@ class DiagnosisRecord(Record):
         masked: whether a sign was found that is proof by itself.
         advice: what to believe of the model's robust accuracy.
         findings: one for each sign; none if there was nothing to attack.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
+        norm: of the ball, one of `checks.NORMS`; None for L-infinity.
         num_images: how many images were taken.
         selection: how these were chosen of the data set: `"first"`, or `"by class, seed 0"`. Not
             in files of earlier versions, which took the first ones.
@@ -59,13 +68,14 @@ class DiagnosisRecord(Record):
     """
 
     NAME: ClassVar[str] = "diagnosis.json"
-    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"selection", "eot", "doubts"})
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"norm", "selection", "eot", "doubts"})
 
     verdict: str
     masked: bool
     advice: str
     findings: tuple[FindingRecord, ...]
-    epsilon: Radius
+    epsilon: AnyRadius
+    norm: str | None = None
     num_images: Count
     selection: str | None = None
     num_correct: Count
@@ -79,6 +89,10 @@ class DiagnosisRecord(Record):
     versions: dict[str, str]
     hardware: str
     seconds: Seconds
+
+    def check(self) -> None:
+        """Checks that the radius is one of its norm."""
+        check_radius_of(self.norm, self.epsilon)
 
     @property
     def is_doubtful(self) -> bool:

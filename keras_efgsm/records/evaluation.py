@@ -4,7 +4,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from keras_efgsm.records import wording
-from keras_efgsm.records.record import Count, Part, Radius, Record, RecordError, Seconds, Share
+from keras_efgsm.records.classes import ClassesPart
+from keras_efgsm.records.intervals import Interval, interval_of
+from keras_efgsm.records.record import (
+    AnyRadius,
+    Count,
+    Part,
+    Record,
+    RecordError,
+    Seconds,
+    Share,
+    check_radius_of,
+)
+from keras_efgsm.records.single_draws import SingleDraws
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +27,8 @@ class AttackRecord(Part):
         name: the attack and its loss, such as `"pgd-cw"`.
         engine: whose implementation ran.
         loss: what it maximised; None for an attack without a choice.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
+        norm: of the ball, one of `checks.NORMS`; None for L-infinity.
         steps: gradient steps of a round; None for an attack that takes none.
         step_size: in pixels of [0, 1]; None for an attack that chooses its own.
         rounds: how many runs make the attack, one for each target class.
@@ -27,13 +40,18 @@ class AttackRecord(Part):
         num_turned: how many of these it turned.
         seed: seed of its noise.
         robust_accuracy: share of the images in [0, 1] that withstood; in a cascade, all so far.
+        robust_interval: lower and upper bound of its 95 % Wilson interval. Not in files of earlier
+            versions, of which `interval` has it too.
         seconds: wall-clock time, compilation included.
     """
+
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"norm", "robust_interval"})
 
     name: str
     engine: str | None = None
     loss: str | None = None
-    epsilon: Radius | None = None
+    epsilon: AnyRadius | None = None
+    norm: str | None = None
     steps: Count | None = None
     step_size: float | None = None
     rounds: Count | None = None
@@ -45,7 +63,17 @@ class AttackRecord(Part):
     num_turned: Count | None = None
     seed: int | None = None
     robust_accuracy: Share
+    robust_interval: tuple[Share, ...] | None = None
     seconds: Seconds | None = None
+
+    def check(self) -> None:
+        """Checks that the interval is one of the accuracy."""
+        check_interval(self.robust_interval, self.robust_accuracy, "robust_interval")
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % Wilson interval of `robust_accuracy`; None if the images were not counted."""
+        return interval_of(self.robust_accuracy, self.num_images)
 
     @property
     def budget(self) -> str:
@@ -72,6 +100,8 @@ class EvaluationRecord(Record):
         twin_agreement: the share of clean images that it and the model class alike.
         eot: over how many draws of a randomised model every pass averaged; None for one.
         doubts: sentences on why the figures are not to be trusted; None if there are none.
+        single_draws: how single draws of a randomised model decide on the images found; None for
+            a model that does not draw, and in files of earlier versions.
         dataset: name of the data set.
         split: which part of it.
         num_images: how many images were evaluated.
@@ -79,10 +109,16 @@ class EvaluationRecord(Record):
             files of earlier versions, which took the first ones.
         images: SHA-256 of the images and labels, in the order of the evaluation.
         natural_accuracy: share of them in [0, 1] that are classified correctly unattacked.
+        natural_interval: lower and upper bound of its 95 % Wilson interval. Neither this one nor
+            `worst_case_interval` is in files of earlier versions, of which the properties
+            `interval_of_natural` and `interval` have them too.
         cascade: whether each attack saw only the images that withstood those before it.
         attacks: one record for each attack.
         worst_case_accuracy: share of the images in [0, 1] that withstood every attack on all of
             them; None only if there is no attack.
+        worst_case_interval: lower and upper bound of its 95 % Wilson interval.
+        classes: accuracy of each class, and what the images were turned to; None in files of
+            earlier versions.
         versions: versions of the packages that decide a result.
         hardware: the processor, its cores and the GPUs.
         seconds: wall-clock time of all.
@@ -98,7 +134,10 @@ class EvaluationRecord(Record):
     NAME: ClassVar[str] = "evaluation.json"
     SCHEMA: ClassVar[int] = 2
     LEFT_OUT: ClassVar[frozenset[str]] = frozenset(
-        {"twin", "twin_agreement", "eot", "doubts", "selection", "images"}
+        {
+            *("twin", "twin_agreement", "eot", "doubts", "single_draws", "selection", "images"),
+            *("natural_interval", "worst_case_interval", "classes"),
+        }
     )
 
     schema: int = 2
@@ -107,15 +146,19 @@ class EvaluationRecord(Record):
     twin_agreement: Share | None = None
     eot: Count | None = None
     doubts: tuple[str, ...] | None = None
+    single_draws: SingleDraws | None = None
     dataset: str | None = None
     split: str | None = None
     num_images: Count
     selection: str | None = None
     images: str | None = None
     natural_accuracy: Share
+    natural_interval: tuple[Share, ...] | None = None
     cascade: bool | None = None
     attacks: tuple[AttackRecord, ...] = ()
     worst_case_accuracy: Share | None = None
+    worst_case_interval: tuple[Share, ...] | None = None
+    classes: ClassesPart | None = None
     versions: dict[str, str] | None = None
     hardware: str | None = None
     seconds: Seconds | None = None
@@ -125,10 +168,19 @@ class EvaluationRecord(Record):
         received = f"worst_case_accuracy={self.worst_case_accuracy}"
         if self.num_images < 1:
             raise RecordError("it must have a num_images above 0", f"num_images={self.num_images}")
+        check_interval(self.natural_interval, self.natural_accuracy, "natural_interval")
         if not self.attacks:
             return
         if self.worst_case_accuracy is None:
             raise RecordError("it must have a worst_case_accuracy in [0, 1]", received)
+        for number, attack in enumerate(self.attacks):
+            check_radius_of(attack.norm, attack.epsilon, f"attacks[{number}]")
+        norms = sorted({attack.norm or "linf" for attack in self.attacks})
+        if len(norms) > 1:
+            raise RecordError(
+                "it must have attacks of one norm, as a worst case over several is that of no ball",
+                f"norms={norms}",
+            )
         same = [attack.robust_accuracy for attack in self._on_all_images]
         if self.worst_case_accuracy > min(same, default=1.0) + 1e-6:
             raise RecordError(
@@ -136,10 +188,16 @@ class EvaluationRecord(Record):
                 f"images, {min(same):g}, but has {self.worst_case_accuracy:g}",
                 received,
             )
+        check_interval(self.worst_case_interval, self.worst_case_accuracy, "worst_case_interval")
 
     @property
     def _on_all_images(self) -> list[AttackRecord]:
         return [a for a in self.attacks if a.num_images in (None, self.num_images)]
+
+    @property
+    def norm(self) -> str:
+        """The norm of the ball, the same for all attacks."""
+        return next((attack.norm for attack in self.attacks if attack.norm), "linf")
 
     @property
     def strongest(self) -> AttackRecord:
@@ -167,6 +225,23 @@ class EvaluationRecord(Record):
         return lowest if self.worst_case_accuracy is None else min(lowest, self.worst_case_accuracy)
 
     @property
+    def interval_of_natural(self) -> Interval | None:
+        """The 95 % Wilson interval of `natural_accuracy`."""
+        return interval_of(self.natural_accuracy, self.num_images)
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % Wilson interval of `worst_case_accuracy`; None without an attack."""
+        return interval_of(self.worst_case_accuracy, self.num_images)
+
+    @property
+    def interval_of_robust(self) -> Interval | None:
+        """The 95 % Wilson interval of the headline, `robust_accuracy`; None without an attack."""
+        if not self.attacks:
+            return None
+        return self.strongest.interval if self.worst_is_one_attack else self.interval
+
+    @property
     def headline_attacks(self) -> tuple[AttackRecord, ...]:
         """The attacks that the headline is the worst case of."""
         return (self.strongest,) if self.worst_is_one_attack else tuple(self._on_all_images)
@@ -177,7 +252,7 @@ class EvaluationRecord(Record):
 
     def measured_with(self) -> dict[str, Any]:
         """What was asked of the model, without what came out: equal if two can be compared."""
-        outcome = ("robust_accuracy", "num_attacked", "num_turned", "seconds")
+        outcome = ("robust_accuracy", "robust_interval", "num_attacked", "num_turned", "seconds")
         return {
             "dataset": self.dataset,
             "split": self.split,
@@ -189,3 +264,22 @@ class EvaluationRecord(Record):
                 for attack in self.attacks
             ],
         }
+
+
+def check_interval(interval: tuple[float, ...] | None, share: float, name: str) -> None:
+    """Checks that an interval of a file holds its share.
+
+    Args:
+        interval: lower and upper bound; None if the file has none.
+        share: in [0, 1].
+        name: of the field.
+
+    Raises:
+        RecordError: a `ValueError`, if it does not.
+    """
+    if interval is None:
+        return
+    if len(interval) != 2 or not interval[0] - 1e-6 <= share <= interval[1] + 1e-6:
+        raise RecordError(
+            f"it must have a {name} of two bounds around {share:g}", f"{name}={list(interval)}"
+        )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from keras_efgsm.records.data import DataRecord
+from keras_efgsm.records.intervals import Interval, interval_of
 from keras_efgsm.records.record import Count, Part, Record, Seconds, Share
 
 
@@ -79,3 +80,8 @@ class MetricsRecord(Record):
     versions: dict[str, str] | None = None
     hardware: str | None = None
     seed: int | None = None
+
+    @property
+    def interval_of_natural(self) -> Interval | None:
+        """The 95 % Wilson interval of `natural_accuracy`; None if the images were not counted."""
+        return interval_of(self.natural_accuracy, self.test_images)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
 
 from keras_efgsm.atomic_file import write_atomically
-from keras_efgsm.checks import visible
+from keras_efgsm.checks import NORMS, visible
+from keras_efgsm.limits import read_file
 
 # A record is a few hundred lines; what is larger by far is something else. Empty lists take twenty
 # times their text in memory.
@@ -23,6 +24,8 @@ _LARGEST = 2**64
 
 Share = Annotated[float, (0.0, 1.0)]
 Radius = Annotated[float, (1e-12, 1.0)]
+# Of a ball of any norm, see `check_radius_of`.
+AnyRadius = Annotated[float, (1e-12, math.inf)]
 Count = Annotated[int, (0, math.inf)]
 Seconds = Annotated[float, (0.0, math.inf)]
 
@@ -243,6 +246,26 @@ def check_schema(schema: Any, newest: int, name: str) -> None:
         )
 
 
+def check_radius_of(norm: str | None, epsilon: float | None, where: str = "") -> None:
+    """Checks a norm, and that a radius is one of it.
+
+    Args:
+        norm: as in a file; None for L-infinity.
+        epsilon: the radius, or None.
+        where: which part of a file this is, for the error. Defaults to the whole.
+
+    Raises:
+        RecordError: if they are not.
+    """
+    if norm is not None and norm not in NORMS:
+        raise RecordError(
+            f"it must have a norm out of {', '.join(NORMS)}, but has {_short(norm)}",
+            f"norm={_short(norm)}",
+        )
+    if norm in (None, "linf") and epsilon is not None and epsilon > 1.0:
+        raise _error(Radius, "epsilon", where, _short(epsilon))
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Reads any JSON file as plain values.
 
@@ -337,16 +360,11 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _read_bytes(path: str | os.PathLike[str], most: int) -> bytes:
-    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
-        # Nobody may be at the other end of a pipe, and reading would wait for ever.
-        raise RecordError("It must be a file, no pipe or device", f"path={os.fspath(path)!r}")
-    with open(path, "rb") as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise RecordError(
-            f"The file must have at most {most // 2**20} MiB", f"path={os.fspath(path)!r}"
-        )
-    return content
+    try:
+        return read_file(path, most)
+    except ValueError as error:
+        reason = str(error).partition(". Received: ")[0]
+        raise RecordError(reason, f"path={os.fspath(path)!r}") from error
 
 
 @functools.cache

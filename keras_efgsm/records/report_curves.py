@@ -2,10 +2,19 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from keras_efgsm.records.record import Count, Part, Radius, Record, RecordError, Share
+from keras_efgsm.records.record import (
+    AnyRadius,
+    Count,
+    Part,
+    Record,
+    RecordError,
+    Share,
+    check_radius_of,
+)
 from keras_efgsm.records.wording import is_number
 
 
@@ -14,7 +23,7 @@ class Point(Part):
     """A point of a curve.
 
     Args:
-        epsilon: L-infinity radius, of a curve by radius; 0 for no attack.
+        epsilon: radius in pixels of [0, 1], of a curve by radius; 0 for no attack.
         steps: iterations, of a curve by iterations.
         accuracies: share of images that withstood, by attack. In the file they lie beside the
             others.
@@ -22,7 +31,7 @@ class Point(Part):
 
     LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"epsilon", "steps"})
 
-    epsilon: Share | None = None
+    epsilon: Annotated[float, (0.0, math.inf)] | None = None
     steps: Count | None = None
 
     def accuracy(self, attack: str) -> float:
@@ -91,14 +100,15 @@ class MeasuredPart(Part):
         examples: a few images.
         dataset: name of the data set.
         split: which part of it.
-        epsilon: L-infinity radius in pixels of [0, 1] of the evaluation.
+        epsilon: radius of the evaluation in pixels of [0, 1].
+        norm: of the ball, one of `checks.NORMS`; None for L-infinity.
         seed: of the attacks' noise.
         class_names: of the classes, in order.
         hardware: the processor, its cores and the GPUs.
         versions: versions of the packages that decide a result.
     """
 
-    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"selection"})
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"selection", "norm"})
 
     num_images: Count
     selection: str | None = None
@@ -109,11 +119,17 @@ class MeasuredPart(Part):
     examples: tuple[ExamplePart, ...]
     dataset: str
     split: str
-    epsilon: Radius
+    epsilon: AnyRadius
+    norm: str | None = None
     seed: int
     class_names: tuple[str, ...]
     hardware: str
     versions: dict[str, str]
+
+    def check(self) -> None:
+        """Checks that the radii are those of its norm."""
+        for epsilon in (self.epsilon, *(point.epsilon for point in self.epsilon_curve)):
+            check_radius_of(self.norm, epsilon)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 DASH = "\u2013"
+INTERVAL = "95 %"
+"""What a column of intervals is called."""
+INTERVAL_MEANS = "the Wilson interval, what chance in so many images leaves open"
 
 
 class Spending(Protocol):
@@ -41,6 +44,41 @@ def percent(fraction: Any, digits: int = 2) -> str:
     ```
     """
     return f"{100 * fraction:.{digits}f} %" if is_number(fraction) else DASH
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """The interval in which a share lies, in per cent; empty if it is not known.
+
+    Args:
+        bounds: lower and upper, in [0, 1]; None if they are not known.
+
+    Example:
+
+    ```python
+    interval((0.4562, 0.5438))  # '45.6\u201354.4 %'
+    ```
+    """
+    if bounds is None:
+        return ""
+    low, high = bounds
+    return f"{100 * low:.1f}{DASH}{100 * high:.1f} %"
+
+
+def with_interval(fraction: Any, bounds: Sequence[float] | None) -> str:
+    """A share in per cent, with the interval in which it lies behind it if that is known.
+
+    Args:
+        fraction: in [0, 1].
+        bounds: lower and upper, in [0, 1]; None if they are not known.
+
+    Example:
+
+    ```python
+    with_interval(0.5, (0.4562, 0.5438))  # '50.00 % (95 %: 45.6\u201354.4 %)'
+    ```
+    """
+    about = f" ({INTERVAL}: {interval(bounds)})" if bounds is not None else ""
+    return f"{percent(fraction)}{about}"
 
 
 def number(value: Any, unit: str = "") -> str:
@@ -160,17 +198,35 @@ def size(num_bytes: int) -> str:
     return f"{num_bytes / 1000**power:.{1 if power else 0}f} {units[power]}"
 
 
-def radius(epsilon: Any) -> str:
-    """An L-infinity radius in pixels of [0, 1], also in 255ths if it is meant as such.
+def norm_name(norm: str | None) -> str:
+    """What a norm is called; None is that of files of before there were others, L-infinity.
 
     Example:
 
     ```python
-    radius(8 / 255), radius(0.3)  # ('0.03137 (8/255)', '0.3')
+    norm_name("l2"), norm_name("linf")  # ('L2', 'L-infinity')
+    ```
+    """
+    return {"linf": "L-infinity", "l2": "L2"}.get(norm or "linf", str(norm))
+
+
+def radius(epsilon: Any, norm: str | None = "linf") -> str:
+    """A radius in pixels of [0, 1], also in 255ths if it is meant as such; of L2 it says so.
+
+    Args:
+        epsilon: the radius.
+        norm: of the ball; None is L-infinity. Defaults to `"linf"`.
+
+    Example:
+
+    ```python
+    radius(8 / 255), radius(0.3), radius(2.0, "l2")  # ('0.03137 (8/255)', '0.3', '2 (L2)')
     ```
     """
     if not is_number(epsilon):
         return number(epsilon)
+    if norm not in (None, "linf"):
+        return f"{epsilon:.4g} ({norm_name(norm)})"
     levels = round(epsilon * 255)
     whole = 0 < levels < 255 and math.isclose(epsilon * 255, levels, abs_tol=1e-3)
     # 0.2 is 51/255, but nobody means it so.

@@ -54,6 +54,7 @@ def _differences(runs: Sequence[ReportedRun]) -> list[str]:
 
     respects: dict[str, Callable[[ReportedRun], Any]] = {
         "data": lambda run: (run.evaluation.dataset, run.evaluation.split),
+        "norm": lambda run: run.norm,
         "epsilon": lambda run: run.epsilon,
         "number of images": images,
         "choice of images": lambda run: run.evaluation.selection or "first",

@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from keras_efgsm.attacks.ball import BALLS
 from keras_efgsm.checks import check_count
 from keras_efgsm.data import load_data
 from keras_efgsm.data.choosing import choose_images, missing_note
@@ -22,7 +23,7 @@ from keras_efgsm.report.measurements import (
     measure_model,
     num_attacks,
 )
-from keras_efgsm.report.run_files import ReportedRun
+from keras_efgsm.report.run_files import ReportedRun, norm_of
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.runs.same_data import changed_since
 
@@ -35,6 +36,7 @@ def measure_run(
     num_images: int = 200,
     seed: int = 0,
     data_dir: str | None = None,
+    unsafe: bool = False,
     progress: bool = True,
 ) -> MeasuredPart:
     """The curves, examples and confusion of a run, from its folder where they are still right.
@@ -50,6 +52,7 @@ def measure_run(
             are. Defaults to 200.
         seed: of the attacks' noise. Defaults to 0.
         data_dir: where prepared tfds data sets lie. Defaults to that of the run.
+        unsafe: as of `load_classifier`. Defaults to `False`.
         progress: whether to show a progress bar; there is none outside a terminal. Defaults to
             `True`.
 
@@ -70,10 +73,14 @@ def measure_run(
         "versions": versions(),
     }
     kept = run.path / CURVES_FILE
+    if run.norm != "linf":
+        with_what["norm"] = run.norm
+    if run.norm != norm_of(run.config):
+        kept = RunFolder.of_norm(kept, run.norm)
     measured = _read_kept(kept, with_what)
     if measured is not None:
         return measured
-    model = load_classifier(run.path)
+    model = load_classifier(run.path, unsafe=unsafe)
     reconstructor = load_reconstructor(run.path, model)
     data = load_data(
         run.config["dataset"],
@@ -90,14 +97,16 @@ def measure_run(
     console = Console(stderr=True)
     for warning in filter(None, (missing, changed_since(RunFolder(run.path), data, split))):
         console.print(f"warning: {run.name}: {warning}", soft_wrap=True, markup=False)
+    total = num_attacks(run.epsilon, BALLS[run.norm].diameter(data.image_shape))
     hidden = not (progress and console.is_terminal)
     with Progress(console=console, disable=hidden, transient=True) as bar:
-        task = bar.add_task(f"attacking {run.name}", total=num_attacks(run.epsilon))
+        task = bar.add_task(f"attacking {run.name}", total=total)
         found = measure_model(
             model,
             data.subset(taken.indices, data.name),
             run.epsilon,
             seed=seed,
+            norm=run.norm,
             reconstructor=reconstructor,
             on_attack=lambda: bar.advance(task),
         )
@@ -106,6 +115,7 @@ def measure_run(
         "dataset": data.name,
         "split": split,
         "epsilon": run.epsilon,
+        "norm": None if run.norm == "linf" else run.norm,
         "seed": seed,
         "class_names": list(data.class_names),
         "hardware": hardware(),

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_efgsm.attacks import PGD
+from keras_efgsm.attacks.ball import BALLS, Ball
 from keras_efgsm.backend import compiled_once
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness
@@ -45,10 +46,15 @@ class Shown(NamedTuple):
     attacked: np.ndarray
 
 
-def radii(epsilon: float) -> list[float]:
-    """Radii to attack at: parts and multiples of epsilon, and 1, where any image can be reached."""
+def radii(epsilon: float, whole: float = 1.0) -> list[float]:
+    """Radii to attack at: parts and multiples of epsilon, and one at which any image is reached.
+
+    Args:
+        epsilon: that of the evaluation.
+        whole: the radius that reaches any image. Defaults to that of L-infinity.
+    """
     inner = {round(factor * epsilon, 6) for factor in _EPSILON_FACTORS}
-    return sorted({r for r in inner if r < 1.0} | {epsilon, 1.0})
+    return sorted({r for r in inner if r < whole} | {epsilon, whole})
 
 
 def measure_model(
@@ -57,6 +63,7 @@ def measure_model(
     epsilon: float,
     *,
     seed: int = 0,
+    norm: str = "linf",
     reconstructor: keras.Model | None = None,
     on_attack: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
@@ -68,10 +75,11 @@ def measure_model(
     Args:
         model: the classifier.
         data: the images.
-        epsilon: L-infinity radius in pixels of [0, 1] of the evaluation.
+        epsilon: radius of the evaluation in pixels of [0, 1].
         seed: of the attacks' noise. Defaults to 0.
+        norm: of the ball, see `checks.NORMS`. Defaults to `"linf"`.
         reconstructor: maps probabilities `(B, K)` to images. Defaults to none.
-        on_attack: called after each of `num_attacks(epsilon)` attacks. Defaults to nothing.
+        on_attack: called after each of `num_attacks` attacks. Defaults to nothing.
 
     Returns:
         A dict for JSON: `natural_accuracy`, `epsilon_curve`, `steps_curve`, `confusion`,
@@ -85,7 +93,7 @@ def measure_model(
             report = evaluate_robustness(
                 model,
                 data,
-                PGD(epsilon=radius, steps=steps, loss=loss),
+                PGD(epsilon=radius, steps=steps, loss=loss, norm=norm),
                 batch_size=_BATCH,
                 seed=seed,
                 progress=False,
@@ -94,29 +102,33 @@ def measure_model(
             on_attack()
         return found
 
-    shown = _attack_shown(model, data, epsilon, seed)
+    ball = BALLS[norm]
+    shown = _attack_shown(model, data, epsilon, seed, norm)
     on_attack()
     natural = float((shown.clean.argmax(axis=1) == shown.labels).mean())
     clean_point = {"epsilon": 0.0} | {f"pgd-{loss}": natural for loss in LOSSES}
-    by_radius = [{"epsilon": r} | accuracies(r, EPSILON_STEPS) for r in radii(epsilon)]
+    points = radii(epsilon, ball.diameter(data.image_shape))
+    by_radius = [{"epsilon": r} | accuracies(r, EPSILON_STEPS) for r in points]
     return {
         "num_images": len(data),
         "natural_accuracy": natural,
         "epsilon_curve": [clean_point, *by_radius],
         "steps_curve": [{"steps": steps} | accuracies(epsilon, steps) for steps in ITERATIONS],
         "confusion": _confusion(shown),
-        "examples": _examples(shown, epsilon, reconstructor),
+        "examples": _examples(shown, epsilon, ball, reconstructor),
     }
 
 
-def num_attacks(epsilon: float) -> int:
-    """How many attacks `measure_model` makes."""
-    return 1 + len(LOSSES) * (len(radii(epsilon)) + len(ITERATIONS))
+def num_attacks(epsilon: float, whole: float = 1.0) -> int:
+    """How many attacks `measure_model` makes, see `radii`."""
+    return 1 + len(LOSSES) * (len(radii(epsilon, whole)) + len(ITERATIONS))
 
 
-def _attack_shown(model: EvaluatedModel, data: ImageData, epsilon: float, seed: int) -> Shown:
+def _attack_shown(
+    model: EvaluatedModel, data: ImageData, epsilon: float, seed: int, norm: str
+) -> Shown:
     x, labels = data.pixels(), data.labels
-    attack = PGD(epsilon=epsilon, steps=SHOWN_STEPS, loss="cw")
+    attack = PGD(epsilon=epsilon, steps=SHOWN_STEPS, loss="cw", norm=norm)
     run = compile_native(attack, model.logits_fn, seed, model.variables)
     predict = compiled_once(lambda x: ops.softmax(model.logits_fn(x)), model.variables)
     x_adv, clean, attacked = x.copy(), [], []
@@ -142,7 +154,7 @@ def _confusion(shown: Shown) -> list[list[int]]:
 
 
 def _examples(
-    shown: Shown, epsilon: float, reconstructor: keras.Model | None
+    shown: Shown, epsilon: float, ball: Ball, reconstructor: keras.Model | None
 ) -> list[dict[str, Any]]:
     if shown.x.shape[3] not in (1, 3):
         return []
@@ -155,13 +167,14 @@ def _examples(
     examples = []
     for position, index in enumerate(chosen):
         change = shown.x_adv[index] - shown.x[index]
+        full = float(ball.full_strength(change, epsilon))
         examples.append(
             {
                 "label": int(shown.labels[index]),
                 "size": [int(side) for side in shown.x.shape[1:3]],
                 "clean": _picture(shown.x[index], shown.clean[index]),
                 "adversarial": _picture(shown.x_adv[index], shown.attacked[index]),
-                "perturbation": {"png": png_text(signed_colours(change, epsilon))},
+                "perturbation": {"png": png_text(signed_colours(change, full))},
                 "largest_change": float(np.abs(change).max()),
                 "reconstruction": None if rebuilt is None else {"png": png_text(rebuilt[position])},
             }

@@ -1,24 +1,18 @@
 """Fills in the template of the page and writes it in one piece."""
 
-import importlib.resources
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
-from keras_efgsm.atomic_file import try_to_write, write_atomically
-from keras_efgsm.records.wording import number, percent, unbroken
+from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.records.wording import norm_name
 from keras_efgsm.report.comparison import compare
 from keras_efgsm.report.measured_run import measure_run
 from keras_efgsm.report.run_files import ReportedRun, read_run
 from keras_efgsm.report.run_section import run_section
-from keras_efgsm.version import __version__
-
-_GENERATOR = "keras_efgsm report"
+from keras_efgsm.report.templates import check_page, fill_in
 
 
 def write_report(
@@ -29,7 +23,9 @@ def write_report(
     seed: int = 0,
     data_dir: str | None = None,
     overwrite: bool = False,
+    unsafe: bool = False,
     progress: bool = True,
+    norm: str | None = None,
 ) -> Path:
     """Writes one self-contained HTML page on one or several evaluated runs.
 
@@ -41,7 +37,11 @@ def write_report(
         seed: of these attacks' noise. Defaults to 0.
         data_dir: where prepared tfds data sets lie. Defaults to that of each run.
         overwrite: whether `out` is replaced even if it is not a report. Defaults to `False`.
+        unsafe: whether code that is stored in a classifier's file may run, see `load_classifier`.
+            Defaults to `False`.
         progress: whether to show progress bars in a terminal. Defaults to `True`.
+        norm: of the balls, see `checks.NORMS`: takes the figures that `evaluate --norm` left in a
+            run that was trained for another norm. Defaults to that of each training.
 
     Returns:
         The path of the page.
@@ -62,13 +62,14 @@ def write_report(
         raise ValueError(f"A report needs a run folder or several. Received: paths={given!r}")
     folders = [Path(path) for path in given]
     # All that can be refused is refused before the first attack takes its time.
-    _check_out(out, overwrite)
+    check_page(out, overwrite)
     names = _names(folders)
-    runs = [read_run(path, name) for path, name in zip(folders, names, strict=True)]
+    runs = [read_run(path, name, norm) for path, name in zip(folders, names, strict=True)]
     options: dict[str, Any] = {
         "num_images": num_images,
         "seed": seed,
         "data_dir": data_dir,
+        "unsafe": unsafe,
         "progress": progress,
     }
     measured = [replace(run, measured=measure_run(run, **options)) for run in runs]
@@ -88,26 +89,19 @@ def render_page(runs: Sequence[ReportedRun]) -> str:
     render_page([read_run("runs/mnist")])[:15]  # "<!DOCTYPE html>"
     ```
     """
-    files = importlib.resources.files("keras_efgsm.report")
-    # Whatever a file says is escaped; only the drawings and the style sheet are markup.
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, finalize=_finalize
-    )
-    environment.filters |= {"percent": percent, "number": number}
-    template = environment.from_string(files.joinpath("page.html").read_text("utf-8"))
-    style = files.joinpath("style.css").read_text("utf-8")
-    return template.render(
-        generator=f"{_GENERATOR} {__version__}",
-        version=__version__,
-        style=Markup(style),
+    return fill_in(
+        "report/page.html",
+        "report",
         comparison=compare(runs) if len(runs) > 1 else None,
+        balls=_balls(runs),
         sections=[run_section(run, f"run-{index}") for index, run in enumerate(runs, 1)],
     )
 
 
-def _finalize(value: Any) -> Any:
-    """Keeps a number and its unit on one line."""
-    return unbroken(value) if type(value) is str else "" if value is None else value
+def _balls(runs: Sequence[ReportedRun]) -> str:
+    """What the robust accuracies hold in: "an L2 ball", or "an L-infinity or L2 ball"."""
+    names = dict.fromkeys(norm_name(run.norm) for run in runs)
+    return f"an {' or '.join(names)} ball"
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
@@ -121,22 +115,3 @@ def _names(folders: Sequence[Path]) -> list[str]:
     while len({p[-depth:] for p in parts}) < len(parts):
         depth += 1
     return ["/".join(p[-depth:]) for p in parts]
-
-
-def _check_out(out: Path, overwrite: bool) -> None:
-    received = f"Received: out={str(out)!r}"
-    if out.is_dir():
-        raise ValueError(f"`out` must be the path of an HTML file, but is a folder. {received}")
-    if not out.parent.is_dir():
-        raise ValueError(f"The folder of `out` must exist. {received}")
-    try_to_write(out, "out")
-    if out.exists() and not overwrite and not _is_report(out):
-        raise ValueError(
-            "`out` exists and is no report of keras_efgsm; give another path, or `--overwrite` to "
-            f"replace it. {received}"
-        )
-
-
-def _is_report(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return f'<meta name="generator" content="{_GENERATOR} '.encode() in file.read(500)

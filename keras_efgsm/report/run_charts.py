@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras_efgsm.records.report_curves import MeasuredPart
-from keras_efgsm.records.wording import data_name, number, radius, selected
+from keras_efgsm.records.wording import data_name, norm_name, number, radius, selected
 from keras_efgsm.report.drawing import Chart, Line, line_chart
 from keras_efgsm.report.measurements import EPSILON_STEPS, ITERATIONS, LOSSES
-from keras_efgsm.report.run_files import ReportedRun
+from keras_efgsm.report.run_files import ReportedRun, norm_of
 
 ATTACKS = {f"pgd-{loss}": f"PGD-{loss.upper()}" for loss in LOSSES}
 STEP = "step 2.5 epsilon / iterations, one random start"
@@ -18,11 +18,6 @@ _CURVES = {
     "margin_robust_accuracy": "margin-robust",
     "probe_accuracy": "PGD probe",
     "val_accuracy": "natural, validation",
-}
-_BY_RADIUS: dict[str, Any] = {
-    "x_label": "epsilon (pixels of [0, 1])",
-    "y_label": "accuracy (%)",
-    "is_share": True,
 }
 _BY_STEPS: dict[str, Any] = {
     "x_label": "PGD iterations",
@@ -53,7 +48,8 @@ def training_charts(run: ReportedRun, target: str) -> list[Chart]:
         ]
 
     on = (
-        f"Training by epoch: {run.method}, epsilon {radius(run.config.get('epsilon'))}, "
+        f"Training by epoch: {run.method}, epsilon "
+        f"{radius(run.config.get('epsilon'), norm_of(run.config))}, "
         f"{number(run.metrics.train_images)} images, seed {run.config.get('seed', 0)}. "
     )
     return _drawn(
@@ -84,7 +80,9 @@ def attack_charts(measured: MeasuredPart, target: str) -> list[Chart]:
         measured: what the report measured on it.
         target: id of its section.
     """
-    attacks, epsilon = " and ".join(ATTACKS.values()), radius(measured.epsilon)
+    attacks = " and ".join(ATTACKS.values())
+    epsilon = radius(measured.epsilon, measured.norm)
+    whole = number(max(p.epsilon or 0.0 for p in measured.epsilon_curve))
     by_radius = [
         Line(label, [(p.epsilon or 0.0, p.accuracy(key)) for p in measured.epsilon_curve])
         for key, label in ATTACKS.items()
@@ -98,10 +96,10 @@ def attack_charts(measured: MeasuredPart, target: str) -> list[Chart]:
             f"{target}-epsilon",
             by_radius,
             caption=f"Accuracy against epsilon under {attacks}, {EPSILON_STEPS} iterations, "
-            f"{STEP}; {measured_on(measured)}. At 0 without an attack. At 1 any image can be "
-            "reached, so that anything far above 0 is masking.",
+            f"{STEP}; {measured_on(measured)}. At 0 without an attack. At {whole} any image "
+            "can be reached, so that anything far above 0 is masking.",
             mark=(measured.epsilon, f"evaluated epsilon, {epsilon}"),
-            **_BY_RADIUS,
+            **_by_radius(measured.norm),
         ),
         line_chart(
             f"{target}-iterations",
@@ -114,9 +112,11 @@ def attack_charts(measured: MeasuredPart, target: str) -> list[Chart]:
 
 
 def comparison_charts(runs: Sequence[ReportedRun]) -> list[Chart]:
-    """Figures 2 and 3 of the paper with a line for each run; none for one run or too many."""
+    """Figures 2 and 3 of the paper, a line for each run; none for one, too many or two norms."""
     measured = [(run.name, run.measured) for run in runs if run.measured]
-    if not 2 <= len(measured) <= _MOST_LINES:
+    # Radii of two norms have no axis in common.
+    norms = {found.norm or "linf" for _, found in measured}
+    if len(norms) > 1 or not 2 <= len(measured) <= _MOST_LINES:
         return []
 
     def each(text: Callable[[MeasuredPart], str]) -> str:
@@ -139,16 +139,25 @@ def comparison_charts(runs: Sequence[ReportedRun]) -> list[Chart]:
             "comparison-epsilon",
             by_radius,
             caption=f"Accuracy against epsilon under PGD-CW, {EPSILON_STEPS} iterations, {on}",
-            **_BY_RADIUS,
+            **_by_radius(measured[0][1].norm),
         ),
         line_chart(
             "comparison-iterations",
             by_steps,
             caption="Accuracy against iterations under PGD-CW, epsilon "
-            f"{each(lambda m: radius(m.epsilon))}, {on}",
+            f"{each(lambda m: radius(m.epsilon, m.norm))}, {on}",
             **_BY_STEPS,
         ),
     )
+
+
+def _by_radius(norm: str | None) -> dict[str, Any]:
+    of = "" if norm in (None, "linf") else f"{norm_name(norm)}, "
+    return {
+        "x_label": f"epsilon ({of}pixels of [0, 1])",
+        "y_label": "accuracy (%)",
+        "is_share": True,
+    }
 
 
 def measured_on(measured: MeasuredPart) -> str:

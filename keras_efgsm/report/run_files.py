@@ -1,11 +1,11 @@
 """The files that a report reads from a run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_efgsm.checks import visible
+from keras_efgsm.checks import NORMS, check_norm, visible
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.records import (
     DiagnosisRecord,
@@ -14,6 +14,7 @@ from keras_efgsm.records import (
     MetricsRecord,
     NewerSchemaError,
     RecordError,
+    UniversalRecord,
     read_json,
 )
 from keras_efgsm.records.record import Part
@@ -28,6 +29,7 @@ class _ConfigPart(Part):
 
     dataset: str
     epsilon: float | None = None
+    norm: str | None = None
     method: str | None = None
     reconstructor: str | None = None
     data_dir: str | None = None
@@ -49,6 +51,7 @@ class ReportedRun:
         history: one dict of numbers per epoch; empty if there is no `history.csv`.
         diagnosis: the verdict on gradient masking; None if there is none.
         measured: what `measure_run` gave; None to leave its sections out.
+        universal: one perturbation for all images; None if there is none.
     """
 
     name: str
@@ -59,6 +62,12 @@ class ReportedRun:
     history: Sequence[dict[str, float]]
     diagnosis: DiagnosisRecord | None = None
     measured: MeasuredPart | None = None
+    universal: UniversalRecord | None = None
+
+    @property
+    def norm(self) -> str:
+        """The norm of the ball of the headline."""
+        return self.evaluation.norm
 
     @property
     def epsilon(self) -> float:
@@ -89,17 +98,21 @@ class ReportedRun:
         return ", ".join(dict.fromkeys(number(attack.seed) for attack in attacks))
 
 
-def read_run(path: str | Path, name: str | None = None) -> ReportedRun:
+def read_run(path: str | Path, name: str | None = None, norm: str | None = None) -> ReportedRun:
     """Reads the files of a run folder.
 
     Args:
         path: the folder.
         name: what the page calls the run. Defaults to the folder's name.
+        norm: of the figures, see `checks.NORMS`: those of another than the training's lie beside
+            its own. Defaults to that of the training.
 
     Raises:
         ValueError: if it is not a run, is not finished or not evaluated, or a file is damaged; the
             message names the command to run.
     """
+    if norm is not None:
+        check_norm(norm)
     folder = RunFolder(path)
     received = f"Received: path={str(path)!r}"
     if not folder.path.is_dir() or not folder.config.exists():
@@ -120,19 +133,34 @@ def read_run(path: str | Path, name: str | None = None) -> ReportedRun:
             "The run must be finished; continue it with `keras-efgsm train PRESET --resume --out "
             f"{folder.path}` and the options it was begun with. {received}"
         )
-    again = f"`keras-efgsm evaluate {folder.path}`"
-    if not folder.evaluation.exists():
+    own = norm_of(config)
+    options = "" if norm in (None, own) else f" --norm {norm} --epsilon RADIUS"
+
+    def file_of(path: Path) -> Path:
+        return path if norm in (None, own) else RunFolder.of_norm(path, str(norm))
+
+    again = f"`keras-efgsm evaluate {folder.path}{options}`"
+    figures = file_of(folder.evaluation)
+    if not figures.exists():
         raise ValueError(f"The run must be evaluated; run {again} first. {received}")
-    damaged = f"evaluation.json is damaged; run {again}"
-    evaluation = _read(EvaluationRecord.read, folder.evaluation, damaged, path)
+    damaged = f"{figures.name} is damaged; run {again}"
+    evaluation = _read(EvaluationRecord.read, figures, damaged, path)
     if not evaluation.attacks or any(attack.epsilon is None for attack in evaluation.attacks):
         raise ValueError(
-            f"evaluation.json must have one attack or more, each with its epsilon; run {again} "
+            f"{figures.name} must have one attack or more, each with its epsilon; run {again} "
             f"again. {received}"
         )
-    file = folder.path / "diagnosis.json"
-    damaged = f"diagnosis.json is damaged; run `keras-efgsm diagnose {folder.path}`"
+    if norm not in (None, evaluation.norm):
+        raise ValueError(
+            f"{figures.name} must hold figures of the norm {norm}, but holds those of "
+            f"{evaluation.norm}; run {again} again. {received}, norm={norm!r}"
+        )
+    file = file_of(folder.path / "diagnosis.json")
+    damaged = f"{file.name} is damaged; run `keras-efgsm diagnose {folder.path}{options}`"
     diagnosis = _read(DiagnosisRecord.read, file, damaged, path) if file.exists() else None
+    file = folder.path / "universal.json"
+    damaged = f"universal.json is damaged; run `keras-efgsm universal {folder.path}`"
+    universal = _read(UniversalRecord.read, file, damaged, path) if file.exists() else None
     history = HistoryRecord(rows=())
     if folder.history.exists():
         damaged = "history.csv must hold one line of numbers per epoch"
@@ -146,7 +174,19 @@ def read_run(path: str | Path, name: str | None = None) -> ReportedRun:
         evaluation=evaluation,
         history=history.rows,
         diagnosis=diagnosis,
+        universal=universal,
     )
+
+
+def norm_of(config: Mapping[str, Any]) -> str:
+    """The norm of a training's ball, of whichever version of the library.
+
+    Args:
+        config: its options, as in `config.json`.
+    """
+    options = config.get("method_options")
+    given = config.get("norm") or (options.get("norm") if isinstance(options, dict) else None)
+    return given if given in NORMS else "linf"
 
 
 def _read(read: Callable[[Path], Any], file: Path, damaged: str, path: str | Path) -> Any:

@@ -4,8 +4,17 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from keras_efgsm.attacks.ball import BALLS
 from keras_efgsm.records.report_curves import ExamplePart, MeasuredPart
-from keras_efgsm.records.wording import count, number, percent, radius, selected
+from keras_efgsm.records.wording import count, norm_name, number, percent, radius, selected
+from keras_efgsm.report.classes import (
+    ClassBars,
+    Confusion,
+    class_bars,
+    confusion,
+    confusion_source,
+    most_frequent,
+)
 from keras_efgsm.report.drawing import Chart
 from keras_efgsm.report.measurements import EPSILON_STEPS, LOSSES, SHOWN_STEPS
 from keras_efgsm.report.run_charts import STEP, attack_charts, measured_on, training_charts
@@ -18,9 +27,7 @@ from keras_efgsm.report.tables import (
     findings_table,
     training_table,
 )
-
-# A wider matrix is no longer read cell by cell.
-_MOST_CLASSES = 20
+from keras_efgsm.report.universal_figure import UniversalFigure, universal_figure
 
 
 class Tile(NamedTuple):
@@ -55,20 +62,6 @@ class Example(NamedTuple):
     caption: str
 
 
-class Confusion(NamedTuple):
-    """The matrix of true and predicted classes.
-
-    Attributes:
-        caption: how it was measured.
-        names: of the classes.
-        rows: `(text, style)` of each cell, by true class.
-    """
-
-    caption: str
-    names: list[str]
-    rows: list[list[tuple[str, str]]]
-
-
 @dataclass(frozen=True)
 class RunSection:
     """A run as the template shows it; what a run does not have is empty.
@@ -84,8 +77,10 @@ class RunSection:
         attack_charts: by epsilon and iterations.
         examples_text: how the examples were made.
         examples: some images.
+        classes: accuracy of each class; None where the evaluation did not tell them apart.
         confusion: under attack; None where it was not measured or has too many classes.
         confusions: its most frequent entries where it has too many classes.
+        universal: one perturbation for all images; None where none was made.
         training: what training took.
         stop: what the overfitting stop did.
         configuration: options.
@@ -102,8 +97,10 @@ class RunSection:
     attack_charts: list[Chart]
     examples_text: str
     examples: list[Example]
+    classes: ClassBars | None
     confusion: Confusion | None
     confusions: Table | None
+    universal: UniversalFigure | None
     training: Table
     stop: str
     configuration: Table
@@ -118,7 +115,7 @@ def run_section(run: ReportedRun, target: str) -> RunSection:
         target: id of the section, for links.
     """
     measured, diagnosis, stop = run.measured, run.diagnosis, run.metrics.stop
-    is_wide = measured is not None and len(measured.class_names) > _MOST_CLASSES
+    source = confusion_source(run)
     return RunSection(
         target=target,
         run=run,
@@ -139,8 +136,10 @@ def run_section(run: ReportedRun, target: str) -> RunSection:
         attack_charts=attack_charts(measured, target) if measured else [],
         examples_text=_examples_text(measured) if measured else "",
         examples=[_example(example, measured) for example in measured.examples] if measured else [],
-        confusion=_confusion(measured) if measured and not is_wide else None,
-        confusions=_most_frequent(measured) if measured and is_wide else None,
+        classes=class_bars(run),
+        confusion=confusion(source) if source and not source.is_wide else None,
+        confusions=most_frequent(source) if source and source.is_wide else None,
+        universal=universal_figure(run.universal) if run.universal else None,
         training=training_table(run),
         stop=stop.in_words if stop else "Trained without the overfitting stop.",
         configuration=configuration_table(run),
@@ -162,7 +161,7 @@ def _headline(run: ReportedRun) -> str:
         worst = "the worst case, image by image, over " if several else ""
         images = selected(figures.num_images, figures.selection)
         how = f"Under {worst}{attacks} on {images} of {run.data}."
-    return f"{how} Epsilon {radius(run.epsilon)}, seed {run.seeds}."
+    return f"{how} Epsilon {radius(run.epsilon, run.norm)}, seed {run.seeds}."
 
 
 def _doubt(run: ReportedRun) -> str:
@@ -170,7 +169,8 @@ def _doubt(run: ReportedRun) -> str:
     found = run.diagnosis
     if found is None or not found.is_doubtful:
         return ""
-    return f"The masking diagnosis says: {found.verdict}. {found.advice}"
+    of = "" if (found.norm or "linf") == run.norm else f" (in {norm_name(found.norm)})"
+    return f"The masking diagnosis{of} says: {found.verdict}. {found.advice}"
 
 
 def _of_training(run: ReportedRun) -> list[str]:
@@ -196,19 +196,21 @@ def _refuted(run: ReportedRun) -> str:
         return ""
     return (
         f"This report's own attacks find more: {percent(lowest)} withstand {attack}, on the first "
-        f"{number(images)} images, epsilon {radius(run.epsilon)}, seed {measured.seed}. "
+        f"{number(images)} images, epsilon {radius(run.epsilon, run.norm)}, seed "
+        f"{measured.seed}. "
         "Evaluate again with stronger attacks."
     )
 
 
 def _examples_text(measured: MeasuredPart) -> str:
+    full = BALLS[measured.norm or "linf"].strength
     text = (
         f"The first images that PGD-CW ({SHOWN_STEPS} iterations, epsilon "
-        f"{radius(measured.epsilon)}, {STEP}) turned, and the first that withstood it; "
-        f"{measured_on(measured)}. Percentages are the probability of the predicted class. The "
-        "perturbation is scaled to epsilon and has its sign: red is brighter, blue darker, white "
-        "unchanged; in colour images grey is unchanged and each channel lighter where it was "
-        "raised."
+        f"{radius(measured.epsilon, measured.norm)}, {STEP}) turned, and the first that withstood "
+        f"it; {measured_on(measured)}. Percentages are the probability of the predicted class. The "
+        f"perturbation is scaled to {full} and has its sign: red is brighter, blue "
+        "darker, white unchanged; in colour images grey is unchanged and each channel lighter "
+        "where it was raised."
     )
     if any(example.reconstruction for example in measured.examples):
         text += (
@@ -238,47 +240,3 @@ def _example(example: ExamplePart, measured: MeasuredPart) -> Example:
     outcome = "withstood" if ended == example.label else f"turned to {names[ended]}"
     height, width = example.size
     return Example(height, width, tiles, f"True class {truth}: {outcome}.")
-
-
-def _confusion_caption(measured: MeasuredPart) -> str:
-    kept = sum(row[index] for index, row in enumerate(measured.confusion))
-    return (
-        f"True class (rows) and predicted class (columns) under PGD-CW, {SHOWN_STEPS} iterations, "
-        f"epsilon {radius(measured.epsilon)}, {STEP}; {measured_on(measured)}. Images "
-        f"misclassified clean are not attacked. On the diagonal: "
-        f"{percent(kept / measured.num_images)}."
-    )
-
-
-def _confusion(measured: MeasuredPart) -> Confusion:
-    rows = [
-        [
-            (str(cell or "\u00b7"), _shade(cell, sum(row), truth == predicted))
-            for predicted, cell in enumerate(row)
-        ]
-        for truth, row in enumerate(measured.confusion)
-    ]
-    return Confusion(_confusion_caption(measured), list(measured.class_names), rows)
-
-
-def _shade(cell: int, total: int, is_kept: bool) -> str:
-    if not cell:
-        return ""
-    level = 1 + sum(cell / total >= limit for limit in (0.15, 0.5))
-    return f"{'kept' if is_kept else 'lost'}{level}"
-
-
-def _most_frequent(measured: MeasuredPart) -> Table:
-    names = measured.class_names
-    pairs = [
-        (cell, truth, predicted)
-        for truth, row in enumerate(measured.confusion)
-        for predicted, cell in enumerate(row)
-        if truth != predicted and cell
-    ]
-    pairs.sort(key=lambda pair: (-pair[0], *pair[1:]))
-    rows = [[names[truth], names[predicted], number(n)] for n, truth, predicted in pairs[:20]]
-    caption = (
-        f"The most frequent confusions of {len(names)} classes. {_confusion_caption(measured)}"
-    )
-    return Table(caption, ["true", "predicted", "images"], rows, numeric=frozenset({2}))

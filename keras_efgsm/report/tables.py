@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_efgsm.records import DiagnosisRecord
-from keras_efgsm.records.wording import data_name, in_words, number, percent, radius, seconds, size
+from keras_efgsm.records.wording import (
+    INTERVAL,
+    INTERVAL_MEANS,
+    data_name,
+    in_words,
+    interval,
+    number,
+    percent,
+    radius,
+    seconds,
+    size,
+    with_interval,
+)
 from keras_efgsm.report.run_files import ReportedRun
 
 
@@ -43,6 +55,7 @@ def comparison_table(runs: Sequence[ReportedRun]) -> Table:
     header = [
         "run",
         "robust accuracy",
+        INTERVAL,
         "natural accuracy",
         "method",
         "under",
@@ -54,11 +67,12 @@ def comparison_table(runs: Sequence[ReportedRun]) -> Table:
         "classifier parameters",
     ]
     return Table(
-        "All runs. Robust accuracy is the lowest figure found, under the attacks named.",
+        "All runs. Robust accuracy is the lowest figure found, under the attacks named. "
+        f"{INTERVAL}: {INTERVAL_MEANS}.",
         header,
         [_comparison_row(run) for run in runs],
-        numeric=frozenset({1, 2, 5, 6, 7, 9, 10}),
-        long=frozenset({4}),
+        numeric=frozenset({1, 2, 3, 6, 7, 8, 10, 11}),
+        long=frozenset({5}),
         links=[f"run-{index}" for index in range(1, len(runs) + 1)],
     )
 
@@ -69,10 +83,11 @@ def _comparison_row(run: ReportedRun) -> list[str]:
     return [
         run.name,
         percent(figures.robust_accuracy),
+        interval(figures.interval_of_robust),
         percent(figures.natural_accuracy),
         run.method,
         figures.attacks_in_words(),
-        radius(run.epsilon),
+        radius(run.epsilon, run.norm),
         number(images),
         run.seeds,
         run.data,
@@ -91,18 +106,20 @@ def attacks_table(run: ReportedRun) -> Table:
         if any(getattr(attack, field) is not None for attack in figures.attacks)
     ]
     # The accuracy first: a phone shows the first columns.
-    header = ["attack", "accuracy so far" if figures.cascade else "accuracy", "by"]
+    header = ["attack", "accuracy so far" if figures.cascade else "accuracy", INTERVAL, "by"]
     header += ["budget for an image", "epsilon", "seed", "images"]
     header += [*(title for title, _ in extra), "time"]
     blank, fill, total = [""] * 4, [""] * len(extra), number(figures.num_images)
-    rows = [["none (clean)", percent(figures.natural_accuracy), *blank, total, *fill, ""]]
+    natural = [percent(figures.natural_accuracy), interval(figures.interval_of_natural)]
+    rows = [["none (clean)", *natural, *blank, total, *fill, ""]]
     rows += [
         [
             attack.name,
             percent(attack.robust_accuracy),
+            interval(attack.interval),
             attack.engine or "",
             attack.budget,
-            radius(attack.epsilon),
+            radius(attack.epsilon, attack.norm),
             number(attack.seed),
             number(figures.num_images if attack.num_images is None else attack.num_images),
             *(number(getattr(attack, field)) for _, field in extra),
@@ -110,18 +127,18 @@ def attacks_table(run: ReportedRun) -> Table:
         ]
         for attack in figures.attacks
     ]
-    worst = percent(figures.worst_case_accuracy)
+    worst = [percent(figures.worst_case_accuracy), interval(figures.interval)]
     label = "worst case, image by image"
-    rows.append([label, worst, *blank, total, *fill, seconds(figures.seconds)])
+    rows.append([label, *worst, *blank, total, *fill, seconds(figures.seconds)])
     strongest = figures.attacks.index(figures.strongest) + 1
-    caption = f"Accuracy on {run.data} under each attack."
+    caption = f"Accuracy on {run.data} under each attack. {INTERVAL}: {INTERVAL_MEANS}."
     if figures.cascade:
         caption += " Each attack saw only the images that withstood those above it."
     return Table(
         caption,
         header,
         rows,
-        numeric=frozenset({1, *range(4, len(header))}),
+        numeric=frozenset({1, 2, *range(5, len(header))}),
         strong=strongest if figures.worst_is_one_attack else len(rows) - 1,
     )
 
@@ -132,6 +149,7 @@ def findings_table(diagnosis: DiagnosisRecord) -> Table:
         name: getattr(diagnosis, name)
         for name in ("dataset", "epsilon", "num_images", "num_correct", "seed")
     }
+    about["epsilon"] = radius(diagnosis.epsilon, diagnosis.norm)
     rows = []
     for finding in diagnosis.findings:
         # How strong a sign would have been is of no interest where there is none.
@@ -159,7 +177,11 @@ def training_table(run: ReportedRun) -> Table:
         ("training images", metrics.train_images, number),
         *((f"parameters, {name}", count or None, number) for name, count in parameters.items()),
         ("momentum memory", memory or None, size),
-        ("natural accuracy at the end", metrics.natural_accuracy, percent),
+        (
+            "natural accuracy at the end",
+            metrics.natural_accuracy,
+            lambda share: with_interval(share, metrics.interval_of_natural),
+        ),
         ("images of that", metrics.test_images, number),
     ]
     told = [[name, say(value)] for name, value, say in rows if value is not None]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_efgsm.atomic_file import copy_atomically, write_atomically
-from keras_efgsm.checks import check_epsilon
+from keras_efgsm.checks import check_epsilon, check_norm
 from keras_efgsm.data import ImageData, load_data
 from keras_efgsm.data.digests import digest_of_data
 from keras_efgsm.recipes.building import size_options
@@ -21,29 +21,45 @@ def adopt_classifier(
     epsilon: float,
     *,
     evaluation: str | os.PathLike[str] | None = None,
+    norm: str = "linf",
+    output: str = "auto",
+    output_name: str | None = None,
+    unsafe: bool = False,
     **images: Any,
 ) -> RunFolder:
-    """Makes `NAME.report` beside `NAME.keras`, with what a report of a run is made of.
+    """Makes `NAME.report` beside `NAME.keras` or `NAME.h5`, with what a report of a run is made of.
 
     Without figures of an evaluation the classifier is attacked by the quick attacks. What is there
     from an earlier call stays if it is of the same file, images and epsilon.
 
     Args:
-        path: the `.keras` file.
+        path: the `.keras` or `.h5` file.
         dataset: as for `load_data`.
-        epsilon: L-infinity radius in pixels of [0, 1].
+        epsilon: radius of the ball in pixels of [0, 1].
         evaluation: what `keras-efgsm evaluate --json` wrote of the file. Defaults to none.
+        norm: of the ball, see `checks.NORMS`. Defaults to `"linf"`.
+        output: as of `load_classifier`.
+        output_name: as of `load_classifier`.
+        unsafe: as of `load_classifier`.
         **images: `data_dir`, `image_size`, `channels` and `seed` as for `load_data`.
 
     Raises:
         ValueError: if it is not such a file, or the images do not have the size that it takes.
     """
     from keras_efgsm.evaluation import evaluate_robustness, load_classifier, make_attacks
+    from keras_efgsm.evaluation.digests import digest_of_files
+    from keras_efgsm.networks.other_forms import read_model
+    from keras_efgsm.networks.outputs import check_output
+    from keras_efgsm.networks.own_models import from_file
 
     source = Path(path)
-    model = load_classifier(source)
+    model = load_classifier(source, output=output, output_name=output_name, unsafe=unsafe)
+    kept = from_file(source, unsafe=unsafe)
+    read = read_model(kept, check_output(output, output_name)).classifier
+    # A classifier in another form is kept as one of images and logits.
+    converted = source.suffix != ".keras" or read is not kept
     folder = RunFolder(source.with_name(f"{source.stem}.report"))
-    check_epsilon(epsilon)
+    check_epsilon(epsilon, norm=check_norm(norm))
     data = load_data(dataset, "test", **images)
     if tuple(data.image_shape) != tuple(model.image_shape):
         raise ValueError(
@@ -52,12 +68,17 @@ def adopt_classifier(
             f"Received: dataset={data.name!r} with images of shape {tuple(data.image_shape)}"
         )
     config = {"dataset": dataset, "epsilon": epsilon, "method": "trained elsewhere", **images}
+    if norm != "linf":
+        config["norm"] = norm
+    if converted:
+        said = {"output": output, "output_name": output_name}
+        config |= {"converted_from": digest_of_files([source]), **said}
     text = json.dumps(config, indent=2) + "\n"
     same = (
         folder.config.exists()
         and folder.config.read_text(encoding="utf-8") == text
         and folder.classifier.exists()
-        and folder.classifier.read_bytes() == source.read_bytes()
+        and (converted or folder.classifier.read_bytes() == source.read_bytes())
     )
     # An empty one, or with a file half-written in it, is what a kill left of an earlier call.
     stranger = folder.path.exists() and any(
@@ -76,15 +97,23 @@ def adopt_classifier(
         folder.evaluation.unlink(missing_ok=True)
         (folder.path / ReportCurvesRecord.NAME).unlink(missing_ok=True)
         write_atomically(folder.path / "adopted.txt", f"made by keras-efgsm of {source.name}\n")
-        copy_atomically(source, folder.classifier)
+        if converted:
+            folder.save_model(read, folder.classifier)
+        else:
+            copy_atomically(source, folder.classifier)
         write_atomically(folder.config, text)
     if evaluation is not None:
         # A file that is none must not stay in the folder.
-        EvaluationRecord.read(evaluation)
+        figures = EvaluationRecord.read(evaluation)
+        if figures.attacks and figures.norm != norm:
+            raise ValueError(
+                f"`evaluation` must be of the same norm, {norm}, but is of {figures.norm}. "
+                f"Received: evaluation={str(evaluation)!r}, norm={norm!r}"
+            )
         copy_atomically(evaluation, folder.evaluation)
     elif not folder.evaluation.exists():
         print(f"attacking {source.name} by the quick attacks; `--evaluation` takes others")
-        attacks = make_attacks("quick", epsilon)
+        attacks = make_attacks("quick", epsilon, norm=norm)
         evaluate_robustness(model, data, attacks, cascade=True).write_json(folder.evaluation)
     figures = folder.read_evaluation()
     metrics = {

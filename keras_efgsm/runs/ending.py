@@ -134,8 +134,8 @@ def _near_zero(config: TrainingConfig, outcome: Outcome) -> str:
     warmup = "" if config.epsilon_warmup_epochs else ", or `--epsilon-warmup-epochs`"
     return (
         f"{what} ended at {percent(share, 1)}, where always naming one class gives "
-        f"{percent(outcome.chance, 1)}: the network is not robust at epsilon {config.epsilon:g}; "
-        f"try a smaller `--epsilon`, more `--epochs`{warmup}"
+        f"{percent(outcome.chance, 1)}: the network is not robust at epsilon "
+        f"{config.epsilon_in_words}; try a smaller `--epsilon`, more `--epochs`{warmup}"
     )
 
 

@@ -26,7 +26,8 @@ class RunFolder:
 
     It holds `config.json`, `history.csv`, `log.jsonl`, `metrics.json`, `classifier.keras`,
     `reconstructor.keras` of a method that trains one, `checkpoint.npz` and the one before it,
-    `checkpoint.previous.npz`, `curves.png`, and `evaluation.json` once it was evaluated.
+    `checkpoint.previous.npz`, `curves.png`, and `evaluation.json` once it was evaluated,
+    `evaluation-l2.json` if that was in another norm than that of the training.
 
     Args:
         path: the folder.
@@ -50,6 +51,22 @@ class RunFolder:
         self.previous_checkpoint = self.path / "checkpoint.previous.npz"
         self.curves = self.path / "curves.png"
         self.evaluation = self.path / "evaluation.json"
+
+    @staticmethod
+    def of_norm(path: Path, norm: str) -> Path:
+        """Where figures lie that were measured in another norm than that of the training.
+
+        Args:
+            path: where those of the training's norm lie.
+            norm: the other, see `checks.NORMS`.
+
+        Example:
+
+        ```python
+        RunFolder.of_norm(RunFolder("runs/mnist").evaluation, "l2").name  # 'evaluation-l2.json'
+        ```
+        """
+        return path.with_name(f"{path.stem}-{norm}{path.suffix}")
 
     def prepare(
         self, config: TrainingConfig, resume: bool, held: contextlib.ExitStack | None = None

@@ -413,7 +413,11 @@ def _finish(
         folder.save_model(trainer.classifier, folder.classifier)
         if trainer.reconstructor is not None:
             folder.save_model(trainer.reconstructor, folder.reconstructor)
-        draw_curves(recorder.rows, folder.curves, f"{config.dataset}, epsilon {config.epsilon:g}")
+        draw_curves(
+            recorder.rows,
+            folder.curves,
+            f"{config.dataset}, epsilon {config.epsilon_in_words}",
+        )
     natural = trainer.evaluate(evaluation_dataset(test_data, 1000), verbose=0, return_dict=True)
     stop = callbacks["stop"].report() if "stop" in callbacks else None
     outcome = outcome_of(

@@ -103,6 +103,7 @@ class SampleMemory:
         self.shard = shard or Shard()
         # How often a table was replaced: a step that was compiled before must not be used again.
         self.version = 0
+        self._forgets = False
         self._momentum: SampleMomentum | None = None
         self._images: SampleTable | None = None
 
@@ -124,7 +125,19 @@ class SampleMemory:
     @property
     def needs_ids(self) -> bool:
         """Whether the attack keeps a momentum for each training sample."""
-        return self.attack.uses_momentum and self.attack.momentum_of == "sample"
+        of_samples = self.attack.uses_momentum and self.attack.momentum_of == "sample"
+        return of_samples and not self._forgets
+
+    def forget(self, forgets: bool) -> None:
+        """Whether to train without the momentum of each sample, for samples without ids.
+
+        Args:
+            forgets: if so, the attack sees each sample as one not seen before, and what was kept
+                stays as it is; of an attack without such a momentum it changes nothing.
+        """
+        if forgets != self._forgets:
+            self._forgets = forgets
+            self.version += 1
 
     @property
     def num_ids(self) -> int | None:
@@ -147,7 +160,7 @@ class SampleMemory:
             MemoryError: if it cannot fit.
             OSError: if its store on disk cannot be made.
         """
-        if not self.attack.uses_momentum or self.momentum is not None:
+        if not self.attack.uses_momentum or self.momentum is not None or self._forgotten:
             return
         # An attack that counts no samples has its own number of rows.
         rows = self.attack.momentum_rows(self.num_samples or num_samples)  # type: ignore[arg-type]
@@ -204,6 +217,9 @@ class SampleMemory:
 
     def recall(self, batch: TrainingBatch) -> Recalled:
         """The momentum of the samples or positions of a batch, or the one row of all."""
+        if self._forgotten:
+            shape = self.attack.momentum_shape(self.image_shape)
+            return Recalled(None, ops.zeros((ops.shape(batch.x)[0], *shape), dtype="float32"))
         if self.momentum is None:
             return Recalled(None, None)
         stored = self.momentum.gather(self._rows(batch))
@@ -221,6 +237,8 @@ class SampleMemory:
             recalled: what `recall` gave for it.
             seen: the new momentum, as an attack sees it.
         """
+        if self._forgotten:
+            return
         assert self.momentum is not None
         values = batch.view.put_back(recalled.stored, seen) if recalled.through_view else seen
         rows = self._rows(batch)
@@ -238,6 +256,11 @@ class SampleMemory:
         """Raises the `OSError` of what went wrong in a store on disk, if something did."""
         if self.momentum is not None and self.momentum.storage == "disk":
             self.momentum.rows.check()
+
+    @property
+    def _forgotten(self) -> bool:
+        """Whether there would be a momentum of each sample, if these could be told apart."""
+        return self._forgets and self.attack.uses_momentum and self.attack.momentum_of == "sample"
 
     def _rows(self, batch: TrainingBatch) -> Tensor:
         if self.needs_ids:

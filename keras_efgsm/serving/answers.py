@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_efgsm.archives import DAMAGE, read_array_header
+from keras_efgsm.limits import check_is_file, read_file
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
@@ -84,6 +85,7 @@ def load_inputs(files: Sequence[str | Path]) -> tuple[str, dict[str, np.ndarray]
                 f"An array must be sent alone. Received: files={list(map(str, paths))}"
             )
         try:
+            check_is_file(paths[0])
             with open(paths[0], "rb") as file:
                 read_array_header(file, paths[0].stat().st_size)
             array = np.load(paths[0], allow_pickle=False)
@@ -99,7 +101,7 @@ def load_inputs(files: Sequence[str | Path]) -> tuple[str, dict[str, np.ndarray]
         if array.dtype.kind == "f":
             return "serving_default", {"image": array.astype("float32")}
         raise ValueError(f"An array must be float or uint8. Received: dtype={array.dtype}")
-    contents = [path.read_bytes() for path in paths]
+    contents = [read_file(path) for path in paths]
     for path, content in zip(paths, contents, strict=True):
         if not content.startswith((_PNG, _JPEG)):
             raise ValueError(f"Images must be PNG or JPEG files. Received: file={str(path)!r}")

@@ -198,7 +198,10 @@ class AdversarialTrainer(SteppedModel):
 
         Args:
             x: images `(n, H, W, C)` in [0, 1] as an array, or a `tf.data.Dataset` of
-                `({"image": ..., "id": ...}, label)` batches, see `with_sample_ids`.
+                `({"image": ..., "id": ...}, label)` batches, see `with_sample_ids`. Batches of
+                `(images, label)` are numbered where they come in the same order each time; else,
+                as of a shuffled `image_dataset_from_directory`, an attack with a momentum for each
+                sample trains without it, with a warning.
             y: labels, if `x` is an array.
             *args: as `keras.Model.fit` takes them.
             **kwargs: as `keras.Model.fit` takes them.
@@ -222,6 +225,9 @@ class AdversarialTrainer(SteppedModel):
         check_trained(self)
         check_distribution(self, x)
         x, num_samples = inspect_training_data(x, y, self.samples, self.num_classes)
+        if hasattr(x, "element_spec"):
+            # Keras would say that it does not shuffle a dataset, which nobody has asked for.
+            options.setdefault("shuffle", False)
         inspect_validation_data(options.get("validation_data"), self.samples, self.num_classes)
         self.make_momentum(num_samples, verbose=options.get("verbose", "auto") != 0)
         with watched_fit(self, options):

@@ -1,6 +1,7 @@
 """Looks at the data given to `fit` before any training time is spent."""
 
 import sys
+import warnings
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +12,21 @@ from keras_efgsm.array_checks import check_sample_ids
 from keras_efgsm.backend.batch_check import BatchLimits
 from keras_efgsm.sample_memory.memory import SampleMemory
 from keras_efgsm.trainer.batch_checks import check_batch
+from keras_efgsm.trainer.unnumbered import with_ids_or_without_momentum
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 # `tf.data.INFINITE_CARDINALITY`
 _ENDLESS = -1
+# A batch of fewer images may be of one class by chance.
+_TELLING = 8
 
 
 def inspect_training_data(
     x: Any, y: Any, samples: SampleMemory, num_classes: int
 ) -> tuple[Any, int | None]:
-    """Checks training data and adds sample ids to arrays.
+    """Checks training data and adds sample ids to arrays, and to a dataset that is in order.
 
     Args:
         x: what `fit` was given: arrays, a dict of arrays, a `tf.data.Dataset`, a `PyDataset` or a
@@ -32,14 +36,16 @@ def inspect_training_data(
         num_classes: the number K of classes.
 
     Returns:
-        `(x, num_samples)`: what to train on, arrays with an `id` beside the `image`; and the
+        `(x, num_samples)`: what to train on, with an `id` beside the `image` where it had none; the
         number of samples, None where it is not known and not needed.
 
     Raises:
         ValueError: if images, labels or ids are wrong, or an endless dataset needs `num_samples`.
     """
     if _is_tensorflow(x, "data.Dataset"):
+        x = with_ids_or_without_momentum(x, samples)
         return x, _inspect_dataset(x, samples, num_classes)
+    samples.forget(False)
     if y is None and (
         isinstance(x, (np.ndarray, dict)) or keras.ops.is_tensor(x) or _is_tensorflow(x, "Tensor")
     ):
@@ -117,8 +123,21 @@ def _inspect_dataset(
             "The training dataset must yield batches: call `.batch(batch_size)` on it. "
             f"Received: x.element_spec={dataset.element_spec}"
         )
-    batch = (images.numpy(), element[1].numpy())
-    check_batch(batch, BatchLimits(samples.image_shape, num_classes))
+    images, labels = images.numpy(), element[1].numpy()
+    if images.dtype.kind in "iu" or images.max(initial=0.0) > 1.5:
+        raise ValueError(
+            "The training dataset must yield floating-point pixels in [0, 1]; divide 0..255 pixels "
+            "by 255, as in `dataset.map(lambda x, y: (tf.cast(x, tf.float32) / 255, y))`. "
+            f"Received: images.dtype={images.dtype}, images.max()={images.max()}"
+        )
+    check_batch((images, labels), BatchLimits(samples.image_shape, num_classes))
+    classes = labels.argmax(axis=-1) if labels.shape[1:] == (num_classes,) else labels
+    if len(labels) >= _TELLING and len(np.unique(classes)) == 1:
+        warnings.warn(
+            "All images of the first training batch are of one class, as where a folder is read "
+            "without `shuffle=True`: batches of one class train badly.",
+            stacklevel=4,
+        )
     if not samples.needs_ids:
         return None
     if int(dataset.cardinality()) == _ENDLESS or samples.num_samples is not None:

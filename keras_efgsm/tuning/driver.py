@@ -108,7 +108,10 @@ def tune(
         if given is not None:
             check_count(given, name)
     attacks = make_attacks(
-        final_attacks, options.config.epsilon, **dict(final_attack_options or {})
+        final_attacks,
+        options.config.epsilon,
+        norm=options.config.norm,
+        **dict(final_attack_options or {}),
     )
     cascade = final_attacks in ATTACK_SETS or "," in final_attacks
     folder = SearchFolder(out)

@@ -81,7 +81,12 @@ class SearchOptions:
 
     def make_attacks(self) -> list[Attack]:
         """The attacks that measure a trial."""
-        return make_attacks(self.attacks, self.config.epsilon, **(self.attack_options or {}))
+        return make_attacks(
+            self.attacks,
+            self.config.epsilon,
+            norm=self.config.norm,
+            **(self.attack_options or {}),
+        )
 
     @property
     def trial_epochs(self) -> int:

@@ -183,8 +183,8 @@ def attacks_in_words(evaluation: EvaluationRecord) -> str:
     first = evaluation.attacks[0]
     return (
         f"{', '.join(attack.in_words for attack in evaluation.attacks)}, epsilon "
-        f"{radius(first.epsilon)}, {number(evaluation.num_images)} {evaluation.split} images, "
-        f"attack seed {first.seed}"
+        f"{radius(first.epsilon, first.norm)}, {number(evaluation.num_images)} "
+        f"{evaluation.split} images, attack seed {first.seed}"
     )
 
 

@@ -59,7 +59,7 @@ class Attacker:
             config.classifier,
             variables=self.classifier.variables,
         )
-        self._judge = self._filling(compile_judge(self.model, config.epsilon))
+        self._judge = self._filling(compile_judge(self.model, config.epsilon, config.norm))
         self._precise = compiled(self._in_full_precision, self.classifier.variables)
         self._attacks: dict[str, Callable] = {}
 

@@ -46,12 +46,14 @@ def run_cascade(
     images = check_data(data, model, None)
     identity = {"attacks": [(type(a).__qualname__, a.get_config()) for a, _ in attacks]}
     tally = Tally(state, identity, len(attacks))
-    tally.begin(classify_clean(judge, images, batch_size))
+    clean = classify_clean(judge, images, batch_size)
+    tally.begin(images.holds(clean), clean)
     results = []
     with progress_bar(False) as bar:
         for number, (attack, run) in enumerate(attacks):
-            start = tally.robust[number - 1] if number else tally.correct
-            tally.robust[number] = start
+            earlier = [number - 1] if number else []
+            start = tally.survivors_of(earlier)
+            tally.start(earlier)
             withstand(run, attack, judge, images, tally, start, batch_size, 1, bar)
             results.append(
                 AttackResult.of(
@@ -63,6 +65,7 @@ def run_cascade(
                     start=start,
                     robust=tally.robust[number],
                     seconds=tally.attack_seconds[number],
+                    classes=tally.classes[number],
                 )
             )
     return RobustnessReport(
@@ -75,4 +78,8 @@ def run_cascade(
         versions=versions(),
         hardware=hardware(),
         seconds=tally.seconds,
+        labels=images.labels,
+        clean_classes=tally.clean_classes,
+        num_classes=model.num_classes,
+        class_names=images.class_names,
     )

@@ -14,22 +14,30 @@ import argparse
 import io
 import json
 import os
-import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+
+# As if run from `scripts/`, whose folders are packages.
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from integration.hostile_pictures import AS_LARGE_AS_MAY_BE, enlarged, folder_with, zeros_as_png
 
 X, Y = np.zeros((4, 8, 8), "uint8"), np.array([0, 1, 1, 0])
 TRAIN = ("train", "FILE", "--epsilon", "0.1", "--image-size", "8", "8", "--out", "new", "--quiet")
 EVALUATE = ("evaluate", "FILE", "--dataset", "whole.npz", "--epsilon", "0.1")
+# Reads pictures of three classes for a model of two, which is refused then: a training or an
+# evaluation takes up to 980 MB itself, which would hide what a picture takes.
+LOOK = ("evaluate", "model.keras", "--dataset", "FILE", "--epsilon", "0.1", "--split", "train")
+LOOK += ("--image-size", "8", "8", "--channels")
+COLOUR, GREY = (*LOOK, "3"), (*LOOK, "1")
 
 
 class Case(NamedTuple):
@@ -98,51 +106,14 @@ def unpacking(count: int) -> Callable[[Path], str]:
     return make
 
 
-def pictures(kind: str, width: int, height: int) -> Callable[[Path], str]:
-    """Two classes of which one holds a picture that says it has this size."""
+def picture(ending: str, content: Callable[[], bytes]) -> Callable[[Path], str]:
+    """A folder of images one of which has this content."""
 
     def make(folder: Path) -> str:
-        for name in ("cat", "dog"):
-            (folder / "images" / name).mkdir(parents=True)
-            for number in range(2):
-                grey = Image.new("RGB", (16, 16), (99 * number, 0, 0))
-                grey.save(folder / "images" / name / f"{number}.png")
-        content = _png(width, height) if kind == "PNG" else _enlarged(kind, width, height)
-        (folder / "images" / "cat" / f"large.{kind.lower()}").write_bytes(content)
+        folder_with(folder / "images", f"large.{ending}", content())
         return "images"
 
     return make
-
-
-def _png(width: int, height: int) -> bytes:
-    """A whole picture of zeros, one bit each."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        body = kind + content
-        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
-
-    packer = zlib.compressobj(9)
-    row = bytes(1 + (width + 7) // 8)
-    packed = b"".join([*(packer.compress(row) for _ in range(height)), packer.flush()])
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    parts = [chunk(b"IHDR", header), chunk(b"IDAT", packed), chunk(b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
-
-
-def _enlarged(kind: str, width: int, height: int) -> bytes:
-    """A small picture whose header says another size."""
-    file = io.BytesIO()
-    Image.new("RGB", (16, 16)).save(file, kind)
-    content = bytearray(file.getvalue())
-    if kind == "GIF":
-        for at in (6, content.index(b"\x2c") + 5):
-            content[at : at + 4] = struct.pack("<HH", width, height)
-    elif kind == "BMP":
-        content[18:26] = struct.pack("<ii", width, height)
-    else:
-        at = content.index(b"\xff\xc0") + 5
-        content[at : at + 4] = struct.pack(">HH", height, width)
-    return bytes(content)
 
 
 def many_folders(folder: Path) -> str:
@@ -213,15 +184,13 @@ CASES = (
     Case(".npz, names of a gigabyte", with_member("class_names", (2,), "<U268435455")),
     Case(".npz, an array beside of 2**43 bytes", with_member("more", (2**40,), "<f8")),
     Case(".npz, objects of Python", arrays(y_train=np.array([print] * 3 + [len], object))),
-    Case("PNG of 14000 x 14000", pictures("PNG", 14000, 14000)),
-    Case("GIF of 60000 x 60000", pictures("GIF", 60000, 60000)),
-    Case("BMP of 30000 x 30000", pictures("BMP", 30000, 30000)),
-    Case("JPEG of 60000 x 60000", pictures("JPEG", 60000, 60000)),
-    Case(
-        "PNG of 8192 x 8192, as large as may be",
-        pictures("PNG", 8192, 8192),
-        (*TRAIN, "--channels", "3", "--epochs", "1"),
-        status=0,
+    Case("PNG of 14000 x 14000", picture("png", lambda: zeros_as_png(14000, 14000))),
+    Case("GIF of 60000 x 60000", picture("gif", lambda: enlarged("GIF", 60000, 60000))),
+    Case("BMP of 30000 x 30000", picture("bmp", lambda: enlarged("BMP", 30000, 30000))),
+    Case("JPEG of 60000 x 60000", picture("jpg", lambda: enlarged("JPEG", 60000, 60000))),
+    *(
+        Case(f"{name}, as large as may be", picture(ending, make), COLOUR if colour else GREY)
+        for name, (ending, colour, make) in AS_LARGE_AS_MAY_BE.items()
     ),
     Case("folder of 70,000 classes", many_folders),
     Case(".keras, weights that unpack to 2 GB", keras_archive(2**31), EVALUATE),
@@ -240,17 +209,17 @@ CASES = (
 
 def measure(case: Case, folder: Path) -> tuple[int, float, str]:
     """Runs the command: its exit status, its peak of resident memory in MB, what it said."""
-    np.savez(folder / "whole.npz", x_train=X, y_train=Y, x_test=X, y_test=Y)
-    name = case.make(folder)
-    words = [name if word == "FILE" else word for word in case.words]
+    words = list(case.words)
     if "--state" in words:
-        _save_classifier(folder / "model.keras")
         words[1] = "model.keras"
+    _in_a_fork(lambda: _make(case, folder, saved="model.keras" in words))
+    name = (folder / "name").read_text()
+    words = [name if word == "FILE" else word for word in words]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "keras_efgsm", *words],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.DEVNULL,
             stderr=said,
         )
@@ -263,12 +232,30 @@ def measure(case: Case, folder: Path) -> tuple[int, float, str]:
     return process.returncode, usage.ru_maxrss / unit, lines
 
 
-def _save_classifier(path: Path) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras
+def _in_a_fork(job: Callable[[], None]) -> None:
+    """Runs a job in a process of its own: a command's peak is at least that of who starts it."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            job()
+            status = 0
+        finally:
+            os._exit(status)
+    if os.waitpid(child, 0)[1]:
+        raise RuntimeError("a file could not be made")
 
-    layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
-    keras.Sequential(layers).save(path)
+
+def _make(case: Case, folder: Path, *, saved: bool) -> None:
+    np.savez(folder / "whole.npz", x_train=X, y_train=Y, x_test=X, y_test=Y)
+    (folder / "name").write_text(case.make(folder))
+    if saved:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        import keras
+
+        channels = 3 if case.words[-1] == "3" else 1
+        layers = [keras.Input((8, 8, channels)), keras.layers.Flatten(), keras.layers.Dense(2)]
+        keras.Sequential(layers).save(folder / "model.keras")
 
 
 def main() -> int:

@@ -17,6 +17,7 @@ from keras_efgsm.equations import margin
 from keras_efgsm.noise import Noise
 
 EPSILON = 0.1
+RADII = {"linf": EPSILON, "l2": 0.25}
 NUM_IMAGES, NUM_CLASSES = 16, 6
 SHAPE = (3, 4, 1)
 IDS = np.arange(100, 100 + NUM_IMAGES, dtype="int32")
@@ -96,26 +97,39 @@ def net():
     return Net()
 
 
-def random_start(net, step):
-    shift = np.asarray(Noise(7, step, IDS).uniform(SHAPE, -1.0, 1.0), "float64")
-    shift *= EPSILON / np.abs(shift).max(axis=(1, 2, 3), keepdims=True)
-    return (net.x + shift).clip(0, 1)
+def lengths(changes, norm):
+    """The norm of each change, as `(B, 1, 1, 1)`."""
+    order = {"linf": np.inf, "l2": 2}[norm]
+    return np.linalg.norm(changes.reshape(len(changes), -1), order, axis=1)[:, None, None, None]
 
 
-def numpy_apgd(net, b, start, name, steps, rank=None):
+def random_start(net, step, norm="linf"):
+    noise = Noise(7, step, IDS)
+    draws = noise.uniform(SHAPE, -1.0, 1.0) if norm == "linf" else noise.normal(SHAPE)
+    shift = np.asarray(draws, "float64")
+    return (net.x + RADII[norm] * shift / lengths(shift, norm)).clip(0, 1)
+
+
+def numpy_apgd(net, b, start, name, steps, rank=None, norm="linf"):
     """Algorithm 1 of Croce & Hein for image b, with the whole history of its losses kept.
 
     Returns its iterates until it is misclassified, the result, and which conditions halved the
     step. Momentum and steps are dyadic, so that an image may come back to where it was but for
     rounding, which then decides what rose; there the iterates end, and the result is None.
     """
-    x, label, target = net.x[b], net.labels[b], None
+    x, label, target, epsilon = net.x[b], net.labels[b], None, RADII[norm]
     if rank is not None:
         order = [c for c in np.argsort(-net.logits(x)[0]) if c != label]
         target = order[rank]
 
     def project(image):
-        return np.clip(np.clip(image, x - EPSILON, x + EPSILON), 0, 1)
+        if norm == "linf":
+            return np.clip(np.clip(image, x - epsilon, x + epsilon), 0, 1)
+        change = np.clip(image, 0, 1) - x
+        return x + change * min(1.0, epsilon / np.sqrt((change**2).sum()))
+
+    def direction(gradient):
+        return np.sign(gradient) if norm == "linf" else gradient / np.sqrt((gradient**2).sum())
 
     def evaluate(image):
         z = net.logits(image)[0]
@@ -127,11 +141,11 @@ def numpy_apgd(net, b, start, name, steps, rank=None):
     best_gradient, values, bests, iterates = gradient, [value], [value], [image]
     if not correct:
         return iterates, image, set()
-    step_size, reasons, reduced = 2 * EPSILON, set(), True
+    step_size, reasons, reduced = 2 * epsilon, set(), True
     checkpoint, length = max(int(0.22 * steps), 1), max(int(0.22 * steps), 1)
     last_checkpoint = 0
     for i in range(steps):
-        stepped = project(image + step_size * np.sign(gradient))
+        stepped = project(image + step_size * direction(gradient))
         weight = 1.0 if i == 0 else 0.75
         moved = project(image + weight * (stepped - image) + (1 - weight) * (image - old))
         old, image = image, moved
@@ -170,6 +184,9 @@ CASES = [
     (TargetedAPGD(epsilon=EPSILON, steps=40, targets=5), "dlr", 0, 0),
     (TargetedAPGD(epsilon=EPSILON, steps=40, targets=5), "dlr", 4, 4),
     (TargetedAPGD(epsilon=EPSILON, steps=40, targets=5), "dlr", 6, 1),
+    (APGD(epsilon=RADII["l2"], steps=40, loss="ce", norm="l2"), "ce", 0, None),
+    (APGD(epsilon=RADII["l2"], steps=40, loss="cw", norm="l2"), "cw", 1, None),
+    (TargetedAPGD(epsilon=RADII["l2"], steps=40, targets=5, norm="l2"), "dlr", 0, 0),
     # Of six classes five are rivals, so that round 7 of nine is towards rival 2 again.
     (TargetedAPGD(epsilon=EPSILON, steps=25, targets=9), "dlr", 7, 2),
 ]
@@ -179,10 +196,10 @@ CASES = [
 def test_the_path_is_that_of_the_published_algorithm(net, attack, loss, step, rank):
     images = net.perturb(attack, step, net.recorded_logits)
     visited = np.stack(net.visited[rank is not None :], axis=1)  # a targeted one ranks them first
-    starts = random_start(net, step) if attack.random_start else net.x
+    starts = random_start(net, step, attack.norm) if attack.random_start else net.x
     turned, compared, reasons = 0, 0, set()
     for b in range(NUM_IMAGES):
-        iterates, result, why = numpy_apgd(net, b, starts[b], loss, attack.steps, rank)
+        iterates, result, why = numpy_apgd(net, b, starts[b], loss, attack.steps, rank, attack.norm)
         np.testing.assert_allclose(visited[b, : len(iterates)], iterates, atol=1e-7)
         if result is not None:
             np.testing.assert_allclose(images[b], result, atol=1e-7)

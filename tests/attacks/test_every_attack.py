@@ -8,25 +8,33 @@ import pytest
 from keras import ops
 
 from keras_efgsm.attacks import ATTACKS, Attack, Budget, find_attack, named_attacks
+from keras_efgsm.attacks.ball import change_of
 from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.backend import BACKEND
 from keras_efgsm.noise import Noise
 from support.networks import EPSILON, NUM_CLASSES, SHAPE
 
 # A run of each is a few passes.
-SMALL = {"steps": 3, "targets": 2, "queries": 20, "samples": 4, "replays": 2}
+SMALL = {"steps": 3, "targets": 2, "queries": 20, "samples": 4, "replays": 2, "directions": 3}
 # SPSA is cleverhans's, on TensorFlow alone.
 KINDS = sorted(kind for kind in ATTACKS if BACKEND == "tensorflow" or kind != "spsa")
 # Those that only a training step can make.
 CALLED = [kind for kind in KINDS if kind != "yopo"]
 each_kind = pytest.mark.parametrize("kind", KINDS)
 each_called = pytest.mark.parametrize("kind", CALLED)
+# In each of its balls; those of other norms than L-infinity once.
+IN_BALLS = [(kind, norm) for kind in CALLED for norm in ATTACKS[kind].norms]
 
 
 def make(kind, epsilon=EPSILON, **options):
     attack = ATTACKS[kind]
     small = {name: value for name, value in SMALL.items() if name in attack.option_names()}
     return attack(epsilon=epsilon, **{**small, **options})
+
+
+def in_ball(kind, norm, **options):
+    """The attack in a ball of a norm; the L2 one holds about as much of the images."""
+    return make(kind, **options) if norm == "linf" else make(kind, 0.3, norm=norm, **options)
 
 
 def other_value(name, value):
@@ -37,7 +45,7 @@ def other_value(name, value):
         return value + 2
     if isinstance(value, float):
         return 1.5 if name == "eta" else 0.5 * value
-    words = {"loss": "cw", "momentum_from": "perturbation", "first_visit": "corner"}
+    words = {"norm": "l2", "loss": "cw", "momentum_from": "perturbation", "first_visit": "corner"}
     return {**words, "memory": "universal", "step_size": 0.01}[name]
 
 
@@ -87,25 +95,35 @@ def test_every_option_survives_saving(kind):
         assert f"{name}={getattr(attack, name)!r}" in repr(attack)
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-@each_called
-def test_images_are_float32_in_the_ball_and_in_the_pixel_range(networks, kind, policy):
+@pytest.mark.parametrize(
+    ("kind", "norm", "policy"),
+    [
+        (*one, policy)
+        for one in IN_BALLS
+        for policy in ("float32", "mixed_bfloat16")
+        if one[1] == "linf" or policy == "float32"
+    ],
+)
+def test_images_are_float32_in_the_ball_and_in_the_pixel_range(networks, kind, norm, policy):
     models, x, labels = networks
-    attack = make(kind)
+    attack = in_ball(kind, norm)
     images = np.asarray(attack(models[policy], x, labels))
     assert images.dtype == np.float32 and images.shape == x.shape
     assert np.isfinite(images).all()
     assert images.min() >= 0.0 and images.max() <= 1.0
     if attack.stays_in_ball:
-        assert np.abs(images - x).max() <= EPSILON + 1e-6
+        assert change_of(images, x, norm).max() <= attack.epsilon + 1e-6
+        assert bool(attack.ball.contains(images, x, attack.epsilon))
 
 
-@each_called
-def test_a_seed_makes_the_same_images_and_another_one_others_where_it_is_random(networks, kind):
+@pytest.mark.parametrize(("kind", "norm"), IN_BALLS)
+def test_a_seed_makes_the_same_images_and_another_one_others_where_it_is_random(
+    networks, kind, norm
+):
     models, x, labels = networks
     # A step so short that it does not end where the ball does.
     short = {"step_size": 0.01} if "step_size" in ATTACKS[kind].option_names() else {}
-    attack = make(kind, **short)
+    attack = in_ball(kind, norm, **short)
     first, again, other = (
         np.asarray(attack(models["float32"], x, labels, seed=seed)).copy() for seed in (5, 5, 6)
     )

@@ -6,7 +6,8 @@ from keras.ops import convert_to_tensor as tensor
 from scipy.optimize import linprog
 
 from keras_efgsm.attacks import TargetedAPGD
-from keras_efgsm.attacks.fab import TargetedFAB, project_to_hyperplane
+from keras_efgsm.attacks.fab import TargetedFAB
+from keras_efgsm.attacks.hyperplane import project_to_hyperplane
 from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.attacks.pgd import PGD
 from keras_efgsm.evaluation import Transfer, evaluate_robustness
@@ -129,16 +130,23 @@ def test_the_projection_of_an_image_does_not_depend_on_its_batch():
         np.testing.assert_allclose(project(x[b], gradient[b], value[b]), together[b], atol=1e-6)
 
 
-def numpy_move(x, gradient, value):
+def numpy_move(x, gradient, value, norm="linf"):
     """The projection of one image, by bisection in float64."""
     direction = -np.sign(value) * np.sign(gradient)
     room = np.where(direction > 0, 1 - x, x)
-    low, high = 0.0, 1.0
-    for _ in range(60):
+    # What a pixel goes while the level rises by one.
+    slope = np.ones_like(room) if norm == "linf" else np.abs(gradient)
+    low, high = 0.0, 1.0 / np.abs(slope[gradient != 0]).min()
+    for _ in range(80):
         middle = (low + high) / 2
-        reached = (np.abs(gradient) * np.minimum(room, middle)).sum() >= abs(value)
+        way = np.minimum(room, slope * middle)
+        reached = (np.abs(gradient) * way).sum() >= abs(value)
         low, high = (low, middle) if reached else (middle, high)
-    return direction * np.minimum(room, high)
+    return direction * np.minimum(room, slope * high)
+
+
+def length_of(change, norm):
+    return np.linalg.norm(change.ravel(), {"linf": np.inf, "l2": 2}[norm])
 
 
 def numpy_fab(net, attack, b, rank):
@@ -149,26 +157,37 @@ def numpy_fab(net, attack, b, rank):
     for _ in range(attack.steps):
         value, gradient = net.margin_and_gradient(evaluated, label, rival)
         value = value + (gradient * (point - evaluated)).sum()
-        move = numpy_move(point, gradient, value)
-        move_x = numpy_move(x, gradient, value + (gradient * (x - point)).sum())
-        length, length_x = np.abs(move).max(), np.abs(move_x).max()
+        move = numpy_move(point, gradient, value, attack.norm)
+        from_x = value + (gradient * (x - point)).sum()
+        move_x = numpy_move(x, gradient, from_x, attack.norm)
+        length, length_x = (length_of(each, attack.norm) for each in (move, move_x))
         alpha = min(length / (length + length_x), attack.alpha_max)
         moved = (point + attack.eta * move) * (1 - alpha) + (x + attack.eta * move_x) * alpha
         point = evaluated = moved.clip(0, 1)
         if net.logits(evaluated[None]).argmax() != label:
-            if np.abs(evaluated - x).max() <= attack.epsilon:
+            if length_of(evaluated - x, attack.norm) <= attack.epsilon:
                 return evaluated
             point = x + attack.beta * (evaluated - x)
     return x
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"alpha_max": 0.5, "eta": 1.3, "beta": 0.6}, {"alpha_max": 0.0}], ids=str
+    "options",
+    [
+        {},
+        {"alpha_max": 0.5, "eta": 1.3, "beta": 0.6},
+        {"alpha_max": 0.0},
+        {"norm": "l2"},
+        {"norm": "l2", "alpha_max": 0.5, "eta": 1.3, "beta": 0.6},
+    ],
+    ids=str,
 )
 def test_fab_makes_the_images_of_its_formulas(net, options):
     outcomes = set()
+    # An L2 ball that holds as many of the boundaries is larger.
+    scale = 2.0 if "norm" in options else 1.0
     for epsilon, rank in ((0.1, 0), (0.2, 0), (0.2, 2), (0.4, 1)):
-        attack = TargetedFAB(epsilon=epsilon, steps=6, targets=3, **options)
+        attack = TargetedFAB(epsilon=scale * epsilon, steps=6, targets=3, **options)
         images = np.asarray(net.perturb(attack, step=rank).images)
         for b in range(len(net.x)):
             expected = numpy_fab(net, attack, b, rank)

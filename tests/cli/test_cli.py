@@ -133,6 +133,27 @@ def test_the_figures_of_a_run_go_into_its_folder_unless_told_otherwise(run, caps
         run.evaluation.unlink(missing_ok=True)
 
 
+def test_figures_of_another_norm_than_that_of_the_training_lie_beside_its_own(
+    run, refused, tmp_path, capsys
+):
+    beside = run.of_norm(run.evaluation, "l2")
+    try:
+        words = ["evaluate", str(run.path), *QUICK_ATTACK, "--norm", "l2"]
+        refused("`--epsilon` must be given with `--norm l2`", *words)
+        refused("no two images of shape", *words, "--epsilon", "16")
+        assert main([*words, "--epsilon", "1.5"]) == 0
+        assert not run.evaluation.exists()
+        (attack,) = json.loads(beside.read_text())["attacks"]
+        assert (attack["norm"], attack["epsilon"], attack["step_size"]) == ("l2", 1.5, 0.05)
+        output = capsys.readouterr().out
+        assert "1.5 (L2)" in output
+        assert f"diagnose {run.path} --norm l2 --epsilon 1.5" in output
+        told = evaluation_command.command_line(json.loads(beside.read_text()), test_images=360)
+        assert "--norm l2 --epsilon 1.5" in told
+    finally:
+        beside.unlink(missing_ok=True)
+
+
 def test_each_export_is_the_next_version(exported):
     versions = {p.name for p in exported.iterdir() if p.is_dir()}
     assert versions == {"1", "2"}

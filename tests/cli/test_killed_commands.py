@@ -27,6 +27,10 @@ COMMANDS = {
         ["**/*-1.json"],
     ),
     "evaluate": (f"evaluate {{}}/run {ATTACKS}", ["run/evaluation.json"]),
+    "compare": (
+        f"compare {{}}/run {{}}/mine.keras {DATA} {ATTACKS} --json {{}}/compared.json",
+        ["compared.json"],
+    ),
     "diagnose": (
         "diagnose {}/run --num-images 16 --steps 3 --queries 8 --transfer-from {}/mine.keras",
         ["run/diagnosis.json"],

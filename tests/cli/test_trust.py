@@ -19,7 +19,9 @@ def one_line(text):
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("command", ["evaluate", "diagnose", "export", "measure", "report"])
+@pytest.mark.parametrize(
+    "command", ["evaluate", "compare", "diagnose", "export", "measure", "report"]
+)
 def test_what_runs_a_strangers_graph_says_so_in_its_help(command):
     assert "only what you trust" in TRUST
     assert one_line(TRUST) in one_line(parsers()[command].format_help())

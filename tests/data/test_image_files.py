@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from keras_efgsm.data import load_folder
+from keras_efgsm.data.folder_files import class_files, folder_facts
 from keras_efgsm.data.image_files import jpeg_orientation, jpeg_size, pixels_of_file
 from keras_efgsm.data.image_header import read_header
 from keras_efgsm.data.image_size import resize_image, resize_images
@@ -76,6 +77,17 @@ def test_a_turned_photograph_has_the_turned_size_by_its_header_too(tmp_path):
     header = read_header(tmp_path / "a" / "1.JPG")
     assert (header.height, header.width, header.turned) == (16, 24, True)
     assert load_folder(tmp_path).image_shape == (16, 24, 3)
+
+
+def test_a_turned_photograph_is_resized_as_it_is_seen(tmp_path, in_graph):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    image = photograph(40, 16)
+    content = encoded(image, "JPEG", exif=exif, quality=95)
+    trained = load_folder(two_classes(tmp_path, "1.jpg", content), image_size=(10, 12)).images[0]
+    np.testing.assert_array_equal(trained, in_graph[3](tf.constant([content]))[0])
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(content))).resize((12, 10))
+    assert np.abs(trained.astype(int) - np.asarray(upright)).mean() < 4
 
 
 def test_exif_data_that_make_no_sense_turn_nothing_and_break_nothing():
@@ -187,7 +199,7 @@ def test_an_image_of_too_many_pixels_is_refused_by_its_header(tmp_path):
     header = struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
     content = b"\x89PNG\r\n\x1a\n" + header + b"\0\0\x40\0IDAT"
     root = two_classes(tmp_path, "1.png", content)
-    with pytest.raises(ValueError, match=r"at most 67 million pixels.*Received: file=.*a.1\.png"):
+    with pytest.raises(ValueError, match=r"at most 61 million pixels.*Received: file=.*a.1\.png"):
         load_folder(root, image_size=8)
 
 
@@ -195,3 +207,63 @@ def test_no_alpha_is_made_up_for_a_jpeg(tmp_path):
     root = two_classes(tmp_path, "1.jpg", encoded(photograph(), "JPEG"))
     with pytest.raises(ValueError, match=r"a JPEG file has no alpha.*1\.jpg"):
         load_folder(root, channels=4)
+
+
+def notes_on(tmp_path, name, content):
+    """What is said of two files of this content."""
+    root = two_classes(tmp_path, name, content)
+    files, _ = class_files(root, ("a", "b"))
+    return folder_facts("x", ("a", "b"), {"train": files}).notes
+
+
+def animation(kind):
+    return encoded(photograph(seed=1), kind, save_all=True, append_images=[photograph(seed=2)])
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_of_an_animation_the_first_frame_is_taken_and_that_is_said(kind, tmp_path):
+    content = animation(kind)
+    (note,) = notes_on(tmp_path, f"1.{kind}", content)
+    assert note == "2 files are animations, of which the first frame is used"
+    first = Image.open(io.BytesIO(content)).convert("RGB")
+    np.testing.assert_array_equal(load_folder(tmp_path, channels=3).images[0], np.asarray(first))
+
+
+def test_an_orientation_that_a_png_decoder_leaves_out_turns_nothing_and_is_said(tmp_path, in_graph):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    content = encoded(photograph(), "PNG", exif=exif)
+    (note,) = notes_on(tmp_path, "1.png", content)
+    assert note.startswith("2 PNG files are to be turned by their EXIF data, which is not done")
+    trained = load_folder(tmp_path, image_size=(10, 12)).images[0]
+    np.testing.assert_array_equal(trained, in_graph[3](tf.constant([content]))[0])
+    assert load_folder(tmp_path).image_shape == (24, 16, 3)
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_a_webp_photograph_is_turned_as_well(lossless, tmp_path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 8
+    content = encoded(photograph(), "WEBP", exif=exif, lossless=lossless)
+    (note,) = notes_on(tmp_path, "1.webp", content)
+    assert note == "2 photographs are turned upright as their EXIF data say"
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(content)).convert("RGB"))
+    turned = Image.open(io.BytesIO(content)).transpose(Image.Transpose.ROTATE_90)
+    images = load_folder(tmp_path).images
+    np.testing.assert_array_equal(images[0], np.asarray(turned.convert("RGB")))
+    assert images.shape[1:] == (upright.height, upright.width, 3)
+
+
+def test_grey_with_alpha_asks_what_is_wanted_and_says_what_is_lost(tmp_path):
+    content = encoded(photograph(mode="LA"), "PNG")
+    (note,) = notes_on(tmp_path, "1.png", content)
+    assert "2 images have an alpha channel" in note and "what it hides is shown" in note
+    with pytest.raises(ValueError, match=r"2 grey with alpha \(a/1.png\).*--channels 1"):
+        load_folder(tmp_path)
+    assert load_folder(tmp_path, channels=1).image_shape == (24, 16, 1)
+
+
+def test_a_class_of_files_of_another_kind_says_which(tmp_path):
+    two_classes(tmp_path, "1.heic", b"no image that is read here")
+    with pytest.raises(ValueError, match="'a' holds none but 1 x .heic; convert those"):
+        load_folder(tmp_path)

@@ -66,7 +66,7 @@ def honest():
 
 
 def scripted(**methods):
-    return SimpleNamespace(count=100, epsilon=0.1, steps=10, restarts=5, **methods)
+    return SimpleNamespace(count=100, epsilon=0.1, whole=1.0, steps=10, restarts=5, **methods)
 
 
 def first(count):
@@ -119,6 +119,33 @@ def test_the_lowest_figure_leaves_out_larger_radii(honest):
     fresh = probing_of(linear, epsilon=0.01)
     fresh.pgd("cw", epsilon=1.0)
     assert fresh.lowest().all()
+
+
+def test_in_l2_attacks_leave_what_the_closed_form_leaves_and_gradients_are_measured_in_l2():
+    # The slope has nine components of the same size, so that its length is three.
+    epsilon = 0.4 * EPSILON
+    probing = probing_of(linear, epsilon=epsilon, norm="l2", source=model_of(linear))
+    robust = np.abs(HEIGHT) > epsilon * 3
+    assert 0 < robust.sum() < COUNT
+    assert probing.white_box().tolist() == robust.tolist()
+    assert probing.fgsm(0.1).tolist() == (np.abs(HEIGHT) > 0.3 * epsilon).tolist()
+    points = probing.random_points()
+    lengths = np.linalg.norm((points - X).reshape(COUNT, -1), axis=1)
+    assert 0.5 * epsilon < lengths.mean() < epsilon and lengths.max() <= epsilon * 1.00001
+    for held in (probing.square(), probing.random_sampling()):
+        assert (held >= robust).all()
+    zero = gradients.zero_margin_gradients(probing)
+    wanted = np.median(np.abs(HEIGHT)) / 3
+    assert zero.figures["median_linearised_distance"] == pytest.approx(wanted, rel=1e-4)
+    kept = gradients.gradients_mislead(probing).figures["median_kept"]
+    assert all(share == pytest.approx(1.0, abs=1e-2) for share in kept.values())
+    grown = attacks.larger_epsilon_does_not_help(probing)
+    assert not grown.flagged and list(grown.figures["accuracies"])[-1] == "3"
+    assert "at epsilon 3," in attacks.unbounded_attack_fails(probing).evidence
+    surface = margin_surfaces(probing, num_images=2)[1]
+    middle = POINTS // 2
+    wanted = 2 * abs(HEIGHT[1]) - 2 * 3 * surface.offsets
+    np.testing.assert_allclose(surface.margins[middle], wanted, atol=1e-4)
 
 
 # Each sign: a model that shows it, and one that does not.
@@ -512,6 +539,8 @@ def test_the_surface_of_a_linear_model_falls_along_the_gradient_as_computed_by_h
     [
         ({"epsilon": 0}, "`epsilon`"),
         ({"epsilon": 25}, "divide one given on the 0..255 scale"),
+        ({"epsilon": 25, "norm": "l2"}, "more than 3; divide one given on the 0..255 scale"),
+        ({"norm": "l1"}, "`norm`"),
         ({"restarts": 1}, "`restarts`"),
         ({"seed": -1}, "`seed`"),
         ({"num_images": 0}, "`num_images`"),

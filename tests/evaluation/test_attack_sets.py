@@ -77,7 +77,7 @@ def test_the_options_reach_the_attacks_that_have_them_and_no_others():
         ("pgd-ce,", {}, "one of the sets"),
         ("adp,square", {}, "a set stands alone"),
         ("square,square", {}, "each attack once"),
-        ("adp", {"step_size": 0.1}, "`step_size` is an option of pgd-ce, pgd-cw, none of which"),
+        ("adp", {"step_size": 0.1}, "`step_size` is an option of pgd-ce, pgd-cw, zo-sign, none"),
         ("pgd-ce", {"queries": 9}, "`queries` is an option of square"),
         ("apgd-ce", {"targets": 3}, "`targets` is an option of apgd-t, fab-t"),
         ("adp", {"steps": 0}, "`steps` must be"),

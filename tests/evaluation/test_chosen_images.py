@@ -217,7 +217,7 @@ def test_runs_of_other_choices_are_not_compared():
             strongest=attack, worst_is_one_attack=False, num_images=20, dataset="L", split="test",
             selection=None, attacks_in_words=lambda: "pgd", **changes,
         )  # fmt: skip
-        return SimpleNamespace(evaluation=figures, epsilon=0.1)
+        return SimpleNamespace(evaluation=figures, epsilon=0.1, norm="linf")
 
     def chosen(selection):
         found = run()

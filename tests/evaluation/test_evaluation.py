@@ -16,10 +16,10 @@ from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import (
     ENGINES,
     EvaluatedModel,
+    attacking,
     evaluate_robustness,
     load_classifier,
     make_attacks,
-    robustness,
 )
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 
@@ -299,9 +299,12 @@ def test_the_json_has_exactly_the_fields_of_schema_2(tmp_path):
         "selection",
         "images",
         "natural_accuracy",
+        "natural_interval",
         "cascade",
         "attacks",
         "worst_case_accuracy",
+        "worst_case_interval",
+        "classes",
         "versions",
         "hardware",
         "seconds",
@@ -311,6 +314,7 @@ def test_the_json_has_exactly_the_fields_of_schema_2(tmp_path):
     assert (figures["dataset"], figures["split"]) == ("custom", "test")
     pgd, efgsm = figures["attacks"]
     assert pgd.pop("seconds") > 0.0
+    assert pgd.pop("robust_interval") == pytest.approx([0.2152, 0.7848], abs=1e-4)
     assert pgd == {
         "name": "pgd-ce",
         "engine": "native",
@@ -372,7 +376,7 @@ def test_the_headline_of_the_table_is_the_worst_case(scripted):
     console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     console.print(table)
     lines = [line for line in console.export_text().splitlines() if line.strip()]
-    assert "62.50 %: the worst case over 2 attacks" in lines[0]
+    assert "62.50 % (95 %: 30.6\u201386.3 %): the worst case over 2 attacks" in lines[0]
     assert sum("75.00 %" in line for line in lines) == 2
 
 
@@ -402,7 +406,7 @@ def test_the_bar_shows_the_robust_share_of_the_images_known_so_far(monkeypatch):
             shown.append(changes.get("robust"))
             super().update(task_id, **changes)
 
-    monkeypatch.setattr(robustness, "progress_bar", lambda wanted: Recorder(disable=True))
+    monkeypatch.setattr(attacking, "progress_bar", lambda wanted: Recorder(disable=True))
     attack = PGD(epsilon=EPSILON, steps=2, step_size=0.2, random_start=False)
     evaluate(brightness_classifier(), (X[:6], Y[:6]), attack, batch_size=2)
     # Image 5 is misclassified and in no batch, but it counts in the end.

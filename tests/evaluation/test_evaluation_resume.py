@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 from keras_efgsm.attacks import PGD, Attack
-from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness, load_classifier, robustness
+from keras_efgsm.evaluation import EvaluatedModel, attacking, evaluate_robustness, load_classifier
 from keras_efgsm.evaluation.image_set import even_batch_size, shrunk_batch_size
 from keras_efgsm.evaluation.tally import Tally
 
@@ -49,7 +49,7 @@ class Interrupted(Exception):
 def calls(monkeypatch):
     """Counts the calls of the native engine and can interrupt one: (attack, step, ids)."""
     made = []
-    compile_native = robustness.ENGINES["native"]
+    compile_native = attacking.ENGINES["native"]
 
     def compile_counting(attack, logits_fn, seed, reads):
         run = compile_native(attack, logits_fn, seed, reads)
@@ -67,7 +67,7 @@ def calls(monkeypatch):
         interrupt_at = None
 
     made = Calls()
-    monkeypatch.setitem(robustness.ENGINES, "native", compile_counting)
+    monkeypatch.setitem(attacking.ENGINES, "native", compile_counting)
     return made
 
 
@@ -177,7 +177,7 @@ def test_the_state_of_another_evaluation_is_refused_and_kept(tmp_path, change, n
 def test_a_state_of_another_version_is_refused(tmp_path, monkeypatch):
     model, x, y = network()
     evaluate(model, (x, y), WEAK, state=tmp_path / "state.npz")
-    monkeypatch.setattr(robustness, "versions", lambda *extra: {"keras_efgsm": "0.0.1"})
+    monkeypatch.setattr(attacking, "versions", lambda *extra: {"keras_efgsm": "0.0.1"})
     with pytest.raises(ValueError, match="differ in: versions"):
         evaluate(model, (x, y), WEAK, state=tmp_path / "state.npz")
 
@@ -203,7 +203,7 @@ def test_a_state_that_cannot_be_written_is_an_error_before_any_attack(calls, tmp
 
 def test_an_interrupted_write_leaves_the_state_before_it(tmp_path, monkeypatch):
     tally = Tally(tmp_path / "state.npz", {"seed": 0}, 1)
-    tally.begin(np.array([True, False]))
+    tally.begin(np.array([True, False]), np.zeros(2, int))
     before = (tmp_path / "state.npz").read_bytes()
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("killed")))
     tally.step = 5

@@ -267,12 +267,12 @@ def test_a_twin_takes_over_the_gradient_attacks_of_a_tflite_file(place, tmp_path
 
 
 def test_an_interrupted_command_goes_on_when_called_again(place, tmp_path, monkeypatch, capsys):
-    from keras_efgsm.evaluation import robustness
+    from keras_efgsm.evaluation import attacking
 
     words = ["--losses", "ce", "--steps", "2", "--batch-size", "10"]
     assert command(place / "twin.keras", "--json", tmp_path / "whole.json", *words) == 0
     whole, target, made = figures_of(tmp_path / "whole.json"), tmp_path / "report.json", []
-    native = robustness.ENGINES["native"]
+    native = attacking.ENGINES["native"]
 
     def interrupting(attack, logits_fn, seed, reads):
         run = native(attack, logits_fn, seed, reads)
@@ -285,7 +285,7 @@ def test_an_interrupted_command_goes_on_when_called_again(place, tmp_path, monke
 
         return counted
 
-    monkeypatch.setitem(robustness.ENGINES, "native", interrupting)
+    monkeypatch.setitem(attacking.ENGINES, "native", interrupting)
     capsys.readouterr()
     assert command(place / "twin.keras", "--json", target, *words) == 130
     state = tmp_path / "report.partial.npz"

@@ -539,17 +539,17 @@ REFUSED = {
     "maps": (lambda: sequential(L.Conv2D(3, 3)), r"\(batch, num_classes\).*\(None, 6, 6, 3\)"),
     "softmax activation": (
         lambda: make_plain(activation="softmax"),
-        "ends in softmax; remove.*dense",
+        "ends in softmax.*; say that",
     ),
     "softmax layer": (
         lambda: sequential(L.Flatten(), L.Dense(3), L.Softmax()),
-        "ends in softmax; remove.*softmax",
+        "ends in softmax.*; say that",
     ),
     "nested softmax": (
         lambda: sequential(make_plain(activation="softmax")),
-        "ends in softmax; remove",
+        "ends in softmax.*; say that",
     ),
-    "softmax operation": (softmax_operation, "outputs are probabilities; remove it"),
+    "softmax operation": (softmax_operation, "ends in softmax.*; say that"),
     "NaN": (nan_weights, "finite weights.*bias=.*nan"),
 }
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from keras_efgsm.cli import main
 from keras_efgsm.data import load_digits
-from keras_efgsm.evaluation import evaluate_robustness, make_attacks
+from keras_efgsm.evaluation import attacking, evaluate_robustness, make_attacks
 from keras_efgsm.export import FORMS, export_classifier
 from keras_efgsm.export.measuring import (
     Measurements,
@@ -219,7 +219,7 @@ def test_inside_a_form_the_evaluation_goes_on_after_its_last_batch(
     place, data, attacks, monkeypatch
 ):
     keep(place)
-    withstand = measurement.evaluate_robustness.__globals__["withstand"]
+    withstand = attacking.withstand
     seen = []
 
     def stopped(run, attack, *arguments):
@@ -228,7 +228,7 @@ def test_inside_a_form_the_evaluation_goes_on_after_its_last_batch(
             raise KeyboardInterrupt
         return withstand(run, attack, *arguments)
 
-    monkeypatch.setitem(measurement.evaluate_robustness.__globals__, "withstand", stopped)
+    monkeypatch.setattr(attacking, "withstand", stopped)
     with pytest.raises(KeyboardInterrupt):
         measure(place, data, attacks)
     assert [path.name for path in (place / "digits").glob("*.npz")] == [

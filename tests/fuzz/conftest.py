@@ -11,6 +11,7 @@ from hypothesis import HealthCheck
 
 from keras_efgsm.cli import main
 from keras_efgsm.data import ImageData, save_npz
+from support.command_lines import COMMAND_LINES
 from support.fuzzed_commands import Place
 
 # `make test` and `make exhaustive` draw the same cases each time; `make fuzz` draws others, ten
@@ -71,6 +72,10 @@ def whole(tmp_path_factory):
             lambda *values, **options: type("Report", (), {"worst_case_accuracy": 0.5}),
         )
         _done("report", "run", "--num-images", "20")
+        with patch.context() as unfinished:
+            # Which would remove the results that an interrupted one leaves.
+            unfinished.setattr("keras_efgsm.comparison.Comparison.write_json", lambda *_: None)
+            _done(*COMMAND_LINES["compare"])
         words = ["export", "run", "--to", "exported", "--forms", "saved-model", "tflite"]
         _done(*words, "--warm-up-batch-sizes", "1")
         patch.setattr("keras_efgsm.export.measuring.measurement.runner", lambda *a, **k: None)
@@ -85,8 +90,10 @@ def whole(tmp_path_factory):
 _LEFT_OUT = (
     # What takes long, once the input was taken.
     "keras_efgsm.trainer.adversarial_trainer:AdversarialTrainer.fit",
-    "keras_efgsm.evaluation.robustness:withstand",
+    "keras_efgsm.evaluation.attacking:withstand",
     "keras_efgsm.diagnosis.diagnose:_look",
+    "keras_efgsm.distances.measure:_look",
+    "keras_efgsm.universal.measure:_compile_answers",
     "keras_efgsm.report.measured_run:measure_model",
     "keras_efgsm.export.exporting:float32_twin",
     "keras_efgsm.export.measuring.measurement:_measure_latencies",

@@ -14,6 +14,10 @@ _TRAIN = (
     *("--reconstructor", "none", "--probe-images", "0", "--quiet", "--dtype-policy", "float32"),
 )
 EVALUATE = ("evaluate", "run", *_SQUARE)
+COMPARE = (
+    *("compare", "run", "mine.keras", *_SQUARE, "--num-images", "20"),
+    *("--json", "compared.json"),
+)
 DIAGNOSE = ("diagnose", "run", "--num-images", "40")
 REPORT = ("report", "run", "--num-images", "20")
 EXPORT = ("export", "run", "--to", "new", "--forms", "tflite")
@@ -56,6 +60,7 @@ READERS = {
     "exported/1/variables/variables.index": (OF_EXPORT,),
     "exported/1/variables/variables.data-00000-of-00001": (OF_EXPORT,),
     "exported/1/assets/labels.txt": (OF_EXPORT, CONFIGURE),
+    "compared.partial.json": (COMPARE,),
     "report.html": ((*REPORT, "--out", "report.html"),),
 }
 

@@ -15,7 +15,7 @@ from keras_efgsm.networks.requirements import check_classifier, uses_float16
 from keras_efgsm.networks.splitting import split_after_first_layer
 
 CLASSES = 4
-# The lightest entry of each function, and images that it takes.
+# The lightest entry of each function, and of feature denoising, and images that it takes.
 LIGHTEST = {
     "conv2": (8, 8, 1),
     "strided-conv": (8, 8, 1),
@@ -27,6 +27,7 @@ LIGHTEST = {
     "threshold-deep": (8, 8, 1),
     "strided-narrow": (8, 8, 3),
     "resnet8": (8, 8, 3),
+    "resnet8-denoise": (8, 8, 3),
     "resnet18": (8, 8, 3),
     "preact-resnet18": (8, 8, 3),
     "wrn10-1": (8, 8, 3),

@@ -49,9 +49,9 @@ EXCUSED = {
 RUN = [example for example in EXAMPLES if f"{example.path}:{example.owner}" not in EXCUSED]
 # Whose public functions must have an example.
 PLACES = (
-    *("attacks", "callbacks", "data", "diagnosis", "equations", "evaluation", "export", "networks"),
-    *("objectives", "recipes", "records", "report", "sample_memory", "serving", "trainer"),
-    *("tuning", "updates"),
+    *("attacks", "callbacks", "comparison", "data", "diagnosis", "distances", "equations"),
+    *("evaluation", "export", "networks", "objectives", "recipes", "records", "report"),
+    *("sample_memory", "serving", "trainer", "tuning", "universal", "updates"),
 )
 # What runs on every backend, all but what names these; the rest is of TensorFlow.
 EVERY_BACKEND = tuple(

@@ -22,6 +22,7 @@ NAMESPACES = [
     "attacks",
     "callbacks",
     "data",
+    "distances",
     "evaluation",
     "export",
     "networks",
@@ -29,6 +30,7 @@ NAMESPACES = [
     "recipes",
     "records",
     "serving",
+    "universal",
 ]
 # The names of the top at version 0.1.0, which old programs import.
 OF_BEFORE = """
@@ -123,7 +125,7 @@ def test_what_an_example_uses_of_ours_is_reached_from_the_top_or_one_step_below(
     for name in [*NAMESPACES, "tuning"]:
         offered |= set(getattr(keras_efgsm, name).__all__)
     # What a reader brings along.
-    offered |= {"LinearRunner", "MyAttack", "Path", "step"}
+    offered |= {"LinearRunner", "MyAttack", "Path", "classifier", "step"}
     missing = []
     for where, text in docstrings():
         # The module itself is where its docstring stands.

@@ -40,7 +40,7 @@ def test_a_signature_is_read_from_the_source_as_it_is(spec):
 
 
 def test_the_options_of_a_method_are_those_of_the_two_signatures():
-    assert METHODS["pgd"].options == {"steps": 40, "step_size": None}
+    assert METHODS["pgd"].options == {"steps": 40, "step_size": None, "norm": "linf"}
     assert METHODS["nuat"].options == {"nuclear_weight": 4.0, "step_size": None}
     assert METHODS["rec"].options == {"lambda": 0.1}
     taken = {one.name for one in arguments_of("keras_efgsm.attacks.efgsm:EFGSM")} - {"epsilon"}

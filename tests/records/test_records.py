@@ -30,6 +30,7 @@ ATTACK = {
     "num_turned": 3,
     "seed": 0,
     "robust_accuracy": 0.6,
+    "robust_interval": [0.3, 0.8],
     "seconds": 1.5,
 }
 EVALUATION = {
@@ -39,21 +40,80 @@ EVALUATION = {
     "split": "test",
     "num_images": 10,
     "natural_accuracy": 0.9,
+    "natural_interval": [0.6, 1.0],
     "cascade": True,
     "attacks": [ATTACK],
     "worst_case_accuracy": 0.6,
+    "worst_case_interval": [0.3, 0.8],
+    "classes": {
+        "num_classes": 2,
+        "class_names": ["cat", "dog"],
+        "clean": {"0": {"0": 5}, "1": {"0": 1, "1": 4}},
+        "attacked": {"0": {"0": 4, "1": 1}, "1": {"0": 3, "1": 2}},
+    },
     "versions": {"keras": "3.15.1"},
     "hardware": "a processor, 2 cores",
     "seconds": 2,
 }
 STOP = {"fired": True, "epoch": 2, "reason": "the probe fell", "restored_epoch": 1}
 ABOUT = {"versions": {"keras": "3.15.1"}, "hardware": "a processor, 2 cores"}
+SEVERAL = {"model": "run", "dataset": "digits", "split": "test", "num_images": 10}
+SEVERAL |= {"selection": "first", "images": "ab"}
 ROW = {"trial": "00", "is_preset": True, "values": {"lambda": 0.1}, "natural_accuracy": 0.9}
+COMPARED = {
+    "name": "a",
+    "path": "exported_models/a/1",
+    "digest": "ab",
+    "access": "white-box",
+    "rank": 1,
+    "worst_case_interval": [0.3126738, 0.8318197],
+    "natural_interval": [0.5958500, 0.9821238],
+    "accuracies": [0.6],
+    "parameters": 9,
+    "size": None,
+    "command": "keras-efgsm evaluate exported_models/a/1",
+    "evaluation": EVALUATION | {"images": "cd"},
+}
+# Without the attack by gradients.
+OF_A_FILE = COMPARED | {"name": "b", "access": "black-box", "accuracies": [None]}
 # One value of each kind of file.
 SAMPLES = {
     records.EvaluationRecord: EVALUATION,
-    records.TallyRecord: {
+    records.RobustnessCurveRecord: {
         "schema": 1,
+        **SEVERAL,
+        "cascade": True,
+        "points": [
+            {
+                "epsilon": 0,
+                "robust_accuracy": 0.9,
+                "robust_interval": [0.6, 1.0],
+                "attacks": [],
+            },
+            {
+                "epsilon": 0.1,
+                "robust_accuracy": 0.6,
+                "robust_interval": [0.3, 0.8],
+                "attacks": [ATTACK],
+            },
+        ],
+        **ABOUT,
+        "seconds": 2,
+    },
+    records.TargetedRecord: {
+        "schema": 1,
+        **SEVERAL,
+        "target": "cat",
+        "clean_rate": 0.1,
+        "cascade": False,
+        "attacks": [ATTACK],
+        "success_rate": 0.4,
+        "success_interval": [0.2, 0.7],
+        **ABOUT,
+        "seconds": 2,
+    },
+    records.TallyRecord: {
+        "schema": 2,
         "identity": {"model": "a"},
         "attack": 1,
         "step": 0,
@@ -64,6 +124,28 @@ SAMPLES = {
         "correct": np.array([True, False, True]),
         "robust": np.array([[True, False, False], [True, False, True]]),
         "waiting": np.array([False, False, True]),
+        "clean_classes": np.array([0, 0, 1], "int32"),
+        "classes": np.array([[0, 0, 0], [0, 0, 1]], "int32"),
+    },
+    records.ComparisonRecord: {
+        "schema": 1,
+        "dataset": "digits:test",
+        "split": "test",
+        "num_images": 10,
+        "selection": "first",
+        "images": "cd",
+        "epsilon": 0.1,
+        "cascade": True,
+        "seed": 0,
+        "eot": 1,
+        "attacks": [{"name": "apgd-t", "budget": "100 steps x 9 targets"}],
+        "models": [COMPARED, OF_A_FILE],
+        **ABOUT,
+    },
+    records.ComparisonStateRecord: {
+        "schema": 1,
+        "settings": {"seed": 0},
+        "models": [COMPARED | {"rank": None, "command": None}],
     },
     records.DiagnosisRecord: {
         "schema": 1,
@@ -87,6 +169,66 @@ SAMPLES = {
         "dataset": "digits:test",
         "model": "run",
         "curves": {"epsilon": [{"epsilon": 0.1, "ce": 0.5}]},
+        **ABOUT,
+        "seconds": 2.5,
+    },
+    records.DistancesRecord: {
+        "schema": 1,
+        "model": "run",
+        "dataset": "digits:test",
+        "split": "test",
+        "norm": "l2",
+        "num_images": 10,
+        "num_correct": 9,
+        "selection": "first",
+        "images": "ab",
+        "attacks": [
+            {
+                "name": "deepfool",
+                "engine": "native",
+                "options": {"steps": 50, "overshoot": 0.02},
+                "num_attacked": 9,
+                "num_found": 4,
+                "lower_quartile": 0.5,
+                "median": None,
+                "upper_quartile": None,
+                "mean_of_found": 0.4,
+                "seconds": 1.5,
+            }
+        ],
+        "smallest": {
+            "name": "smallest",
+            "num_attacked": 9,
+            "num_found": 4,
+            "lower_quartile": 0.5,
+            "median": None,
+            "upper_quartile": None,
+            "mean_of_found": 0.4,
+        },
+        **ABOUT,
+        "seconds": 2.5,
+    },
+    records.UniversalRecord: {
+        "schema": 1,
+        "model": "run",
+        "dataset": "digits:test",
+        "split": "test",
+        "engine": "native",
+        "norm": "linf",
+        "epsilon": 0.1,
+        "options": {"steps": 300},
+        "seed": 0,
+        "num_made_on": 5,
+        "num_images": 5,
+        "selection": "first",
+        "images": "ab",
+        "fooling_rate_made_on": 0.6,
+        "fooling_rate": 0.4,
+        "fooling_rate_random": 0.0,
+        "clean_accuracy": 0.9,
+        "accuracy": 0.5,
+        "size": [8, 8],
+        "png": "aa",
         **ABOUT,
         "seconds": 2.5,
     },
@@ -472,7 +614,7 @@ def test_a_state_with_a_pickle_or_of_other_shapes_is_refused(tmp_path, monkeypat
 
     def with_arrays(**changes):
         file = io.BytesIO()
-        names = ("correct", "robust", "waiting")
+        names = ("correct", "robust", "waiting", "clean_classes", "classes")
         raw = np.frombuffer(json.dumps(header).encode(), "uint8")
         np.savez(file, header=raw, **{n: sample[n] for n in names} | changes)
         return file.getvalue()
@@ -480,8 +622,11 @@ def test_a_state_with_a_pickle_or_of_other_shapes_is_refused(tmp_path, monkeypat
     refused(records.TallyRecord, path, with_arrays(correct=np.array([print], object)))
     refused(records.TallyRecord, path, with_arrays(robust=np.ones((2, 4), bool)))
     refused(records.TallyRecord, path, with_arrays(waiting=np.ones(3)))
+    refused(records.TallyRecord, path, with_arrays(classes=np.zeros((2, 3))))
     path.write_bytes(with_arrays())
     assert records.TallyRecord.read(path) == make(records.TallyRecord)
+    header["schema"] = 1
+    assert "that of an earlier version" in refused(records.TallyRecord, path, with_arrays())
     monkeypatch.setattr(records.tally, "_MOST_BYTES", 100)
     assert "unpacks to more" in refused(records.TallyRecord, path, with_arrays())
 
@@ -566,3 +711,28 @@ def test_a_budget_has_one_phrasing(changes, words):
 def test_a_number_stays_with_its_unit():
     assert wording.unbroken("98.77 % of 3 images, 2 s") == "98.77\u00a0% of 3 images, 2\u00a0s"
     assert wording.unbroken("47.0 MB") == "47.0\u00a0MB" and wording.unbroken("1 step") == "1 step"
+
+
+POINTS = SAMPLES[records.RobustnessCurveRecord]["points"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"points": [{**POINTS[0], "epsilon": 0.2}, POINTS[1]]}, "rise from epsilon 0"),
+        ({"points": [POINTS[0], {**POINTS[0], "epsilon": 0.1}]}, "attacks at each epsilon"),
+        ({"points": [POINTS[0], POINTS[1], POINTS[1]]}, "rise from epsilon 0"),
+        ({"points": [{**POINTS[1], "epsilon": 0.0}, {**POINTS[0], "epsilon": 1}]}, "do not rise"),
+        ({"num_images": 0}, "num_images above 0"),
+    ],
+)
+def test_a_curve_that_rises_is_refused(changes, message):
+    kind = records.RobustnessCurveRecord
+    with pytest.raises(records.RecordError, match=message):
+        kind.from_dict(SAMPLES[kind] | changes)
+
+
+def test_a_targeted_success_below_that_of_an_attack_is_refused():
+    kind = records.TargetedRecord
+    with pytest.raises(records.RecordError, match="no lower than that of an attack"):
+        kind.from_dict(SAMPLES[kind] | {"success_rate": 0.3})

@@ -189,9 +189,11 @@ def calls(monkeypatch, measured):
     """Stands in for the measuring, which one test checks by itself, and counts it."""
     made = []
 
-    def measure(model, data, epsilon, *, seed, reconstructor, on_attack):
+    def measure(model, data, epsilon, *, seed, norm, reconstructor, on_attack):
         made.append((len(data), epsilon, seed, reconstructor is not None))
         result = json.loads(json.dumps(measured))
+        if norm == "l2":
+            result["epsilon_curve"][-1]["epsilon"] = 8.0
         if reconstructor is None:
             for example in result["examples"]:
                 example["reconstruction"] = None
@@ -303,6 +305,37 @@ def test_the_table_has_every_attack_and_what_schema_2_adds(report, new_run):
     assert "Each attack saw only the images that withstood those above it." in table["text"]
 
 
+CLASSES = {
+    "num_classes": 3,
+    "class_names": ["cat", "dog", "<owl>"],
+    "clean": {"0": {"0": 200}, "1": {"1": 100, "2": 60}},
+    "attacked": {"0": {"0": 100, "1": 20, "2": 80}, "1": {"1": 80, "2": 80}},
+}
+
+
+def test_every_accuracy_has_its_interval(report, new_run):
+    page = report(new_run())
+    # 0.4242 of 360 is 153 images.
+    (headline,) = page.all("div", "headline")
+    assert "95 %: 37.5\u201347.7 %" in headline["text"].replace("\u00a0", " ")
+    (table,) = [t for t in page.all("table") if "Accuracy on" in t["text"]]
+    assert table["text"].replace("\u00a0", " ").count("\u2013") >= 3
+
+
+def test_each_class_has_its_accuracy_and_the_confusion_is_that_of_the_evaluation(report, new_run):
+    page = report(new_run(evaluation={"classes": CLASSES}))
+    (table,) = page.all("table", "classes")
+    text = table["text"].replace("\u00a0", " ")
+    for said in ("cat", "200", "50.00 %", "43.1\u201356.9 %", "<owl> (80), dog (20)", "62.50 %"):
+        assert said in text
+    # A class without an image has no row, and no bar.
+    assert len(page.all("div", "bar")) == 2
+    (matrix,) = page.all("table", "confusion")
+    assert "in the worst case over all attacks" in matrix["text"]
+    assert "On the diagonal: 50.00\u00a0%" in matrix["text"]
+    assert not report(new_run("without")).all("table", "classes")
+
+
 def test_several_runs_are_compared_in_one_table(report, new_run):
     other = {"worst_case_accuracy": 0.3, "natural_accuracy": 0.875}
     page = report(new_run("a"), new_run("b", evaluation=other, config={"method": "fgsm-rs"}))
@@ -329,6 +362,44 @@ def test_runs_that_were_not_evaluated_alike_are_said_not_to_compare(
     page = report(new_run("a"), new_run("b", evaluation=change))
     (warning,) = page.all("p", "warning")[:1]
     assert "not evaluated alike" in warning["text"] and respect in warning["text"]
+
+
+def in_l2(epsilon):
+    """What an evaluation in L2 has differently."""
+    return {"attacks": [{**a, "norm": "l2", "epsilon": epsilon} for a in EVALUATION["attacks"]]}
+
+
+def test_a_page_says_in_which_norm_its_figures_are(report, new_run):
+    folder = new_run("a")
+    with pytest.raises(ValueError, match=r"evaluate .* --norm l2 --epsilon RADIUS` first"):
+        report(folder, norm="l2")
+    (folder / "evaluation-l2.json").write_text(json.dumps(EVALUATION | in_l2(1.5)))
+    page = report(folder, norm="l2")
+    for said in (
+        "within an L2 ball",
+        "Epsilon 1.5 (L2)",
+        "scaled to the largest change",
+        "At 8 any",
+    ):
+        assert said in page.html
+    (table,) = [t for t in page.all("table") if "under each attack" in t["text"]]
+    assert table["text"].count("1.5 (L2)") == 2
+    assert (folder / "report-curves-l2.json").exists()
+    assert not (folder / "report-curves.json").exists()
+    own = report(folder)
+    assert "within an L-infinity ball" in own.html and "L2" not in own.html
+    assert (folder / "report-curves.json").exists()
+    # A run that was trained for L2 has its L2 figures in the usual files.
+    trained = {"method": "pgd", "epsilon": 1.5, "method_options": {"norm": "l2"}}
+    other = new_run("b", config=trained, evaluation=in_l2(1.5))
+    both = report(folder, other)
+    assert "within an L-infinity or L2 ball" in both.html
+    (warning,) = both.all("p", "warning")[:1]
+    assert "norm" in warning["text"]
+    assert not [c for c in both.all("figure") if "PGD-CW, 40 iterations" in c["text"][:60]]
+    with pytest.raises(ValueError, match="must hold figures of the norm linf"):
+        (other / "evaluation-linf.json").write_text(json.dumps(EVALUATION | in_l2(1.5)))
+        report(other, norm="linf")
 
 
 def test_runs_of_one_name_are_told_apart_by_their_parents(report, new_run):
@@ -363,6 +434,30 @@ def test_what_files_say_is_escaped(report, new_run, monkeypatch):
     assert all(image["src"].startswith("data:image/png") for image in page.all("img"))
     assert page.html.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 10
     assert page.headings()[1] == "<b>run"
+
+
+def test_a_universal_perturbation_of_a_run_is_shown_with_its_figures(report, new_run, capsys):
+    folder = new_run()
+    record = {
+        **{"schema": 1, "model": "run", "dataset": "digits", "split": "test", "engine": "native"},
+        **{"norm": "linf", "epsilon": 0.2, "options": {}, "seed": 7, "num_made_on": 40},
+        **{"num_images": 41, "selection": "first", "fooling_rate_made_on": 0.3},
+        **{"fooling_rate": 0.25, "fooling_rate_random": 0.01, "clean_accuracy": 0.9},
+        **{"accuracy": 0.7, "size": [8, 6], "png": png_text(np.zeros((8, 6, 3)))},
+        **{"versions": {}, "hardware": "a processor", "seconds": 1.0},
+    }
+    (folder / "universal.json").write_text(json.dumps(record))
+    page = report(folder)
+    assert "One perturbation for all images" in page.headings()
+    (picture,) = [image for image in page.all("img") if "universal" in image["alt"]]
+    assert picture["src"].endswith(record["png"])
+    assert (picture["height"], picture["width"]) == ("8", "6")
+    for words in ("25.00", "1.00", "41 others", "epsilon 0.2", "Seed 7"):
+        assert words in page.html.replace("\u00a0", " ")
+    (folder / "universal.json").write_text("{")
+    out = folder.parent / "other.html"
+    assert main(["report", str(folder), "--out", str(out)]) == 2
+    assert "universal.json is damaged; run `keras-efgsm universal" in capsys.readouterr().err
 
 
 def test_what_a_run_does_not_have_is_left_out(report, new_run, new_reconstructor):
@@ -613,7 +708,8 @@ def test_the_curves_examples_and_confusion_are_of_one_measurement(measured, clas
     assert outcomes == [False] * 4 + [True] * 4
 
 
-def test_the_curve_of_a_linear_classifier_is_the_exact_one(few_attacks, digits):
+@pytest.mark.parametrize(("norm", "epsilon"), [("linf", 0.2), ("l2", 1.0)])
+def test_the_curve_of_a_linear_classifier_is_the_exact_one(few_attacks, digits, norm, epsilon):
     (x, y), _ = digits
     chosen = np.flatnonzero(y < 2)[:80]
     x, y = x[chosen], y[chosen]
@@ -627,13 +723,27 @@ def test_the_curve_of_a_linear_classifier_is_the_exact_one(few_attacks, digits):
     model.layers[-1].set_weights([np.c_[-weights, weights] / 2, np.array([-bias, bias]) / 2])
     images = (x * 255).round().astype("uint8")
     data = ImageData(images, y, ("zero", "one"))
-    found = measure_model(load_classifier(model), data, 0.2)
+    found = measure_model(load_classifier(model), data, epsilon, norm=norm)
     sign = (2.0 * y - 1)[:, None]
     for point in found["epsilon_curve"]:
-        # Against a linear classifier the best attack is the corner that its weights point at.
-        corner = np.clip(flat - point["epsilon"] * sign * np.sign(weights), 0, 1)
+        # Against a linear classifier the best attack is the corner that its weights point at, in
+        # L2 the furthest point along them that is epsilon away once it is cut at [0, 1].
+        away = sign * (np.sign(weights) if norm == "linf" else weights)
+        step = np.full((len(x), 1), point["epsilon"])
+        if norm == "l2":
+            low, high = np.zeros_like(step), np.full_like(step, 1e6)
+            for _ in range(80):
+                step = (low + high) / 2
+                change = np.clip(flat - step * away, 0, 1) - flat
+                short = np.linalg.norm(change, axis=1, keepdims=True) < point["epsilon"]
+                low, high = np.where(short, step, low), np.where(short, high, step)
+        corner = np.clip(flat - step * away, 0, 1)
         exact = (sign[:, 0] * (corner @ weights + bias) > 0).mean()
-        assert point["pgd-cw"] == pytest.approx(exact), point["epsilon"]
+        if norm == "linf":
+            assert point["pgd-cw"] == pytest.approx(exact), point["epsilon"]
+        else:
+            # The projection of the published attacks comes near that point and not upon it.
+            assert exact - 1e-6 <= point["pgd-cw"] <= exact + 6 / 80, point["epsilon"]
     assert 0 < found["epsilon_curve"][2]["pgd-cw"] < 1
 
 

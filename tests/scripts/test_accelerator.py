@@ -440,7 +440,7 @@ def test_an_evaluation_that_was_cut_off_leaves_the_figures_so_far(tmp_path):
     state = tmp_path / "seed0-standard.partial.npz"
     attacks = [["APGD", {"steps": 100}], ["TargetedAPGD", {"steps": 100}]]
     tally = Tally(state, {"attacks": attacks}, 2)
-    tally.begin(np.array([True, True, True, False]))
+    tally.begin(np.array([True, True, True, False]), np.zeros(4, int))
     tally.robust[0, 0] = False
     tally.attack = 1
     tally.robust[1] = [False, True, False, False]

@@ -34,7 +34,7 @@ def test_the_rows_differ_in_what_their_tables_say():
     assert rows["ours"].label_smoothing == 0.1
     assert rows["lambda-0.01-no-smoothing"].label_smoothing == 0.0
     assert rows["lambda-0.01-no-smoothing"].method_options["lambda"] == 0.01
-    assert rows["madry"].method_options == {"steps": 40, "step_size": 0.01}
+    assert rows["madry"].method_options == {"steps": 40, "step_size": 0.01, "norm": "linf"}
     assert rows["free"].method_options["replays"] == 15
     assert rows["advtrain"].method == "efgsm"
     tested = ("ours", "madry", "trades", "free", "advtrain", "rec", "trades-efgsm")

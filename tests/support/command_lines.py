@@ -13,7 +13,13 @@ COMMAND_LINES = {
         *("--validation-images", "20", "--out", "new", "--quiet"),
     ),
     "evaluate": ("evaluate", "run", "--attacks", "square", "--queries", "2"),
+    "compare": (
+        *("compare", "run", "mine.keras", "--attacks", "square", "--queries", "2"),
+        *("--num-images", "20", "--json", "compared.json"),
+    ),
     "diagnose": ("diagnose", "run", "--num-images", "40"),
+    "distance": ("distance", "run", "--attacks", "deepfool", "--num-images", "20"),
+    "universal": ("universal", "run", "--steps", "2", "--num-images", "20"),
     "report": ("report", "run", "--num-images", "20"),
     "export": ("export", "run", "--to", "new", "--forms", "tflite"),
     "measure": ("measure", "exported/1", "--run", "run", "--attacks", "square", "--queries", "2"),

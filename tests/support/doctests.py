@@ -30,9 +30,11 @@ _NAMESPACES = (
     ".attacks",
     ".callbacks",
     ".data",
+    ".distances",
     ".evaluation",
     ".networks",
     ".objectives",
+    ".universal",
 )
 _FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _DOTTED = re.compile(r"`[^`\n]*?(keras_efgsm(?:[.:]\w+)+)(?=[^`\n]*`)")

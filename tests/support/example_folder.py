@@ -1,5 +1,6 @@
 """The folder in which the examples of docstrings run: a small run, its export, its images."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,9 @@ from keras_efgsm.backend import BACKEND
 from keras_efgsm.data import ImageData, load_digits, save_npz
 from keras_efgsm.evaluation import evaluate_robustness, make_attacks
 from keras_efgsm.recipes.config import TrainingConfig
-from keras_efgsm.records import TallyRecord
+from keras_efgsm.records import AskedAttackPart, ComparedPart, ComparisonRecord, TallyRecord
+from keras_efgsm.records.comparison import BLACK_BOX, ranked
+from keras_efgsm.records.intervals import interval_of
 from keras_efgsm.runs.training import train
 from support.doctests import ROOT
 
@@ -78,6 +81,32 @@ def make_folder(classifier: keras.Model) -> ImageData:
     attacks = make_attacks("square", 0.3, queries=5)
     report = evaluate_robustness("runs/mnist", test, attacks, progress=False)
     report.write_json("runs/mnist/evaluation.json")
+    figures = report.record
+    (accuracy,) = (attack.robust_accuracy for attack in figures.attacks)
+    compared = ComparedPart(
+        name="mnist",
+        digest="",
+        access=BLACK_BOX,
+        worst_case_interval=interval_of(accuracy, TEST_IMAGES),
+        natural_interval=interval_of(figures.natural_accuracy, TEST_IMAGES),
+        accuracies=(accuracy,),
+        evaluation=figures,
+    )
+    ComparisonRecord(
+        dataset="mnist",
+        split="test",
+        num_images=TEST_IMAGES,
+        selection="first",
+        images=figures.images,
+        epsilon=0.3,
+        cascade=False,
+        seed=0,
+        eot=1,
+        attacks=(AskedAttackPart(name="square", budget="5 queries"),),
+        models=ranked([compared, dataclasses.replace(compared, name="mnist-fgsm")]),
+        versions=figures.versions,
+        hardware=figures.hardware,
+    ).write("comparison.json")
     truth = np.ones(len(test), bool)
     TallyRecord(
         identity={},
@@ -90,6 +119,8 @@ def make_folder(classifier: keras.Model) -> ImageData:
         correct=truth,
         robust=truth[None],
         waiting=truth,
+        clean_classes=test.labels,
+        classes=test.labels[None],
     ).write("runs/mnist/evaluation.partial.npz")
     Path("runs/mnist/diagnosis.json").write_text(json.dumps(_DIAGNOSIS))
     shutil.copytree("runs/mnist", "runs/mnist-fgsm")

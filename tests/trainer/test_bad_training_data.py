@@ -99,11 +99,6 @@ def test_images_without_labels_are_refused(refused, small):
 # Sample ids.
 
 
-def test_a_dataset_without_ids_is_refused_where_momentum_needs_them(refused, small):
-    plain = tf.data.Dataset.from_tensor_slices(small).batch(20)
-    refused(ValueError, "with_sample_ids", plain)
-
-
 def test_a_dataset_without_ids_is_welcome_to_an_attack_without_momentum(new_trainer, small):
     trainer = new_trainer(FGSM(epsilon=0.1))
     plain = tf.data.Dataset.from_tensor_slices(small).batch(50)
@@ -114,7 +109,7 @@ def test_a_dataset_without_ids_is_welcome_to_an_attack_without_momentum(new_trai
 def test_a_dataset_of_something_else_is_refused(refused, small):
     x, y = small
     refused(ValueError, "must yield", tf.data.Dataset.from_tensor_slices(x).batch(20))
-    unnamed = tf.data.Dataset.from_tensor_slices(({"image": x}, y)).batch(20)
+    unnamed = tf.data.Dataset.from_tensor_slices(({"pixels": x}, y)).batch(20)
     refused(ValueError, "with_sample_ids", unnamed)
 
 

@@ -39,6 +39,15 @@ def compiled_once(
     return compiled(function, reads)
 
 
+def traced_once(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """The function itself: a graph within another one would draw the same numbers at each call.
+
+    Args:
+        function: takes and returns one tensor.
+    """
+    return function
+
+
 def is_symbolic(value: Any) -> bool:
     """Whether it is an array of a function that is being traced, without a value.
 

@@ -17,6 +17,7 @@ from keras_efgsm.backend.tensorflow.graphs import (
     compiled_once,
     enable_determinism,
     is_symbolic,
+    traced_once,
 )
 from keras_efgsm.backend.tensorflow.keras_step import (
     batch_to_build_on,
@@ -55,6 +56,7 @@ __all__ = [
     "share_of_batch",
     "take_test_step",
     "take_train_step",
+    "traced_once",
     "use_fast_layers",
     "weight_and_image_gradients",
     "weight_gradients",

@@ -37,6 +37,23 @@ def compiled_once(
     return traced_by_shape(tf.function(function, autograph=False))
 
 
+def traced_once(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A function of a batch that a graph may call many times, and traces once for each shape.
+
+    Args:
+        function: takes and returns one tensor.
+    """
+    graph = traced_by_shape(tf.function(function, autograph=False))
+
+    def call(x: Tensor) -> Tensor:
+        # A graph within the loop of an attack does not say how many images there are.
+        images = keras.ops.reshape(x, keras.ops.shape(x))
+        logits = graph(images)
+        return keras.ops.reshape(logits, (*keras.ops.shape(x)[:1], *logits.shape[1:]))
+
+    return call
+
+
 def traced_by_shape(function: Any) -> Callable[..., Any]:
     """A `tf.function` as one that is traced once for each shape of its first argument.
 

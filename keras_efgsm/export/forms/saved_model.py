@@ -49,6 +49,9 @@ class SavedModel(Form):
     def load(self, path: Path) -> "SavedModelRunner":
         return SavedModelRunner(path)
 
+    def load_output(self, path: Path, output: str) -> "SavedModelRunner":
+        return SavedModelRunner(path, output)
+
     def content(self, path: Path) -> tuple[Path, ...]:
         return path / SAVED_MODEL_FILE, *sorted(path.glob("variables/*"))
 
@@ -112,7 +115,9 @@ def _signatures(folder: str, contract: Contract) -> str:
     else:
         refused += ", and files of another size by their header, before they are decoded. "
     refused += (
-        f"Files with another number of channels are converted to {channels}. The labels are an "
+        f"Files with another number of channels are converted to {channels}"
+        + ("" if channels == 4 else ", and a JPEG is turned as its EXIF data say, a PNG is not")
+        + ". The labels are an "
         "asset, and warm-up requests for each signature lie in `assets.extra`."
     )
     header = ("signature", "input", "outputs")
@@ -124,15 +129,16 @@ class SavedModelRunner(Runner):
 
     Args:
         path: the folder with `saved_model.pb`.
+        output: the name of the output that holds the logits. Defaults to `logits`, or the only one.
 
     Raises:
-        ValueError: if it cannot be read, does not map one batch of images to logits, or Keras does
-            not run on TensorFlow.
+        ValueError: if it cannot be read, has no such output, does not map one batch of images to
+            logits, or Keras does not run on TensorFlow.
     """
 
     differentiable = True
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, output: str | None = None):
         from keras_efgsm.backend import BACKEND
 
         received = f"Received: path={str(path)!r}"
@@ -159,7 +165,7 @@ class SavedModelRunner(Runner):
                 f"{received}, signatures={sorted(self._loaded.signatures)}"
             )
         inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
-        self._entry, self._answer = _entry(inputs, received), _answer(outputs, received)
+        self._entry, self._answer = _entry(inputs, received), _answer(outputs, output, received)
         self.image_shape = tuple(inputs[self._entry].shape.as_list()[1:])
         answer = outputs[self._answer].shape
         # Where the graph does not say it, `load_classifier` has still seen the answers.
@@ -201,13 +207,19 @@ def _entry(inputs: Mapping[str, Any], received: str) -> str:
     return name
 
 
-def _answer(outputs: Mapping[str, Any], received: str) -> str:
-    """The name of the one output, or of that of several which are logits."""
-    name = "logits" if "logits" in outputs else next(iter(outputs))
-    if name != "logits" and len(outputs) != 1:
+def _answer(outputs: Mapping[str, Any], named: str | None, received: str) -> str:
+    """The name of the output that was named, of the only one, or of that which is logits."""
+    if named is not None and named not in outputs:
         raise ValueError(
-            "`serving_default` must return one output, or one named `logits`. "
-            f"{received}, outputs={sorted(outputs)}"
+            "`output_name` (`--output-name`) must be an output of `serving_default`. "
+            f"{received}, outputs={sorted(outputs)}, output_name={named!r}"
+        )
+    name = named or ("logits" if "logits" in outputs else next(iter(outputs)))
+    if name not in ("logits", named) and len(outputs) != 1:
+        raise ValueError(
+            "`serving_default` must return one output, or one named `logits`; of several "
+            f"`--output-name` says which (in Python `output_name`). {received}, "
+            f"outputs={sorted(outputs)}"
         )
     return name
 

@@ -40,10 +40,13 @@ def write_measured_card(export: Export, found: Measurements) -> None:
     text = export.card.read_text(encoding="utf-8")
     record = ExportRecord.read(export.record) if export.record.is_file() else None
     if record is None:
-        body = card_section(found, _headline_of(text))
+        # Such an export is of before there were other norms.
+        headline = None if "norm" in found.settings else _headline_of(text)
+        body = card_section(found, headline)
         write_atomically(export.card, replace_section(text, MEASURED, body))
         return
-    body = card_section(found, headline_accuracy(record.figures))
+    norm = found.settings.get("norm", "linf")
+    body = card_section(found, headline_accuracy(record.figures, norm))
     if not record.describes(text):
         write_atomically(export.card, replace_section(text, MEASURED, body))
         return

@@ -4,7 +4,7 @@ from keras_efgsm.export.forms.saved_model import SAVED_MODEL
 from keras_efgsm.export.markdown import code, table
 from keras_efgsm.export.measuring.measurements import KERAS, KERAS_EAGER, Measurements
 from keras_efgsm.records import EvaluationRecord
-from keras_efgsm.records.wording import percent, radius
+from keras_efgsm.records.wording import norm_name, percent, radius
 
 
 def card_section(found: Measurements, headline: float | None = None) -> str:
@@ -75,8 +75,9 @@ def _attacks(found: Measurements) -> str:
         f"Natural and robust accuracy are those of the file itself on "
         f"{found.images} of {settings['dataset']} ({settings['split']}). Robust: "
         "image by image the worst case over "
-        f"{named}; L-infinity ball of radius {radius(settings['epsilon'])}, attack seed "
-        f"{settings['seed']}, each attack on the images that withstood those before it."
+        f"{named}; {norm_name(settings.get('norm'))} ball of radius "
+        f"{radius(settings['epsilon'])}, attack seed {settings['seed']}, each attack on the images "
+        "that withstood those before it."
     ]
     twins = [result for result in results if "twin" in result]
     if twins:

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_efgsm.atomic_file import try_to_write
 from keras_efgsm.attacks import Attack
-from keras_efgsm.checks import check_epsilon
+from keras_efgsm.checks import check_epsilon, check_norm
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import make_attacks
 from keras_efgsm.export.measuring.card import write_measured_card
@@ -28,6 +28,7 @@ def measure(
     channels: int | None = None,
     split: str = "test",
     epsilon: float | None = None,
+    norm: str | None = None,
     attacks: str | Sequence[Attack] = "standard",
     steps: int | None = None,
     targets: int | None = None,
@@ -54,9 +55,11 @@ def measure(
         image_size: `(height, width)` that images are brought to. Defaults to that of the run.
         channels: that they are brought to, 1, 3 or 4. Defaults to those of the run.
         split: which part of the data set. Defaults to `"test"`.
-        epsilon: L-infinity radius in pixels of [0, 1]. Defaults to that of the run.
-        attacks: names as of `make_attacks`, or attacks of one epsilon, the cheapest first. Defaults
-            to `"standard"`.
+        epsilon: radius of the ball in pixels of [0, 1]. Defaults to that of the run.
+        norm: of the ball, see `checks.NORMS`; with another than that of the run an epsilon must be
+            given. Defaults to that of the run, else to `"linf"`.
+        attacks: names as of `make_attacks`, or attacks of one epsilon and norm, the cheapest first.
+            Defaults to `"standard"`.
         steps: of gradient attacks that are named. Defaults to that of `make_attacks`.
         targets: of targeted attacks that are named. Defaults to that of `make_attacks`.
         queries: of Square that is named. Defaults to that of `make_attacks`.
@@ -100,8 +103,21 @@ def measure(
         return getattr(config, field) if value is None else value
 
     if isinstance(attacks, str):
-        radius = check_epsilon(given("epsilon", epsilon, "epsilon"))
-        attacks = make_attacks(attacks, radius, steps=steps, targets=targets, queries=queries)
+        own = "linf" if config is None else config.norm
+        norm = check_norm(own if norm is None else norm)
+        if norm != own and epsilon is None:
+            raise ValueError(
+                f"`epsilon` must be given with norm {norm}, as that of the run is a radius of "
+                f"{own}. Received: epsilon=None, norm={norm!r}"
+            )
+        attacks = make_attacks(
+            attacks,
+            check_epsilon(given("epsilon", epsilon, "epsilon"), norm=norm),
+            steps=steps,
+            targets=targets,
+            queries=queries,
+            norm=norm,
+        )
     if data is None or isinstance(data, (str, os.PathLike)):
         name = given("dataset", data, "dataset")
         data = load_images(

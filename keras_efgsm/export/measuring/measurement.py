@@ -52,7 +52,7 @@ def measure_export(
     Args:
         folder: the version's SavedModel, `exported_models/NAME/N`.
         data: as of `evaluate_robustness`.
-        attacks: attacks of one epsilon, the cheapest first.
+        attacks: attacks of one epsilon and norm, the cheapest first.
         run: folder of the run that was exported, whose Keras model is measured beside the forms.
             Defaults to none.
         num_images: takes so many images, see `evaluate_robustness`. Defaults to `MOST_IMAGES`, or
@@ -105,11 +105,13 @@ def measure_export(
         "num_images": len(images.labels),
         "images": images.digest(),
         "epsilon": attacks[0].epsilon,
-        "attacks": [(type(attack).__qualname__, attack.get_config()) for attack in attacks],
+        "attacks": [attack.on_file() for attack in attacks],
         "batch_size": batch_size,
         "seed": seed,
         "versions": _versions(export.forms),
     }
+    if attacks[0].norm != "linf":
+        settings["norm"] = attacks[0].norm
     if images.selection != FIRST:
         settings["selection"] = images.selection
     if images.missing:

@@ -140,8 +140,9 @@ class Measurements:
         """The figures as a `rich` table."""
         settings = self.settings
         table = Table(
-            title=f"Measured on each file: epsilon {radius(settings['epsilon'])}, "
-            f"{self.images} of {settings['dataset']} ({settings['split']})",
+            title="Measured on each file: epsilon "
+            f"{radius(settings['epsilon'], settings.get('norm'))}, {self.images} of "
+            f"{settings['dataset']} ({settings['split']})",
             caption="Milliseconds for one image, the median and the 90th percentile, and for 100. "
             "Robust: the worst case over all attacks, image by image; an upper bound. "
             "Files without gradients: straight-through and by transfer.",

@@ -12,6 +12,7 @@ def preact_resnet18(
     *,
     activation: str = "relu",
     pixels: PixelStatistics | None = None,
+    denoise: str | None = None,
     name: str = "preact_resnet18",
 ) -> keras.Model:
     """PreActResNet-18 for small images, as the literature on one-step training uses it.
@@ -25,6 +26,8 @@ def preact_resnet18(
         activation: any Keras activation. Defaults to `"relu"`.
         pixels: statistics by which the network normalises its input; None for none. Defaults to
             `None`.
+        denoise: a `denoising_block` of this kind after each group, `"gaussian"` or
+            `"dot-product"`; None for none. Defaults to `None`.
         name: name of the model.
 
     Returns:
@@ -39,5 +42,5 @@ def preact_resnet18(
     """
     channels = [64, 128, 256, 512]
     return pre_activation_resnet(
-        image_shape, num_classes, Stem(64), channels, 2, activation, pixels, name
+        image_shape, num_classes, Stem(64), channels, 2, activation, pixels, name, denoise
     )

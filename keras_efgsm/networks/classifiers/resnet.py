@@ -13,6 +13,7 @@ from keras_efgsm.networks.blocks import (
     image_input,
     logits_model,
 )
+from keras_efgsm.networks.denoising import denoised
 from keras_efgsm.networks.pixels import PixelStatistics
 from keras_efgsm.typing import Tensor
 
@@ -27,6 +28,7 @@ def resnet(
     *,
     activation: str = "relu",
     pixels: PixelStatistics | None = None,
+    denoise: str | None = None,
     name: str = "resnet",
 ) -> keras.Model:
     """The residual network of He et al., 2016, for small images: ResNet-56 of the paper's Table 5.
@@ -41,10 +43,12 @@ def resnet(
         activation: any Keras activation. Defaults to `"relu"`.
         pixels: statistics by which the network normalises its input; None for none. Defaults to
             `None`.
+        denoise: a `denoising_block` of this kind after each group, `"gaussian"` or
+            `"dot-product"`; None for none. Defaults to `None`.
         name: name of the model.
 
     Raises:
-        ValueError: if there is no such depth.
+        ValueError: if there is no such depth or kind of denoising.
 
     Returns:
         A model from images `(B, H, W, C)` in [0, 1] to logits `(B, K)`.
@@ -60,7 +64,7 @@ def resnet(
         raise ValueError(f"`depth` must be 6 n + 2 with n >= 1. Received: depth={depth}")
     blocks, channels = (depth - 2) // 6, (16, 32, 64)
     inputs, x = image_input(image_shape, pixels, network=name)
-    x = _features(x, channels, blocks, activation, _KERAS_DEFAULTS)
+    x = _features(x, channels, blocks, activation, _KERAS_DEFAULTS, denoise)
     return logits_model(inputs, x, num_classes, name)
 
 
@@ -70,6 +74,7 @@ def resnet18(
     *,
     activation: str = "relu",
     pixels: PixelStatistics | None = None,
+    denoise: str | None = None,
     name: str = "resnet18",
 ) -> keras.Model:
     """ResNet-18 for small images: a 3x3 convolution first and no pooling.
@@ -83,6 +88,8 @@ def resnet18(
         activation: any Keras activation. Defaults to `"relu"`.
         pixels: statistics by which the network normalises its input; None for none. Defaults to
             `None`.
+        denoise: a `denoising_block` of this kind after each group, `"gaussian"` or
+            `"dot-product"`; None for none. Defaults to `None`.
         name: name of the model.
 
     Returns:
@@ -96,18 +103,24 @@ def resnet18(
     ```
     """
     inputs, x = image_input(image_shape, pixels, network=name)
-    x = _features(x, (64, 128, 256, 512), 2, activation, {})
+    x = _features(x, (64, 128, 256, 512), 2, activation, {}, denoise)
     return logits_model(inputs, x, num_classes, name)
 
 
 def _features(
-    x: Tensor, channels: Sequence[int], blocks: int, activation: str, norm: dict[str, Any]
+    x: Tensor,
+    channels: Sequence[int],
+    blocks: int,
+    activation: str,
+    norm: dict[str, Any],
+    denoise: str | None,
 ) -> Tensor:
     x = layers.Conv2D(channels[0], 3, padding="same", use_bias=False)(x)
     x = activate(batch_norm(x, **norm), activation)
     for group, width in enumerate(channels):
         for block in range(blocks):
             x = _block(x, width, 2 if group and not block else 1, activation, norm)
+        x = denoised(x, denoise)
     return layers.GlobalAveragePooling2D()(x)
 
 

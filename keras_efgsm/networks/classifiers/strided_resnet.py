@@ -17,6 +17,7 @@ def strided_resnet(
     stride: int = 2,
     activation: str = "relu",
     pixels: PixelStatistics | None = None,
+    denoise: str | None = None,
     name: str = "strided_resnet",
 ) -> keras.Model:
     """A pre-activation residual network that leaves full resolution at once, for a CPU.
@@ -39,6 +40,8 @@ def strided_resnet(
         activation: any Keras activation. Defaults to `"relu"`.
         pixels: statistics by which the network normalises its input; None for none. Defaults to
             `None`.
+        denoise: a `denoising_block` of this kind after each group, `"gaussian"` or
+            `"dot-product"`; None for none. Defaults to `None`.
         name: name of the model.
 
     Returns:
@@ -53,5 +56,5 @@ def strided_resnet(
     """
     stem = Stem(channels[0], kernel_size=2 * stride, strides=stride)
     return pre_activation_resnet(
-        image_shape, num_classes, stem, channels, blocks, activation, pixels, name
+        image_shape, num_classes, stem, channels, blocks, activation, pixels, name, denoise
     )

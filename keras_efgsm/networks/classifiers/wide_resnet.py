@@ -14,6 +14,7 @@ def wide_resnet(
     *,
     activation: str = "relu",
     pixels: PixelStatistics | None = None,
+    denoise: str | None = None,
     name: str = "wide_resnet",
 ) -> keras.Model:
     """The wide residual network WRN-d-k of Zagoruyko & Komodakis, 2016, without dropout.
@@ -30,10 +31,12 @@ def wide_resnet(
         activation: any Keras activation. Defaults to `"relu"`.
         pixels: statistics by which the network normalises its input; None for none. Defaults to
             `None`.
+        denoise: a `denoising_block` of this kind after each group, `"gaussian"` or
+            `"dot-product"`; None for none. Defaults to `None`.
         name: name of the model.
 
     Raises:
-        ValueError: if there is no such depth or width.
+        ValueError: if there is no such depth, width or kind of denoising.
 
     Returns:
         A model from images `(B, H, W, C)` in [0, 1] to logits `(B, K)`.
@@ -48,5 +51,5 @@ def wide_resnet(
     blocks = blocks_a_group(depth, width)
     channels = [16 * width, 32 * width, 64 * width]
     return pre_activation_resnet(
-        image_shape, num_classes, Stem(16), channels, blocks, activation, pixels, name
+        image_shape, num_classes, Stem(16), channels, blocks, activation, pixels, name, denoise
     )

@@ -55,7 +55,7 @@ def with_sample_ids(dataset: "tf.data.Dataset") -> "tf.data.Dataset":
             "the images of `dataset` must be of shape (height, width, channels), or with a batch "
             f"in front of that. Received: image={image}"
         )
-    if _reshuffles(dataset):
+    if reshuffles(dataset):
         raise ValueError(
             "`dataset` is shuffled anew in each epoch, so that a number would name another sample "
             "each time: call `with_sample_ids` before `.shuffle(...)`, and read files with "
@@ -101,15 +101,18 @@ def _take_apart(spec: Any) -> Callable[[Any], tuple[Any, ...]]:
     )
 
 
-def _reshuffles(dataset: Any) -> bool:
+def reshuffles(dataset: Any) -> bool:
     """Whether a shuffle upstream gives another order in each epoch, as far as can be seen.
 
     Only TensorFlow's private names tell; where they are gone, nothing is found.
+
+    Args:
+        dataset: a `tf.data.Dataset`.
     """
     if getattr(dataset, "_reshuffle_each_iteration", False):
         return True
     inputs = getattr(dataset, "_inputs", None)
     try:
-        return any(_reshuffles(upstream) for upstream in inputs()) if inputs else False
+        return any(reshuffles(upstream) for upstream in inputs()) if inputs else False
     except (TypeError, AttributeError, NotImplementedError):
         return False

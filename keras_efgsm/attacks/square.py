@@ -1,7 +1,6 @@
 """The Square attack."""
 
 import math
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -33,6 +32,9 @@ class Square(Attack):
     left alone once it is turned, and the search ends when all of the batch are; those that were
     not turned come back with the smallest margin found.
 
+    In an L2 ball a share of the queries may put more of the change into one window than the
+    published search does, see `gathering`.
+
     Args:
         epsilon: radius of the ball in pixels of [0, 1].
         queries: how often each image asks for logits, the start included. Defaults to `5000`.
@@ -40,6 +42,8 @@ class Square(Attack):
             times on the schedule of the paper, rescaled to `queries`. Defaults to `0.8`.
         norm: of the ball, `"linf"`, or `"l2"` for the Euclidean length of the change of all pixels
             and channels. Defaults to `"linf"`.
+        gathering: share of the queries, in an L2 ball alone, that gather the change in one window.
+            0 is the published search. Defaults to `0.5`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -64,9 +68,11 @@ class Square(Attack):
         queries: int = 5000,
         p_init: float = 0.8,
         norm: str = "linf",
+        gathering: float = 0.5,
     ):
         self.norm = norm
         super().__init__(epsilon=epsilon)
+        self.gathering = check_number(gathering, "gathering", minimum=0.0, maximum=1.0)
         self.queries = check_count(queries, "queries")
         self.p_init = check_number(p_init, "p_init", minimum=0.0, maximum=1.0, strict=True)
 
@@ -87,7 +93,7 @@ class Square(Attack):
         momentum: Tensor | None = None,
         gradient_scale: float = 1.0,
     ) -> Perturbed:
-        search = _SEARCHES[self.norm](x, self.epsilon, noise, self.queries, self.p_init)
+        search = self._search(x, noise)
 
         def margin_of(state: Tensor) -> Tensor:
             margin = equations.margin(logits_fn(search.images(state)), labels)
@@ -111,6 +117,12 @@ class Square(Attack):
             maximum_iterations=self.queries - 1,
         )
         return Perturbed(images=search.images(state))
+
+    def _search(self, x: Tensor, noise: Noise) -> Search:
+        given = (x, self.epsilon, noise, self.queries, self.p_init)
+        if self.norm == "l2":
+            return search_windows(*given, self.gathering)
+        return search_squares(*given)
 
 
 def search_squares(x: Tensor, epsilon: float, noise: Noise, queries: int, p_init: float) -> Search:
@@ -187,5 +199,3 @@ def draw_squares(is_high: Tensor, noise: Noise, query: Tensor, side: Tensor) -> 
     changes = ops.any(differs, axis=(1, 2, 3), keepdims=True)
     return ops.where(inside, ops.equal(ends, changes), is_high)
 
-
-_SEARCHES: dict[str, Callable[..., Search]] = {"linf": search_squares, "l2": search_windows}

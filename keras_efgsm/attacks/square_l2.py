@@ -19,7 +19,9 @@ _TINY = 1e-12
 _BUMPS = 5
 
 
-def search_windows(x: Tensor, epsilon: float, noise: Noise, queries: int, p_init: float) -> Search:
+def search_windows(
+    x: Tensor, epsilon: float, noise: Noise, queries: int, p_init: float, gathering: float
+) -> Search:
     """The search for L2, in which the whole change is as long as epsilon allows at every query.
 
     It starts from a grid of bumps, see `bump`. Each query draws two windows of one size: in the
@@ -35,6 +37,7 @@ def search_windows(x: Tensor, epsilon: float, noise: Noise, queries: int, p_init
         noise: noise of these samples.
         queries: how many there are.
         p_init: share of the pixels that the first windows cover.
+        gathering: share of the queries that gather, see `move_windows`.
     """
     height, width, _ = x.shape[1:]
     sides = l2_window_sides(p_init, height, width)
@@ -49,7 +52,8 @@ def search_windows(x: Tensor, epsilon: float, noise: Noise, queries: int, p_init
     def change(images: Tensor, query: Tensor) -> Tensor:
         stage = ops.take(stages, query)
         side, table = ops.take(sides, stage), ops.take(bumps, stage, axis=0)
-        return images_of(move_windows(images - x, epsilon, noise, query, side, table))
+        shift = images - x
+        return images_of(move_windows(shift, epsilon, noise, query, side, table, gathering))
 
     return Search(
         start=images_of(start_bumps(noise, tuple(x.shape[1:]))),
@@ -59,9 +63,20 @@ def search_windows(x: Tensor, epsilon: float, noise: Noise, queries: int, p_init
 
 
 def move_windows(
-    shift: Tensor, epsilon: float, noise: Noise, query: Tensor, side: Tensor, table: Tensor
+    shift: Tensor,
+    epsilon: float,
+    noise: Noise,
+    query: Tensor,
+    side: Tensor,
+    table: Tensor,
+    gathering: float = 0.0,
 ) -> Tensor:
     """The change with the budget of one random window moved into another.
+
+    In the published search a window gets what lies in it and in the other one, so that the change
+    stays spread over the image. A query that gathers gives it a share of the whole change that is
+    drawn uniformly, and what is outside the rest: a network that withstands a small change of many
+    pixels falls to a large one of few.
 
     Args:
         shift: changes `(B, H, W, C)`, none longer than epsilon.
@@ -70,12 +85,13 @@ def move_windows(
         query: number of the query, from 1; each has noise of its own.
         side: of the windows, in pixels.
         table: the bump of that side, padded to `(S, S)`.
+        gathering: share of the queries that gather. Defaults to `0.0`, the published search.
 
     Returns:
         The new changes, of any length.
     """
     _, height, width, channels = shift.shape
-    draws = noise.uniform((5 + channels,), stream=query)
+    draws = noise.uniform((7 + channels,), stream=query)
     rows, row = _within(draws[:, 0], height, side)
     columns, column = _within(draws[:, 1], width, side)
     first = _both(rows, columns)
@@ -94,10 +110,17 @@ def move_windows(
     size = table.shape[0]
     place = ops.where(lies, column * size + row, row * size + column)
     bump = ops.take(ops.reshape(table, (-1,)), ops.clip(place, 0, size * size - 1))[..., None]
-    signs = ops.where(draws[:, None, None, 5:] < 0.5, -1.0, 1.0)
+    signs = ops.where(draws[:, None, None, 5:-2] < 0.5, -1.0, 1.0)
     drawn = first * bump * signs + inside / (length(inside) + _TINY)
-    drawn = drawn * (ops.sqrt(budget) / (length(drawn) + _TINY))
-    return ops.where(first > 0.0, drawn, shift * (1.0 - second))
+    drawn = drawn / (length(drawn) + _TINY)
+    outside = shift * (1.0 - second) * (1.0 - first)
+    moved = drawn * ops.sqrt(budget) + outside
+    if not gathering:
+        return moved
+    gathers, share = (draws[:, -i, None, None, None] for i in (1, 2))
+    rest = BALLS["l2"].direction(outside) * ops.sqrt(1.0 - share**2)
+    gathered = epsilon * (drawn * (share / math.sqrt(channels)) + rest)
+    return ops.where(gathers < gathering, gathered, moved)
 
 
 def start_bumps(noise: Noise, shape: tuple[int, int, int]) -> Tensor:

@@ -169,3 +169,74 @@ def test_an_image_that_is_turned_is_left_alone(linear):
     turned = linear.margins(first) < 0.0
     assert 0 < turned.sum() < COUNT
     np.testing.assert_allclose(images[turned], first[turned], atol=1e-6)
+
+
+def test_a_query_that_gathers_gives_a_window_any_share_of_the_whole_change():
+    rng = np.random.default_rng(0)
+    shift = 0.05 * rng.normal(size=(COUNT, *SHAPE)).astype("float32")
+    epsilon = 1.3 * np.linalg.norm(shift.reshape(COUNT, -1), axis=1).max()
+    given = (tensor(shift), epsilon, Noise(0, 0, IDS), tensor(4), tensor(3))
+    gathered, published = (
+        np.asarray(move_windows(*given, tensor(bump(3), "float32"), gathering))
+        for gathering in (1.0, 0.0)
+    )
+    shares = []
+    for b in range(COUNT):
+        changed = (published[b] != shift[b]).any(axis=2)
+        window = changed & published[b].any(axis=2)
+        outside = ~changed
+        inside, rest = gathered[b][window], gathered[b][outside]
+        assert not gathered[b][changed & ~window].any()
+        length = np.linalg.norm(inside) / epsilon
+        # Each channel has as much of it as another, in the pattern of the published search.
+        lengths = np.linalg.norm(inside, axis=0)
+        np.testing.assert_allclose(lengths, lengths[0], rtol=1e-4)
+        unit = inside / lengths
+        expected = published[b][window] / np.linalg.norm(published[b][window], axis=0)
+        np.testing.assert_allclose(unit, expected, atol=1e-4)
+        # What is outside keeps its direction and has what is left.
+        assert np.linalg.norm(rest) / epsilon == pytest.approx(np.sqrt(1 - length**2), abs=1e-3)
+        before = shift[b][outside]
+        cosine = (rest * before).sum() / np.linalg.norm(rest) / np.linalg.norm(before)
+        assert cosine == pytest.approx(1.0, abs=1e-4)
+        shares.append(length)
+    assert min(shares) < 0.1 and max(shares) > 0.9
+    assert np.mean(shares) == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_part_of_the_queries_gathers_and_the_rest_is_the_published_search():
+    shift = 0.05 * np.random.default_rng(0).normal(size=(COUNT, *SHAPE)).astype("float32")
+    table = tensor(bump(3), "float32")
+    given = (tensor(shift), 1.5, Noise(0, 0, IDS), tensor(4), tensor(3), table)
+    all_, some, none = (np.asarray(move_windows(*given, g)) for g in (1.0, 0.4, 0.0))
+    is_gathered = (some == all_).all(axis=(1, 2, 3))
+    is_published = (some == none).all(axis=(1, 2, 3))
+    np.testing.assert_array_equal(is_gathered, ~is_published)
+    assert 0.2 * COUNT < is_gathered.sum() < 0.6 * COUNT
+
+
+class Stubborn(Linear):
+    """Sees no change of a pixel below 0.3: only what is gathered in few pixels turns it."""
+
+    def logits_fn(self, x):
+        change = ops.relu(ops.abs(x - tensor(self.x)) - 0.3)
+        margin = 0.3 - ops.sum(change, axis=(1, 2, 3))[:, None]
+        return ops.concatenate([margin, ops.zeros_like(margin)], axis=1)
+
+
+def test_gathering_turns_a_network_that_sees_large_changes_alone():
+    stubborn = Stubborn()
+    robust = [
+        (stubborn.margins(stubborn.perturb(attack)) >= 0.0).mean()
+        for attack in (
+            Square(epsilon=1.0, queries=60, norm="l2", gathering=gathering)
+            for gathering in (0.0, 0.5)
+        )
+    ]
+    assert robust[1] < robust[0] - 0.3
+
+
+@pytest.mark.parametrize("gathering", [-0.1, 1.1, "half"])
+def test_a_share_of_queries_is_a_share(gathering):
+    with pytest.raises((TypeError, ValueError), match="gathering.*Received: gathering="):
+        Square(epsilon=1.0, norm="l2", gathering=gathering)

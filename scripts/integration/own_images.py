@@ -85,7 +85,7 @@ def _network(spec: str, *options: str) -> tuple[str, ...]:
 CASES = {
     "colour": Case("colour", 60, forms=()),
     "letters": Case("letters", 8),
-    "photographs": Case("photographs", 60, size=(64, 64)),
+    "photographs": Case("photographs", 100, size=(64, 64)),
     "own-file": Case("colour", 60, _network("own.keras"), size=(16, 16)),
     "mobilenet": Case(
         "colour", 60, _network("keras.applications:MobileNetV3Small"), size=(32, 32),

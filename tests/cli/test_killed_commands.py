@@ -32,13 +32,13 @@ COMMANDS = {
         ["compared.json"],
     ),
     "diagnose": (
-        "diagnose {}/run --num-images 16 --steps 3 --queries 8 --transfer-from {}/mine.keras",
+        "diagnose {}/run --num-images 40 --steps 3 --queries 8 --transfer-from {}/mine.keras",
         ["run/diagnosis.json"],
     ),
-    "report": ("report {}/evaluated --num-images 16 --out {}/page.html", ["evaluated/*.json"]),
+    "report": ("report {}/evaluated --num-images 40 --out {}/page.html", ["evaluated/*.json"]),
     "report of a .keras file": (
         f"report {{}}/mine.keras {DATA} --evaluation {{}}/evaluated/evaluation.json "
-        "--num-images 16 --out {}/page.html",
+        "--num-images 40 --out {}/page.html",
         ["mine.report/*.json"],
     ),
     "tune": (f"tune digits --out {{}}/search {SEARCH}", ["search/search.json"]),
@@ -49,7 +49,7 @@ COMMANDS = {
 def files(tmp_path_factory):
     """A run, one that is evaluated, and a classifier."""
     folder = tmp_path_factory.mktemp("files")
-    words = "--epochs 1 --batch-size 256 --probe-images 0 --method efgsm --quiet"
+    words = "--epochs 4 --batch-size 64 --probe-images 0 --method efgsm --quiet"
     assert main(["train", "digits", *words.split(), "--out", str(folder / "run")]) == 0
     evaluated = folder / "evaluated"
     evaluated.mkdir()

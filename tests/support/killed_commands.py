@@ -196,7 +196,7 @@ def contents_below(folder):
 
 def leftovers(folder):
     """What an orderly end does not leave: half-written files, locks."""
-    states = (".partial.npz",)  # by which an interrupted command goes on
+    states = (".partial.npz", ".partial.json")  # by which an interrupted command goes on
     return [
         name
         for name in names_below(folder)

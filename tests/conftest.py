@@ -130,17 +130,14 @@ def fresh():
     processes.close()
 
 
-def _uncompiled():
+@pytest.fixture(scope="module")
+def uncompiled():
     """Evaluations without graphs: what they find is the same, and a trace takes far longer."""
     with pytest.MonkeyPatch.context() as patch:
         for module in ("native_engine", "verdict", "targeted"):
             name = f"keras_efgsm.evaluation.{module}.compiled_once"
             patch.setattr(name, lambda function, reads=(): function)
         yield
-
-
-uncompiled = pytest.fixture(scope="module")(_uncompiled)
-uncompiled_here = pytest.fixture(_uncompiled)
 
 
 @pytest.fixture(scope="module")

@@ -700,10 +700,9 @@ def test_the_curves_examples_and_confusion_are_of_one_measurement(measured, clas
     assert outcomes == [False] * 4 + [True] * 4
 
 
+@pytest.mark.slow(reason="traces eleven attacks")
 @pytest.mark.parametrize(("norm", "epsilon"), [("linf", 0.2), ("l2", 1.0)])
-def test_the_curve_of_a_linear_classifier_is_the_exact_one(
-    few_attacks, uncompiled_here, digits, norm, epsilon
-):
+def test_the_curve_of_a_linear_classifier_is_the_exact_one(few_attacks, digits, norm, epsilon):
     (x, y), _ = digits
     chosen = np.flatnonzero(y < 2)[:80]
     x, y = x[chosen], y[chosen]

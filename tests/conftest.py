@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 
@@ -19,6 +20,7 @@ from keras_efgsm.attacks import EFGSM
 from keras_efgsm.backend import BACKEND
 from keras_efgsm.data import load_digits
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
+from support import process_state
 from support.fresh_process import FreshProcesses
 
 # What holds on every backend, `KERAS_BACKEND=jax make test`. The other files are about TensorFlow's
@@ -68,12 +70,31 @@ def pytest_ignore_collect(collection_path):
     return None
 
 
+def pytest_collection_finish():
+    # What is imported by now stays; each collection of all garbage would go through it again.
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         marker = item.get_closest_marker("tensorflow")
         if marker and BACKEND != "tensorflow":
             reason = f"of the TensorFlow backend: {marker.args[0]}"
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _left_as_found():
+    """Puts the process back, so that no other test fails, and fails the one that changed it."""
+    process_state.seed()
+    with process_state.put_back() as changed:
+        yield
+    assert not changed, f"left changed, for every test that follows: {', '.join(changed)}"
+
+
+# Around what the fixtures of a module make, and around each test.
+_module_leaves_the_process = pytest.fixture(scope="module", autouse=True)(_left_as_found)
+_test_leaves_the_process = pytest.fixture(autouse=True)(_left_as_found)
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +137,15 @@ def uncompiled():
         for module in ("native_engine", "verdict", "targeted"):
             name = f"keras_efgsm.evaluation.{module}.compiled_once"
             patch.setattr(name, lambda function, reads=(): function)
+        yield
+
+
+@pytest.fixture(scope="module")
+def few_attacks():
+    """Curves of a report with three radii and two numbers of iterations in place of 16 points."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keras_efgsm.report.measurements._EPSILON_FACTORS", (0.5, 1.0))
+        patch.setattr("keras_efgsm.report.measurements.ITERATIONS", (1, 100))
         yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,7 +36,9 @@ from keras_efgsm.data.splitting import held_out_name
 
 # Bytes of pixels that are decoded at the same time, one image at least.
 _DECODED_AT_ONCE = 2**28
-_ROWS = 256
+_ROWS = 64
+# Bytes to a multiple of which TensorFlow wants its arrays to lie.
+_ALIGNMENT = 64
 
 
 def load_folder(
@@ -218,13 +221,24 @@ def _with_tensorflow(file: Path, channels: int) -> tuple[Any, int]:
     return pixels, int(orientation)
 
 
-def _with_pillow(file: Path, channels: int) -> tuple[np.ndarray, int]:
+def _with_pillow(file: Path, channels: int) -> tuple[Any, int]:
     """Likewise, in strips of rows, as Pillow holds four bytes for each pixel of three."""
+    import tensorflow as tf
+
     mode = "RGBA" if channels == 4 else "RGB"
     with opened_image(file) as image:
-        pixels = np.empty((image.height, image.width, channels), "uint8")
+        pixels = _aligned((image.height, image.width, channels))
         for top in range(0, image.height, _ROWS):
             strip = image.crop((0, top, image.width, min(top + _ROWS, image.height)))
             colour = np.asarray(strip.convert(mode))
             pixels[top : top + _ROWS] = with_channels(colour[np.newaxis], channels)[0]
-        return pixels, orientation_of(image)
+        # By `tf.convert_to_tensor` the pixels would be there three times.
+        return tf.experimental.dlpack.from_dlpack(pixels.__dlpack__()), orientation_of(image)
+
+
+def _aligned(shape: tuple[int, int, int]) -> np.ndarray:
+    """Room for 8-bit pixels that TensorFlow can take over as it is."""
+    size = math.prod(shape)
+    room = np.empty(size + _ALIGNMENT, "uint8")
+    first = -room.ctypes.data % _ALIGNMENT
+    return room[first : first + size].reshape(shape)

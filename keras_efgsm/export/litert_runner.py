@@ -52,6 +52,13 @@ class TFLiteClassifier(Runner):
                 "The `.tflite` file must map one batch of images (batch, height, width, channels) "
                 f"to one batch of logits (batch, num_classes). {received}, shapes={shapes}"
             )
+        # A variable of a `.tflite` file has a type that NumPy has not.
+        if any(np.dtype(d["dtype"]).kind in "OV" for d in self._interpreter.get_tensor_details()):
+            raise ValueError(
+                "The `.tflite` file must hold its weights as constants: it has variables, which "
+                "are not in the file, so that its answers are what happens to lie in memory. "
+                f"`keras_efgsm.export.tflite.write_tflite` converts a Keras model. {received}"
+            )
         self._entry, self._answer = entries[0], answers[0]
         for tensor in (self._entry, self._answer):
             kind = np.dtype(tensor["dtype"])

@@ -192,6 +192,7 @@ def accuracies(digits, mode):
     return np.array(clean), np.array(attacked)
 
 
+@pytest.mark.slow(reason="traces the training of four networks of six convolutions")
 def test_a_fresh_network_is_attacked_from_the_first_step_on_and_in_evaluation_mode_hardly(digits):
     clean, attacked = accuracies(digits, mode=True)
     assert clean.mean() > 0.2

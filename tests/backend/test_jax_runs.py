@@ -6,10 +6,14 @@ import json
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("tensorflow", "jax")),
-    reason="needs both TensorFlow and JAX",
-)
+pytestmark = [
+    # JAX does not bear to be forked, so each process imports and compiles all it needs.
+    pytest.mark.slow(reason="trains, evaluates and exports in ten processes"),
+    pytest.mark.skipif(
+        any(importlib.util.find_spec(name) is None for name in ("tensorflow", "jax")),
+        reason="needs both TensorFlow and JAX",
+    ),
+]
 TRAIN = ["train", "digits", "--epochs", "2", "--train-images", "300", "--quiet"]
 LOGITS = """
     import sys
@@ -109,7 +113,6 @@ def test_under_jax_nothing_imports_tensorflow(run, python):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.slow(reason="compiles two trainings in a process of their own")
 def test_half_precision_trains_on_jax(command, tmp_path):
     command("jax", *TRAIN, "--dtype-policy", "mixed_bfloat16", "--out", tmp_path / "half")
     metrics = json.loads((tmp_path / "half" / "metrics.json").read_text())

@@ -205,7 +205,7 @@ def test_images_of_another_size_are_refused_with_the_options_that_resize_them(
     refused(mend, "report", run.classifier, "--dataset", data, "--epsilon", "0.1")
 
 
-def test_a_report_is_made_of_any_keras_file(run, tmp_path, capsys):
+def test_a_report_is_made_of_any_keras_file(run, few_attacks, tmp_path, capsys):
     model, page = tmp_path / "mine.keras", tmp_path / "page.html"
     shutil.copyfile(run.classifier, model)
     figures = tmp_path / "figures.json"
@@ -461,7 +461,7 @@ def test_a_result_below_a_file_or_in_no_folder_is_refused_before_the_work(run, r
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_folder_of_a_report_that_a_kill_left_empty_is_taken_over(run, tmp_path):
+def test_a_folder_of_a_report_that_a_kill_left_empty_is_taken_over(run, few_attacks, tmp_path):
     model, folder = tmp_path / "mine.keras", tmp_path / "mine.report"
     shutil.copyfile(run.classifier, model)
     figures = tmp_path / "figures.json"

@@ -82,14 +82,9 @@ def test_a_comparison_prints_writes_and_tells_the_command_of_each_line(place, ca
 
 @pytest.mark.tensorflow("writes a .tflite file")
 def test_the_command_of_a_file_without_gradients_names_what_it_saw(place):
-    import tensorflow as tf
+    from keras_efgsm.export.tflite import write_tflite
 
-    model = keras.models.load_model("run/classifier.keras")
-    call = tf.function(lambda x: model(x)).get_concrete_function(
-        tf.TensorSpec((None, 8, 8, 1), tf.float32)
-    )
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([call], model)
-    (place / "b.tflite").write_bytes(converter.convert())
+    write_tflite(keras.models.load_model("run/classifier.keras"), place / "b.tflite")
     words = ["compare", "run", "b.tflite", "--attacks", "quick", "--num-images", "9"]
     words += ["--steps", "2", "--queries", "7"]
     assert main([*words, "--json", "q.json", "--seed", "3"]) == 0

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import textwrap
 import time
@@ -232,7 +231,7 @@ def test_the_launcher_tells_how_a_worker_ended():
     assert launch(killed, 2) == 137
 
 
-def test_a_launcher_that_is_terminated_ends_its_workers_and_waits_for_them(tmp_path):
+def test_a_launcher_that_is_terminated_ends_its_workers_and_waits_for_them(fresh, tmp_path):
     worker = """
         import pathlib, signal, sys, time
         folder = pathlib.Path(sys.argv[1])
@@ -249,10 +248,10 @@ def test_a_launcher_that_is_terminated_ends_its_workers_and_waits_for_them(tmp_p
         from keras_efgsm.distribution.launcher import launch
         sys.exit(launch([sys.executable, "-c", {textwrap.dedent(worker)!r}, sys.argv[1]], 2))
     """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script), str(tmp_path)])
+    process = fresh.start(tmp_path, code=script)
     while len(list(tmp_path.glob("ready-*"))) < 2:
-        assert process.poll() is None
+        assert process.processor_seconds() is not None, process.wait().stderr
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    assert process.wait() == 130
+    assert process.wait().returncode == 130
     assert len(list(tmp_path.glob("saved-*"))) == 2

@@ -457,7 +457,9 @@ def test_an_exported_classifier_is_attacked_through_the_graph_it_serves(tmp_path
 
 
 @pytest.mark.tensorflow("SavedModel")
-@pytest.mark.parametrize("batch_size", [1, 7])
+@pytest.mark.parametrize(
+    "batch_size", [1, pytest.param(7, marks=pytest.mark.slow(reason="it traces four attacks"))]
+)
 def test_an_exported_classifier_goes_through_loops_over_steps(tmp_path, batch_size):
     from keras_efgsm.export import write_saved_model
 

@@ -209,6 +209,18 @@ def test_what_is_no_classifier_of_images_is_refused(tmp_path, make, message):
         load_classifier(tmp_path / "model.tflite")
 
 
+def test_a_file_of_variables_that_nothing_fills_is_refused(tmp_path):
+    """The converter makes one where a model of Keras 3 is handed over as what has the state."""
+    model = classifier()
+    call = tf.function(lambda image: model(image)).get_concrete_function(
+        tf.TensorSpec((None, 8, 8, 1), tf.float32)
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([call], model)
+    (tmp_path / "model.tflite").write_bytes(converter.convert())
+    with pytest.raises(ValueError, match="must hold its weights as constants.*Received: path="):
+        load_classifier(tmp_path / "model.tflite")
+
+
 # The command line.
 
 SHORT = ["--dataset", "digits", "--epsilon", "0.1", "--num-images", "40"]

@@ -60,6 +60,7 @@ def many_layers():
     return model
 
 
+@pytest.mark.slow(reason="converts forty layers to six forms")
 def test_every_layer_leaves_in_every_form(tmp_path):
     classifier, images = many_layers(), random_images(SHAPE, 16)
     result = export_classifier(

@@ -40,6 +40,7 @@ def section(card, heading):
     return re.split(r"^## ", card.split(f"\n## {heading}\n")[1], flags=re.MULTILINE)[0]
 
 
+@pytest.mark.slow(reason="imports five libraries in a process of its own")
 def test_the_code_of_the_card_runs_from_its_folder_and_answers_like_keras(exported, card):
     classifier, result = exported
     blocks = re.findall(r"```python\n(.*?)```", section(card, "Loading"), re.DOTALL)

@@ -161,6 +161,7 @@ def test_every_form_is_timed_on_the_answers_it_gives(made, data):
 # Measuring.
 
 
+@pytest.mark.slow(reason="attacks seven files, each by several ways")
 def test_each_form_is_measured_on_its_own_file(place, data, attacks):
     told = []
     found = measure(place, data, attacks, run=place / "run", tell=told.append)

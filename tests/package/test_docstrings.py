@@ -47,6 +47,9 @@ EXCUSED = {
     "keras_efgsm/tuning/search_failed.py:SearchFailed": _MINUTES,
 }
 RUN = [example for example in EXAMPLES if f"{example.path}:{example.owner}" not in EXCUSED]
+# What takes long, by owner, beside each example that runs the four attacks of `standard`.
+LONG = ("RandomBarrage", "measure", "write_report")
+_SLOW = pytest.mark.slow(reason="traces several attacks, or one of many operations")
 # Whose public functions must have an example.
 PLACES = (
     *("attacks", "callbacks", "comparison", "data", "diagnosis", "distances", "equations"),
@@ -101,7 +104,7 @@ def diagnose_once():
 
 
 @pytest.fixture
-def objects(folder, shared_trainer, diagnose_once, new_classifier, new_reconstructor):
+def objects(few_attacks, folder, shared_trainer, diagnose_once, new_classifier, new_reconstructor):
     """What an example finds, each made by a function when the example names it."""
     made, test = folder
     data = test.take(8)
@@ -174,7 +177,12 @@ def run_example(objects, folder, tmp_path, monkeypatch):
     signal.signal(signal.SIGINT, handler)
 
 
-@pytest.mark.parametrize("example", RUN, ids=str)
+def marked(example):
+    is_slow = example.owner in LONG or '"standard"' in example.code
+    return pytest.param(example, id=str(example), marks=[_SLOW] if is_slow else [])
+
+
+@pytest.mark.parametrize("example", map(marked, RUN))
 def test_an_example_runs(example, run_example):
     everywhere = example.path.startswith(EVERY_BACKEND)
     if BACKEND != "tensorflow" and (

@@ -61,13 +61,14 @@ def test_the_wheel_names_its_licence_and_its_command(wheel):
     assert "keras-efgsm = keras_efgsm.cli:main" in texts["entry_points.txt"]
 
 
-def test_the_installed_wheel_imports_from_where_it_was_installed(wheel, tmp_path):
+def test_the_installed_wheel_imports_from_where_it_was_installed(wheel, fresh, tmp_path):
     target = tmp_path / "installed"
     pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
     run(*pip, "--target", target, wheel, cwd=tmp_path)
     code = "import keras_efgsm as k; print(k.__file__); print(k.__version__)"
-    printed = run(sys.executable, "-P", "-c", code, cwd=tmp_path, PYTHONPATH=str(target))
-    file, version = printed.split("\n")[:2]
+    done = fresh.run(code=code, cwd=tmp_path, env={"PYTHONPATH": str(target)})
+    assert done.returncode == 0, done.stderr
+    file, version = done.stdout.split("\n")[:2]
     assert Path(file).is_relative_to(target)
     assert version == __version__
 

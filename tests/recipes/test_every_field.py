@@ -106,7 +106,7 @@ def begin(tmp_path_factory):
 
     def start(config):
         if repr(config) not in begun:
-            keras.backend.clear_session()  # layers are numbered from one
+            keras.backend.clear_session(free_memory=False)  # layers are numbered from one
             source.options.clear()
             with pytest.raises(Started) as started:
                 train(config, tmp_path_factory.mktemp("run") / "out", verbose=0)

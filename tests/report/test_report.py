@@ -18,7 +18,7 @@ from keras_efgsm.evaluation import load_classifier
 from keras_efgsm.records import EvaluationRecord, MetricsRecord
 from keras_efgsm.records.report_curves import MeasuredPart
 from keras_efgsm.records.wording import data_name, percent, unbroken
-from keras_efgsm.report import measured_run, measurements, render_page, write_report
+from keras_efgsm.report import measured_run, render_page, write_report
 from keras_efgsm.report.drawing import Line, line_chart
 from keras_efgsm.report.measurements import choose_examples, measure_model
 from keras_efgsm.report.png import png_text, signed_colours
@@ -136,14 +136,6 @@ def classifier(digits, new_classifier):
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(x, y, epochs=6, batch_size=64, verbose=0)
     return model
-
-
-@pytest.fixture(scope="module")
-def few_attacks():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measurements, "_EPSILON_FACTORS", (0.5, 1.0))
-        patch.setattr(measurements, "ITERATIONS", (1, measurements.SHOWN_STEPS))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -708,6 +700,7 @@ def test_the_curves_examples_and_confusion_are_of_one_measurement(measured, clas
     assert outcomes == [False] * 4 + [True] * 4
 
 
+@pytest.mark.slow(reason="traces eleven attacks")
 @pytest.mark.parametrize(("norm", "epsilon"), [("linf", 0.2), ("l2", 1.0)])
 def test_the_curve_of_a_linear_classifier_is_the_exact_one(few_attacks, digits, norm, epsilon):
     (x, y), _ = digits

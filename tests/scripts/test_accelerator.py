@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -360,18 +359,15 @@ def test_the_paper_method_as_a_base_loses_its_reconstructor_and_makes_the_same_s
     assert back.learning_rate == pytest.approx(base.learning_rate / 0.05)
 
 
-def in_jax(script, *words):
+@pytest.fixture
+def in_jax(fresh):
+    """Runs a program on JAX, with the modules of the scripts."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "scripts")])
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), *map(str, words)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": path},
-        check=False,
-    )
+    names = {"KERAS_BACKEND": "jax", "PYTHONPATH": path}
+    return lambda code, *words: fresh.run(*words, code=code, env=names)
 
 
-def test_a_late_part_is_cut_off_and_what_was_there_comes_back(tmp_path):
+def test_a_late_part_is_cut_off_and_what_was_there_comes_back(in_jax, tmp_path):
     script = """
         import sys, time
         from pathlib import Path
@@ -398,7 +394,8 @@ def test_a_late_part_is_cut_off_and_what_was_there_comes_back(tmp_path):
     assert "the time is over" in found.entries["log.txt"].decode()
 
 
-def test_filled_batches_give_the_figures_of_an_evaluation():
+@pytest.mark.slow(reason="compiles the attacks of an evaluation on JAX for batches of many sizes")
+def test_filled_batches_give_the_figures_of_an_evaluation(in_jax):
     script = """
         import dataclasses
         import numpy as np
@@ -417,12 +414,12 @@ def test_filled_batches_give_the_figures_of_an_evaluation():
         )
         weights = attacker.classifier.get_weights()
         attacks = make_attacks("standard", 0.03, steps=3, targets=3, queries=20)
-        for _ in range(2):
+        usual = evaluate_robustness(
+            attacker.classifier, data, attacks, cascade=True, batch_size=16, progress=False
+        )
+        assert usual.natural_accuracy > usual.worst_case_accuracy > 0
+        for _ in range(2):  # the second time with what was compiled
             found = attacker.evaluate(weights, data, attacks, name="digits")
-            usual = evaluate_robustness(
-                attacker.classifier, data, attacks, cascade=True, batch_size=16, progress=False
-            )
-            assert usual.natural_accuracy > usual.worst_case_accuracy > 0
             np.testing.assert_array_equal(found.correct, usual.correct)
             for one, other in zip(found.attacks, usual.attacks, strict=True):
                 np.testing.assert_array_equal(one.robust, other.robust)

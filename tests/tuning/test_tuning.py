@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import h5py
 import keras
@@ -42,10 +44,10 @@ from keras_efgsm.tuning.trials import (
     write_trials,
 )
 
+pytestmark = pytest.mark.usefixtures("uncompiled")
+
 # A number of training samples that no layer's size equals.
 TRAIN_IMAGES = 187
-MOMENTUM_SEEN = []
-TRAININGS_SEEN = []
 AFTERWARDS = {
     "finalists": 1,
     "seeds": 1,
@@ -84,29 +86,44 @@ def statuses(out):
     }
 
 
+class Finished(NamedTuple):
+    """A search that was watched.
+
+    Attributes:
+        out: its folder.
+        result: what `tune` returned.
+        momentum: of each training, the momentum before it and whether it holds anything after it.
+        trainings: one entry for each training that a callback was told of.
+    """
+
+    out: Path
+    result: Any
+    momentum: list[tuple[Any, bool]]
+    trainings: list[Any]
+
+
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, uncompiled):
     """A search of two trials, its finalists and its best run."""
     out = tmp_path_factory.mktemp("search") / "out"
-    measure = RobustHyperModel.measure
+    measure, momentum, trainings = RobustHyperModel.measure, [], []
 
     def watched(self, config, trainer, *args, **kwargs):
         before = trainer.momentum
         measured = measure(self, config, trainer, *args, **kwargs)
-        MOMENTUM_SEEN.append((before, trainer.momentum.numpy().any()))
+        momentum.append((before, trainer.momentum.numpy().any()))
         return measured
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RobustHyperModel, "measure", watched)
-        seen = keras.callbacks.LambdaCallback(
-            on_train_begin=lambda logs: TRAININGS_SEEN.append(logs)
-        )
-        return out, tune(small_search(), out, callbacks=[seen], **AFTERWARDS)
+        told = keras.callbacks.LambdaCallback(on_train_begin=trainings.append)
+        result = tune(small_search(), out, callbacks=[told], **AFTERWARDS)
+    return Finished(out, result, momentum, trainings)
 
 
 def test_callbacks_are_called_in_each_trial_finalist_and_the_best_training(finished):
-    _, result = finished
-    assert len(TRAININGS_SEEN) == len(result.trials) + len(result.finalists["runs"]) + 1
+    result = finished.result
+    assert len(finished.trainings) == len(result.trials) + len(result.finalists["runs"]) + 1
 
 
 @pytest.mark.parametrize("train_images", [None, TRAIN_IMAGES])
@@ -153,13 +170,13 @@ def test_all_five_hyperparameters_are_declared_in_build_and_reach_the_training()
 
 
 def test_the_first_trial_is_the_preset(finished):
-    out, result = finished
+    out, result = finished.out, finished.result
     assert result.trials[0].values == {"lambda": 0.1, "sigma": 0.1}
     assert json.loads((out / "trials.json").read_text())["trials"][0]["is_preset"]
 
 
 def test_the_results_name_the_attack_its_budget_the_images_and_the_seed(finished):
-    out, _ = finished
+    out = finished.out
     content = json.loads((out / "trials.json").read_text())
     measured = content["measured_by"]
     attack = measured["attacks"][0]
@@ -177,7 +194,7 @@ def test_the_results_name_the_attack_its_budget_the_images_and_the_seed(finished
 
 
 def test_the_best_run_is_trained_at_its_epochs_and_attacked_on_the_test_split(finished):
-    out, result = finished
+    out, result = finished.out, finished.result
     assert result.evaluation["split"] == "test" and result.evaluation["num_images"] == 30
     assert result.evaluation == json.loads((out / "best" / "evaluation.json").read_text())
     config = json.loads((out / "best" / "config.json").read_text())
@@ -187,7 +204,7 @@ def test_the_best_run_is_trained_at_its_epochs_and_attacked_on_the_test_split(fi
 
 
 def test_the_preset_is_among_the_finalists_and_their_seeds_are_new(finished):
-    _, result = finished
+    result = finished.result
     rows = result.finalists["finalists"]
     assert any(row["is_preset"] for row in rows)
     assert {run["seed"] for run in result.finalists["runs"]} == {1}
@@ -195,7 +212,7 @@ def test_the_preset_is_among_the_finalists_and_their_seeds_are_new(finished):
 
 
 def test_no_file_of_a_trial_holds_the_momentum(finished):
-    out, _ = finished
+    out = finished.out
     checkpoints = list(out.glob("trials/*/checkpoint.weights.h5"))
     assert len(checkpoints) == 2
     for checkpoint in checkpoints:
@@ -237,8 +254,8 @@ def test_keras_tuners_own_search_runs_the_hypermodel_and_its_checkpoint_has_no_m
 
 
 def test_each_trial_and_each_finalist_begins_without_a_momentum_and_fills_one(finished):
-    assert len(MOMENTUM_SEEN) >= 3
-    assert [(None, True)] * len(MOMENTUM_SEEN) == MOMENTUM_SEEN
+    assert len(finished.momentum) >= 3
+    assert finished.momentum == [(None, True)] * len(finished.momentum)
 
 
 @pytest.mark.slow(reason="searches with Hyperband")
@@ -295,7 +312,7 @@ def test_the_bayesian_search_leaves_random_values_once_it_has_enough(tmp_path):
 
 
 def test_a_folder_of_another_search_is_refused_by_the_name_of_what_differs(finished):
-    out, _ = finished
+    out = finished.out
     with pytest.raises(ValueError, match=r"ranges.sigma.high: 0.2 there, 0.1 now"):
         config = small_search().config
         tune(
@@ -340,7 +357,7 @@ def test_a_search_that_is_interrupted_says_that_the_same_command_goes_on(tmp_pat
 
 
 def test_a_finished_search_runs_nothing_again_and_more_trials_can_be_added(finished, monkeypatch):
-    out, result = finished
+    out, result = finished.out, finished.result
     before = {path: path.stat().st_mtime_ns for path in out.glob("trials/*/*")}
     monkeypatch.setattr(RobustHyperModel, "measure", lambda *_, **__: pytest.fail("ran again"))
     again = tune(small_search(), out, **AFTERWARDS)

@@ -418,7 +418,7 @@ def tiny(monkeypatch):
         return keras.Sequential(layers)
 
     monkeypatch.setitem(CLASSIFIERS, "tiny", network)
-    monkeypatch.setattr(training, "draw_curves", lambda *_: None)  # slower than the training
+    monkeypatch.setattr(training, "draw_curves", lambda *_, **__: None)  # slower than the training
     digits = load_digits("train")
     data = ImageData(digits.images[:70], digits.labels[:70], digits.class_names)
 

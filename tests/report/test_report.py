@@ -21,7 +21,7 @@ from keras_efgsm.records.wording import data_name, percent, unbroken
 from keras_efgsm.report import measured_run, measurements, render_page, write_report
 from keras_efgsm.report.drawing import Line, line_chart
 from keras_efgsm.report.measurements import choose_examples, measure_model
-from keras_efgsm.report.png import png_text, signed_colours
+from keras_efgsm.pictures.png import png_text, signed_colours
 from keras_efgsm.report.run_files import ReportedRun
 
 VOID = {"meta", "img", "br"}

@@ -371,7 +371,8 @@ def test_a_failed_trial_is_written_down_and_the_search_goes_on(tmp_path, monkeyp
     trials = write_trials(folder, options)
     assert [trial.status for trial in trials] == ["FAILED", "COMPLETED"]
     assert "not finite" in trials[0].failure
-    draw_trials(folder, trials, options)
+    draw_trials(TrialsRecord.read(folder.trials), folder.picture)
+    assert folder.picture.read_bytes().startswith(b"\x89PNG")
     assert trials_table(trials, options).row_count == 2
 
 

@@ -46,8 +46,8 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
 
     The scalars of each epoch (losses, accuracies, learning rate) are those of Keras. With `images`
     there are, under the tag `adversarial`, pictures of a few, evenly spaced: clean, attacked, the
-    perturbation (of grey images red is +epsilon, blue -epsilon, white none, as in reports; of others
-    grey is none, a lighter channel +epsilon, a darker one -epsilon; of an L2 ball the largest change)
+    perturbation (of grey images red is +epsilon, blue -epsilon and white none, as in reports; of
+    others grey is none and a channel lighter or darker; of an L2 ball the largest change)
     and, with a re-constructor, what it makes of the attacked one; and over all of them histograms
     of the logit margin on clean and on attacked images and of the smallest margin in the ball if
     the margin were linear, with the shares that are positive. An image whose margin is negative is

@@ -61,6 +61,12 @@ def new_figure(width: float, height: float) -> Any:
     Args:
         width: in inches.
         height: in inches.
+
+    Example:
+
+    ```python
+    new_figure(6.4, 4).subplots().plot([1, 2], [3, 4])
+    ```
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -76,6 +82,12 @@ def save_figure(figure: Any, path: str | Path) -> None:
     Args:
         figure: as `new_figure` makes it.
         path: the file.
+
+    Example:
+
+    ```python
+    save_figure(new_figure(6.4, 4), "empty.png")
+    ```
     """
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})

@@ -20,6 +20,7 @@ class EndLabel:
         text: the name; a line break begins another line.
         colour: of the line.
         is_strong: whether it is set in bold. Defaults to `False`.
+        is_left: whether it stands to the left of the end. Defaults to `False`.
     """
 
     x: float
@@ -27,6 +28,7 @@ class EndLabel:
     text: str
     colour: str
     is_strong: bool = False
+    is_left: bool = False
 
 
 def draw_line(
@@ -39,6 +41,7 @@ def draw_line(
     band: tuple[Sequence[float], Sequence[float]] | None = None,
     width: float = 2.2,
     colour: str | None = None,
+    is_clipped: bool = False,
 ) -> str:
     """Draws a line with the colour, dashes and markers of its number.
 
@@ -51,9 +54,18 @@ def draw_line(
         band: lowest and highest y at each point, drawn as a pale band. Defaults to none.
         width: of the line in points. Defaults to 2.2.
         colour: in place of that of its number. Defaults to none.
+        is_clipped: whether it ends at the edge of the axes. Defaults to `False`.
 
     Returns:
         Its colour, for the label.
+
+    Example:
+
+    ```python
+    with styled() as colours:
+        axes = new_figure(6.4, 4).subplots()
+        draw_line(axes, [1, 2], [3, 4], 0, colours, band=([2, 3], [4, 5]))  # '#0072b2'
+    ```
     """
     style %= len(DASHES)
     colour = colour or colours.lines[style]
@@ -72,7 +84,7 @@ def draw_line(
         markeredgecolor=colour,
         markeredgewidth=1.6,
         # A point at 0 or 100 % is whole.
-        clip_on=False,
+        clip_on=is_clipped,
         zorder=3,
     )
     return colour
@@ -87,6 +99,14 @@ def label_ends(axes: Any, labels: Sequence[EndLabel], *, size: float = 11) -> No
         axes: where the lines are.
         labels: their names.
         size: of the letters in points. Defaults to 11.
+
+    Example:
+
+    ```python
+    axes = new_figure(6.4, 4).subplots()
+    axes.plot([1, 2], [3, 4], color="#0072b2")
+    label_ends(axes, [EndLabel(2, 4, "eFGSM", "#0072b2")])
+    ```
     """
     figure = axes.figure
     texts = [
@@ -94,13 +114,15 @@ def label_ends(axes: Any, labels: Sequence[EndLabel], *, size: float = 11) -> No
             label.text,
             (label.x, label.y),
             textcoords="offset points",
-            xytext=(9, 0),
+            xytext=(-9 if label.is_left else 9, 0),
             color=label.colour,
             fontsize=size,
             fontweight="bold" if label.is_strong else "normal",
             linespacing=1.1,
-            ha="left",
+            ha="right" if label.is_left else "left",
             va="center",
+            # Of what lies below it the text stays readable.
+            bbox={"facecolor": figure.get_facecolor(), "alpha": 0.8, "linewidth": 0, "pad": 0.8},
             annotation_clip=False,
             zorder=5,
         )
@@ -109,10 +131,11 @@ def label_ends(axes: Any, labels: Sequence[EndLabel], *, size: float = 11) -> No
     # The layout makes room for the names first, as it moves the ends.
     figure.draw_without_rendering()
     renderer, points = figure.canvas.get_renderer(), figure.dpi / 72
-    placed: list[Any] = []
+    placed = [_around(axes, label, 5 * points) for label in labels]
     # From above: those below it make way.
     for label, text in sorted(
-        zip(labels, texts, strict=True), key=lambda pair: -axes.transData.transform((0, pair[0].y))[1]
+        zip(labels, texts, strict=True),
+        key=lambda pair: -axes.transData.transform((0, pair[0].y))[1],
     ):
         box = text.get_window_extent(renderer).padded(1.5 * points)
         for move in _moves(0.35 * size):
@@ -121,12 +144,13 @@ def label_ends(axes: Any, labels: Sequence[EndLabel], *, size: float = 11) -> No
                 break
         placed.append(moved)
         if move:
-            text.set_position((16, move))
+            side = -1 if label.is_left else 1
+            text.set_position((16 * side, move))
             axes.annotate(
                 "",
                 (label.x, label.y),
                 textcoords="offset points",
-                xytext=(15, move),
+                xytext=(15 * side, move),
                 arrowprops={
                     "arrowstyle": "-",
                     "color": label.colour,
@@ -137,6 +161,14 @@ def label_ends(axes: Any, labels: Sequence[EndLabel], *, size: float = 11) -> No
                 annotation_clip=False,
                 zorder=4,
             )
+
+
+def _around(axes: Any, label: EndLabel, reach: float) -> Any:
+    """The box of an end, which no name may cover."""
+    from matplotlib.transforms import Bbox
+
+    x, y = axes.transData.transform((label.x, label.y))
+    return Bbox([[x - reach, y - reach], [x + reach, y + reach]])
 
 
 def _moves(step: float) -> Any:

@@ -103,7 +103,7 @@ class FramePart(Part):
     probability: Share
 
 
-(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FilmPart(Part):
     """An image under attacks of growing radius, until the model takes it for another class.
 
@@ -118,7 +118,7 @@ class FilmPart(Part):
     frames: tuple[FramePart, ...]
 
 
-(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class MeasuredPart(Part):
     """What a report measures.
 

@@ -119,9 +119,7 @@ def line_chart(
         axes.set_title(y_label, color=colours.soft, fontsize=_FONT)
         if is_named:
             label_ends(axes, labels, size=_FONT)
-        svg = inline_svg(
-            figure, name, title=title, description=unbroken(f"{title}. {ends}")
-        )
+        svg = inline_svg(figure, name, title=title, description=unbroken(f"{title}. {ends}"))
     values = [dict(line.points) for line in shown]
     return Chart(
         # Written by an XML writer, which escapes the names in the description.

@@ -109,9 +109,7 @@ def render_page(runs: Sequence[ReportedRun], baseline: ReportedRun | None = None
         "report",
         comparison=compare(runs) if len(runs) > 1 else None,
         balls=_balls(runs),
-        sections=[
-            run_section(run, f"run-{index}", baseline) for index, run in enumerate(runs, 1)
-        ],
+        sections=[run_section(run, f"run-{index}", baseline) for index, run in enumerate(runs, 1)],
     )
 
 

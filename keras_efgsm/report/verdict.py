@@ -129,9 +129,7 @@ def thoroughness(run: ReportedRun) -> str:
     def in_full(name: str, *, rounds: int = 1) -> bool:
         attack = ran(name)
         return (
-            attack is not None
-            and (attack.steps or 0) >= _STEPS
-            and (attack.rounds or 1) >= rounds
+            attack is not None and (attack.steps or 0) >= _STEPS and (attack.rounds or 1) >= rounds
         )
 
     square = ran("square")
@@ -262,7 +260,7 @@ def _picture(runs: list[ReportedRun], target: str) -> Markup:
     rows = []
     for run in runs:
         figures = run.evaluation
-        name = run.name if len(run.name) <= _MOST_LETTERS else f"{run.name[:_MOST_LETTERS - 1]}…"
+        name = run.name if len(run.name) <= _MOST_LETTERS else f"{run.name[: _MOST_LETTERS - 1]}…"
         natural, robust = figures.natural_accuracy, figures.robust_accuracy
         rows.append(
             AccuracyRow(

@@ -142,9 +142,7 @@ def adopt_classifier(
     return folder
 
 
-def _is_by(
-    folder: RunFolder, attacks: Sequence[Attack] | None, num_images: int | None
-) -> bool:
+def _is_by(folder: RunFolder, attacks: Sequence[Attack] | None, num_images: int | None) -> bool:
     """Whether the figures that are there are of these attacks on so many images."""
     if attacks is None:
         return True

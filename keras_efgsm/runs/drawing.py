@@ -1,5 +1,6 @@
 """Training curves as a picture."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from keras_efgsm.pictures import (
 
 LOSSES = {
     "loss": "loss",
-    "classification_loss": "of it, classification",
+    "classification_loss": "classification",
     "reconstruction_loss": "reconstruction",
 }
 """Of the history, with what they are called in a picture."""
@@ -55,7 +56,9 @@ def draw_curves(
         figure = new_figure(10, 4)
         heading(figure, title or "Training by epoch", colours=colours)
         losses, accuracies = figure.subplots(1, 2)
-        losses.set_title("loss and its parts, logarithmic", color=colours.soft)
+        losses.set_title(
+            "loss, and its parts before they are weighted; logarithmic", color=colours.soft
+        )
         accuracies.set_title("accuracy", color=colours.soft)
         # One that equals the loss is not drawn over it.
         parts = {
@@ -68,12 +71,12 @@ def draw_curves(
         _plain_log(losses)
         label_ends(losses, labels)
         labels = _draw(accuracies, rows, ACCURACIES, 100.0, colours)
-        percent_axis(accuracies.yaxis)
+        shares = [row[name] for row in rows for name in ACCURACIES if name in row]
+        highest = max([*shares, natural_accuracy or 0.0, 0.01])
+        percent_axis(accuracies.yaxis, 0, min(100, 20 * math.ceil(5 * highest + 0.25)))
         if natural_accuracy is not None and rows:
             end = (rows[-1]["epoch"], 100 * natural_accuracy)
-            accuracies.plot(
-                *end, "*", color=colours.text, markersize=11, clip_on=False, zorder=4
-            )
+            accuracies.plot(*end, "*", color=colours.text, markersize=11, clip_on=False, zorder=4)
             labels.append(EndLabel(*end, "clean, test", colours.text))
         label_ends(accuracies, labels)
         save_figure(figure, path)

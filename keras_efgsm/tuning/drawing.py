@@ -63,8 +63,8 @@ def draw_trials(
     ```python
     from keras_efgsm.records import FinalistsRecord, TrialsRecord
 
-    found = TrialsRecord.read("results/mnist-search/trials.json")
-    repeated = FinalistsRecord.read("results/mnist-search/finalists.json")
+    found = TrialsRecord.read("searches/mnist/trials.json")
+    repeated = FinalistsRecord.read("searches/mnist/finalists.json")
     draw_trials(found, "search.png", repeated)
     ```
     """
@@ -74,7 +74,7 @@ def draw_trials(
     robust = [_robust(row) for row in completed]
     low = _lowest_in_full(robust)
     with styled(theme) as colours:
-        figure = new_figure(4.4 * (len(names) + 1), 5.2)
+        figure = new_figure(3.7 * (len(names) + 1), 4.8)
         heading(figure, _title(completed, finalists), _about(trials), colours=colours)
         panels = figure.subplots(1, len(names) + 1, sharey=True, squeeze=False)[0]
         fine_percent_axis(panels[0].yaxis, [share for share in robust if share >= low])
@@ -132,21 +132,13 @@ def _draw(
     low, edge = bounds
     won = None if finalists is None else finalists.best
     labels = []
+    far: dict[float, list[float]] = {}
     for row in rows:
         mark, name = _mark(row, won, colours)
         at = (x(row), _robust(row))
         if at[1] < low:
             axes.plot(at[0], edge, "v", color=colours.soft, markersize=6, clip_on=False)
-            axes.annotate(
-                percent(row.robust_accuracy, 1),
-                (at[0], edge),
-                textcoords="offset points",
-                xytext=(0, -7),
-                ha="center",
-                va="top",
-                fontsize=9,
-                color=colours.soft,
-            )
+            far.setdefault(at[0], []).append(at[1])
             continue
         axes.plot(
             *at,
@@ -159,6 +151,18 @@ def _draw(
         )
         if name:
             labels.append(EndLabel(*at, name, mark.colour, is_strong=row.trial == won))
+    for place, shares in far.items():
+        axes.annotate(
+            "\n".join(f"{share:.1f}\u00a0%" for share in shares),
+            (place, edge),
+            textcoords="offset points",
+            xytext=(7, -6),
+            va="bottom",
+            fontsize=9,
+            linespacing=1.0,
+            color=colours.soft,
+            annotation_clip=False,
+        )
     return labels
 
 

@@ -48,7 +48,7 @@ def draw_universal(
     examples = None if isinstance(report, UniversalRecord) else report
     count = 0 if examples is None else len(examples.examples)
     with styled(theme) as colours:
-        figure = new_figure(6.6 + 1.25 * count, 3.9)
+        figure = new_figure(7.6 + 1.25 * count, 4)
         heading(
             figure,
             f"One perturbation for all images turns {percent(record.fooling_rate)} of them",
@@ -92,9 +92,7 @@ def _draw_examples(figure: Any, grid: Any, report: UniversalReport, colours: Pal
     for row, (images, answers) in enumerate(
         ((report.examples, report.clean), (turned, report.predicted))
     ):
-        for column, (image, answer) in enumerate(
-            zip(images, answers[: len(images)], strict=True)
-        ):
+        for column, (image, answer) in enumerate(zip(images, answers[: len(images)], strict=True)):
             panel = figure.add_subplot(grid[row, column + 5])
             panel.imshow(image.squeeze(), cmap="gray", vmin=0.0, vmax=1.0)
             differs = answer != report.clean[column]

@@ -180,7 +180,10 @@ def main() -> int:
         print(f"attacked_twin: {error}", file=sys.stderr)
         return 2
     for model in shown["models"]:
-        said = {kind: (model[kind]["predicted"], model[kind]["probability"]) for kind in ("clean", "twin")}
+        said = {
+            kind: (model[kind]["predicted"], model[kind]["probability"])
+            for kind in ("clean", "twin")
+        }
         print(f"{model['name']}: {model['robust_accuracy']:.1%} robust, {said}")
     return 0
 

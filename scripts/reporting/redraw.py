@@ -24,8 +24,14 @@ from experiments.reproduction.plots import KINDS
 from experiments.reproduction.plots import draw_curves as draw_figure
 from experiments.robustness_curves.picture import draw as draw_courses
 from experiments.robustness_curves.summary import measured_on, summarise
-from keras_efgsm.records import FinalistsRecord, HistoryRecord, MetricsRecord, TrialsRecord
-from keras_efgsm.records import UniversalRecord, read_json
+from keras_efgsm.records import (
+    FinalistsRecord,
+    HistoryRecord,
+    MetricsRecord,
+    TrialsRecord,
+    UniversalRecord,
+    read_json,
+)
 from keras_efgsm.records.wording import data_name, radius
 from keras_efgsm.runs.drawing import draw_curves
 from keras_efgsm.tuning.drawing import draw_trials

@@ -15,13 +15,13 @@ import pytest
 from keras_efgsm.cli import main
 from keras_efgsm.data import ImageData, load_digits
 from keras_efgsm.evaluation import load_classifier
+from keras_efgsm.pictures.png import png_text, signed_colours
 from keras_efgsm.records import EvaluationRecord, MetricsRecord
 from keras_efgsm.records.report_curves import MeasuredPart
 from keras_efgsm.records.wording import data_name, percent, unbroken
 from keras_efgsm.report import films, measured_run, measurements, render_page, write_report
 from keras_efgsm.report.drawing import Line, line_chart
 from keras_efgsm.report.measurements import choose_examples, measure_model
-from keras_efgsm.pictures.png import png_text, signed_colours
 from keras_efgsm.report.run_files import ReportedRun
 
 VOID = {"meta", "img", "br"}
@@ -805,7 +805,9 @@ def test_a_chart_places_its_points_by_its_axes():
     assert 0 < left < right < 420 and 0 < top < bottom < 280
     assert middle == pytest.approx((left + right) / 2, abs=0.02)
     assert half == pytest.approx((bottom + top) / 2, abs=0.02)
-    heights = {t["text"].rstrip("\u00a0%"): float(t["y"]) for t in page.all("text") if "%" in t["text"]}
+    heights = {
+        t["text"].rstrip("\u00a0%"): float(t["y"]) for t in page.all("text") if "%" in t["text"]
+    }
     assert heights["0"] - heights["100"] == pytest.approx(bottom - top, abs=0.02)
     (left, _), (middle, _), (right, _) = points(drawn())
     assert middle == pytest.approx(left + (right - left) * 9 / 99, abs=0.02)

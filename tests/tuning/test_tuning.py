@@ -17,6 +17,7 @@ from keras_efgsm.cli import main
 from keras_efgsm.data import ImageData, load_data
 from keras_efgsm.recipes.building import hold_out_probe
 from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.records import TrialsRecord
 from keras_efgsm.tuning import (
     OBJECTIVE,
     Range,

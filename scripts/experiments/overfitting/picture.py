@@ -17,7 +17,8 @@ from keras_efgsm.pictures import (
     whole_axis,
 )
 
-_COLUMNS = 3
+# More would be too small to be read on a page.
+_COLUMNS = 2
 _CURVES = {
     "referee": ("PGD, held out", 1),
     "accuracy": ("training's attack", 0),
@@ -62,9 +63,7 @@ def draw(results: dict[str, dict[str, Any]], path: Path, *, theme: str = "light"
         save_figure(figure, path)
 
 
-def _draw_run(
-    panel: Any, name: str, result: dict[str, Any], colours: Palette
-) -> list[EndLabel]:
+def _draw_run(panel: Any, name: str, result: dict[str, Any], colours: Palette) -> list[EndLabel]:
     labels = []
     for key, (label, style) in _CURVES.items():
         points = [(row["epoch"], 100 * row[key]) for row in result["rows"] if key in row]

@@ -57,8 +57,15 @@ def draw_curves(
             style, width = _STYLES.get(name, number), 3.2 if name == "ours" else 2.0
             colour = draw_line(axes, x, shares, style, colours, width=width)
             where = _place_of_name(kind, x, shares)
+            falls = where[0] != x[-1]
             labels.append(
-                EndLabel(*where, _NAMES.get(name, name), colour, is_strong=name == "ours")
+                EndLabel(
+                    *where,
+                    _NAMES.get(name, name),
+                    colour,
+                    is_strong=name == "ours",
+                    is_left=falls and name == "trades",
+                )
             )
         percent_axis(axes.yaxis, -2, 102)
         if kind == "iterations":
@@ -68,9 +75,9 @@ def draw_curves(
             axes.axvline(epsilon, color=colours.soft, linewidth=1.2, linestyle=(0, (4, 3)))
             axes.annotate(
                 f"trained for {epsilon:.3g}",
-                (epsilon, 0),
+                (epsilon, 100),
                 textcoords="offset points",
-                xytext=(5, 4),
+                xytext=(5, -4),
                 color=colours.soft,
             )
             axes.set_xlabel("epsilon, in pixels of [0, 1]")

@@ -40,6 +40,7 @@ _NAMES = {
 }
 # Those that lie below the others are told of in words, as their height would be taken from these.
 _MOST_SPREAD = 45.0
+_MOST_LEFT_OUT = 2
 
 
 def draw(
@@ -73,15 +74,17 @@ def draw(
         marks = [mark for row in shown for mark in row["marks"]]
         seconds = [mark["seconds"] for mark in marks]
         seconds_axis(axes.xaxis, min(seconds), max(seconds))
-        axes.set_xlabel("training time (logarithmic)" if max(seconds) > 4 * min(seconds) else "")
+        axes.set_xlabel("training time (logarithmic)")
         heights = [100 * mark[key] for mark in marks for key in ("lowest", "highest")]
+        if left_out:
+            heights = [height for height in heights if height >= max(heights) - _MOST_SPREAD]
         if target is not None:
             heights.append(100 * target)
             _mark_target(axes, rows, target, colours)
         fine_percent_axis(axes.yaxis, heights)
         axes.set_title("robust accuracy (adp)", color=colours.soft)
         if left_out:
-            axes.set_xlabel(f"training time. Below the axis: {left_out}", color=colours.soft)
+            axes.set_xlabel(f"training time (logarithmic). Not shown, at its end: {left_out}")
         label_ends(axes, labels, size=10)
         save_figure(figure, path)
 
@@ -90,6 +93,8 @@ def _title(rows: Sequence[dict[str, Any]], target: float | None) -> str:
     reached = _reached(rows, target)
     if target is None or not reached:
         best = max(rows, key=lambda row: row["marks"][-1]["robust_accuracy"])
+        if len(rows) > 4:
+            return f"Robust accuracy of {len(rows)} ways to train, by training time"
         return (
             f"{_name(best['method'])}: {100 * best['marks'][-1]['robust_accuracy']:.1f} % robust "
             f"after {_time(best['marks'][-1]['seconds'])}"
@@ -99,7 +104,9 @@ def _title(rows: Sequence[dict[str, Any]], target: float | None) -> str:
     text = f"{_name(first['method'])} is {100 * target:.0f} % robust in {times}"
     if len(reached) == 1:
         return text
-    return f"{text}; {_name(reached[1]['method'])} in {_range_of_times(reached[1]['seconds_to_target'])}"
+    second = reached[1]
+    times = _range_of_times(second["seconds_to_target"])
+    return f"{text}; {_name(second['method'])} in {times}"
 
 
 def _name(method: str) -> str:
@@ -129,16 +136,15 @@ def _reached(rows: Sequence[dict[str, Any]], target: float | None) -> list[dict[
 def _in_sight(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
     """The methods that are drawn, and those far below them in words."""
     best = max(mark["robust_accuracy"] for row in rows for mark in row["marks"])
-    shown = [
-        row
-        for row in rows
-        if min(mark["lowest"] for mark in row["marks"]) >= best - _MOST_SPREAD / 100
-    ]
-    below = [row for row in rows if row not in shown]
+    lowest = best - _MOST_SPREAD / 100
+    below = [row for row in rows if row["marks"][-1]["robust_accuracy"] < lowest]
+    if len(below) > _MOST_LEFT_OUT:
+        return rows, ""
+    shown = [row for row in rows if row not in below]
     words = ", ".join(
         f"{_name(row['method'])} {100 * row['marks'][-1]['robust_accuracy']:.0f} %" for row in below
     )
-    return (shown, words) if shown else (rows, "")
+    return shown, words
 
 
 def _ours_last(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -166,12 +172,16 @@ def _draw_method(axes: Any, row: dict[str, Any], style: int, colours: Palette) -
         band=band if several else None,  # type: ignore[arg-type]
         width=3.2 if is_ours else 1.6,
         colour=colour,
+        # A course may begin far below those it comes up to.
+        is_clipped=True,
     )
     name = _name(row["method"])
     if "seconds_to_target" in row and None in row["seconds_to_target"]:
         never = row["seconds_to_target"].count(None)
         name += (
-            "\nnot reached" if never == row["seeds"] else f"\nnot reached by {never} of {row['seeds']}"
+            "\nnot reached"
+            if never == row["seeds"]
+            else f"\nnot reached by {never} of {row['seeds']}"
         )
     return EndLabel(seconds[-1], shares[-1], name, colour, is_strong=is_ours)
 
@@ -205,8 +215,9 @@ def _mark_target(axes: Any, rows: list[dict[str, Any]], target: float, colours: 
         f"{statistics.mean(ratios):.1f} times as long{several}",
         ((first * second) ** 0.5, y),
         textcoords="offset points",
-        xytext=(0, 6),
+        xytext=(0, -6),
         ha="center",
+        va="top",
         fontweight="bold",
     )
     for seconds in (first, second):

@@ -129,7 +129,6 @@ def table_of(rows: list[dict[str, Any]], title: str, target: float | None) -> Re
     return ResultTable(heads, [cells(row, len(heads), target) for row in rows], title)
 
 
-
 def _range_of(shares: list[float]) -> dict[str, float]:
     return {"lowest": min(shares), "highest": max(shares), "spread": spread(shares)}
 

@@ -1,6 +1,6 @@
 """Makes the picture of an image and its attacked twin, for an ordinary and a robust model.
 
-    python scripts/reporting/attacked_twin.py [--epsilon 0.1] [--num-images 1000] [--out FOLDER]
+    python scripts/reporting/attacked_twin.py [--epsilon 0.1] [--num-images 500] [--out FOLDER]
 
 The ordinary model is the robust one's network, trained on the clean images of MNIST by the command,
 which takes a minute or two on two cores; its weights are not kept. Each is attacked by its own
@@ -166,7 +166,7 @@ def main() -> int:
     parser.add_argument("--epsilon", type=float, default=0.1)
     parser.add_argument("--steps", type=int, default=100, help="of the attack")
     parser.add_argument("--epochs", type=int, default=2, help="of the ordinary model")
-    parser.add_argument("--num-images", type=int, default=1000, help="that are attacked")
+    parser.add_argument("--num-images", type=int, default=500, help="that are attacked")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
     options = parser.parse_args()

@@ -40,8 +40,8 @@ def draw_twin(shown: dict[str, Any], path: Path, *, theme: str = "light") -> Non
             top = _HEAD + row * _ROW
             kept = model["robust_accuracy"]
             title = (
-                f"{model['name']}: {100 * kept:.0f} % of {number(shown['num_images'])} attacked "
-                "images stay right"
+                f"{model['name']}: right on {100 * kept:.0f} % of "
+                f"{number(shown['num_images'])} attacked images"
             )
             write(_LEFT, top + _TITLE / 2, title, ha="left", fontweight="bold")
             for column, picture in enumerate(("clean", "change", "twin")):

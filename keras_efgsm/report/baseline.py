@@ -7,6 +7,7 @@ from pathlib import Path
 from keras_efgsm.attacks import Attack
 from keras_efgsm.attacks.registry import named_attacks
 from keras_efgsm.evaluation import make_attacks
+from keras_efgsm.records import MetricsRecord
 from keras_efgsm.records.wording import INTERVAL, number, percent, seconds, with_interval
 from keras_efgsm.report.comparison import differences
 from keras_efgsm.report.drawing import Chart
@@ -87,7 +88,11 @@ def read_baseline(
         channels=config.get("channels"),
         seed=config.get("seed", 0),
     )
-    return replace(read_run(folder.path), name=name)
+    found = replace(read_run(folder.path), name=name)
+    if is_file:
+        return found
+    # What training took is known of the run.
+    return replace(found, metrics=MetricsRecord.read(RunFolder(path).metrics))
 
 
 def _images_of_claim(run: ReportedRun) -> int:

@@ -27,7 +27,7 @@ from keras_efgsm.records.wording import number, percent, unbroken
 _WIDTH, _HEIGHT = 420, 280
 _FONT = 12.5
 # Beside a line there is room for names of so many letters, in lines of so many.
-_MOST_LETTERS, _LETTERS = 26, 14
+_MOST_LETTERS, _LETTERS = 26, 13
 
 
 class Line(NamedTuple):

@@ -64,7 +64,7 @@ def training_charts(run: ReportedRun, target: str) -> list[Chart]:
             lines("loss"),
             caption=f"{on}Losses on the training's adversarial images.",
             x_label="epoch",
-            y_label="loss",
+            y_label="loss, and its parts before they are weighted",
             log_y=True,
         ),
         line_chart(

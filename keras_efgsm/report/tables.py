@@ -176,7 +176,7 @@ def cost_table(run: ReportedRun) -> Table:
         (
             "time of an image, classified in a batch",
             run.measured.milliseconds_per_image if run.measured else None,
-            lambda value: number(value, "ms"),
+            lambda value: f"{value:.2g} ms",
         ),
         ("epochs", metrics.epochs, number),
         ("training images", metrics.train_images, number),

@@ -48,6 +48,7 @@ class Verdict:
 
     Args:
         sentence: in plain words.
+        beside: what the baseline comes to; empty without one.
         certainty: what chance leaves open.
         how: attacks, images and seed.
         level: how thorough the attacks were, one of `STANDARD`, `GRADIENTS`, `FIRST_LOOK`.
@@ -58,6 +59,7 @@ class Verdict:
     """
 
     sentence: str
+    beside: str
     certainty: str
     how: str
     level: str
@@ -78,7 +80,8 @@ def verdict(run: ReportedRun, target: str, baseline: ReportedRun | None = None) 
     level = thoroughness(run)
     level_name, advice = _LEVELS[level]
     return Verdict(
-        sentence=_sentence(run, baseline),
+        sentence=_sentence(run),
+        beside=_beside(baseline) if baseline else "",
         certainty=_certainty(run.evaluation),
         how=_how(run),
         level=level,
@@ -158,7 +161,7 @@ def change_in_words(epsilon: float, norm: str) -> str:
     return f"changing each pixel by at most {short_radius(epsilon)} of its range"
 
 
-def _sentence(run: ReportedRun, baseline: ReportedRun | None) -> str:
+def _sentence(run: ReportedRun) -> str:
     figures = run.evaluation
     change = change_in_words(run.epsilon, run.norm)
     change = f"{change[0].upper()}{change[1:]}"
@@ -174,13 +177,15 @@ def _sentence(run: ReportedRun, baseline: ReportedRun | None) -> str:
             f"classifies correctly; of all {number(figures.num_images)}, {number(kept)} "
             f"({percent(figures.robust_accuracy, 1)}) stay right."
         )
-    if baseline is None:
-        return text
-    other = baseline.evaluation
-    left = round(other.robust_accuracy * other.num_images)
+    return text
+
+
+def _beside(baseline: ReportedRun) -> str:
+    figures = baseline.evaluation
+    left = round(figures.robust_accuracy * figures.num_images)
     return (
-        f"{text} {baseline.name}, under the same attacks: {number(left)} of "
-        f"{number(other.num_images)} ({percent(other.robust_accuracy, 1)})."
+        f"Under the same attacks {number(left)} of {number(figures.num_images)} "
+        f"({percent(figures.robust_accuracy, 1)}) stay right with {baseline.name}."
     )
 
 

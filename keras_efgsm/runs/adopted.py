@@ -135,6 +135,7 @@ def adopt_classifier(
         "test_images": figures.num_images,
         "class_names": list(data.class_names),
         "stop": None,
+        "parameters": {"classifier": read.count_params()},
         "versions": versions(),
         "hardware": hardware(),
     }

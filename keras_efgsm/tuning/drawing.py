@@ -151,12 +151,15 @@ def _draw(
         )
         if name:
             labels.append(EndLabel(*at, name, mark.colour, is_strong=row.trial == won))
-    for place, shares in far.items():
+    for number, (place, shares) in enumerate(sorted(far.items())):
+        # Away from each other.
+        is_left = number == 0 and len(far) > 1
         axes.annotate(
             "\n".join(f"{share:.1f}\u00a0%" for share in shares),
             (place, edge),
             textcoords="offset points",
-            xytext=(7, -6),
+            xytext=(-7 if is_left else 7, -6),
+            ha="right" if is_left else "left",
             va="bottom",
             fontsize=9,
             linespacing=1.0,
@@ -192,7 +195,7 @@ def _title(rows: Sequence[TrialRow], finalists: FinalistsRecord | None) -> str:
     won = f"{best} won ({values}): {_repeated(finalists, best)} robust"
     seeds = f" over {wording.count(len(finalists.seeds), 'new seed')}"
     preset = next((row.trial for row in finalists.finalists if row.is_preset), best)
-    beside = "" if preset == best else f"; the preset {_repeated(finalists, preset)}"
+    beside = "" if preset == best else f";\nthe preset {_repeated(finalists, preset)}"
     return f"{won}{seeds}{beside}"
 
 

@@ -978,8 +978,10 @@ def test_a_baseline_is_shown_beside_the_run(report, new_run):
     assert "Beside ordinary" in page.headings()
     # It has no section of its own.
     assert [h["text"] for h in page.all("h2")] == ["run"]
-    (sentence,) = page.all("p", "sentence")
-    assert "ordinary, under the same attacks: 4 of 360 (1.0\u00a0%)" in sentence["text"]
+    (sentence,) = page.all("p", "beside")
+    assert sentence["text"].replace("\u00a0", " ") == (
+        "Under the same attacks 4 of 360 (1.0 %) stay right with ordinary."
+    )
     (table,) = [t for t in page.all("table") if "Both under the same" in t["text"]]
     assert show(0.4242) in table["text"] and show(0.01) in table["text"]
     with pytest.raises(ValueError, match="beside one run"):

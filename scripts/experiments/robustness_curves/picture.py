@@ -41,6 +41,10 @@ _NAMES = {
 # Those that lie below the others are told of in words, as their height would be taken from these.
 _MOST_SPREAD = 45.0
 _MOST_LEFT_OUT = 2
+# At the end: lines along the axis, whose names would cover each other.
+_NOTHING = 0.03
+# More than so many may begin far below those they come up to.
+_FEW = 4
 
 
 def draw(
@@ -65,9 +69,11 @@ def draw(
         about += "; line: mean, band: lowest to highest seed"
     with styled(theme) as colours:
         figure = new_figure(9, 5.2)
+        shown, left_out = _in_sight(rows)
+        if left_out:
+            about += f"\nnot drawn, with what they end at: {left_out}"
         heading(figure, _title(rows, target), about, colours=colours)
         axes = figure.subplots()
-        shown, left_out = _in_sight(rows)
         labels = [
             _draw_method(axes, row, style, colours) for style, row in enumerate(_ours_last(shown))
         ]
@@ -76,15 +82,13 @@ def draw(
         seconds_axis(axes.xaxis, min(seconds), max(seconds))
         axes.set_xlabel("training time (logarithmic)")
         heights = [100 * mark[key] for mark in marks for key in ("lowest", "highest")]
-        if left_out:
-            heights = [height for height in heights if height >= max(heights) - _MOST_SPREAD]
+        if len(shown) > _FEW:
+            heights = [height for height in heights if height >= 100 * min(_ends(shown)) - 20]
         if target is not None:
             heights.append(100 * target)
             _mark_target(axes, rows, target, colours)
         fine_percent_axis(axes.yaxis, heights)
         axes.set_title("robust accuracy (adp)", color=colours.soft)
-        if left_out:
-            axes.set_xlabel(f"training time (logarithmic). Not shown, at its end: {left_out}")
         label_ends(axes, labels, size=10)
         save_figure(figure, path)
 
@@ -93,7 +97,7 @@ def _title(rows: Sequence[dict[str, Any]], target: float | None) -> str:
     reached = _reached(rows, target)
     if target is None or not reached:
         best = max(rows, key=lambda row: row["marks"][-1]["robust_accuracy"])
-        if len(rows) > 4:
+        if len(rows) > _FEW:
             return f"Robust accuracy of {len(rows)} ways to train, by training time"
         return (
             f"{_name(best['method'])}: {100 * best['marks'][-1]['robust_accuracy']:.1f} % robust "
@@ -139,12 +143,16 @@ def _in_sight(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
     lowest = best - _MOST_SPREAD / 100
     below = [row for row in rows if row["marks"][-1]["robust_accuracy"] < lowest]
     if len(below) > _MOST_LEFT_OUT:
-        return rows, ""
+        below = [row for row in rows if row["marks"][-1]["robust_accuracy"] < _NOTHING]
     shown = [row for row in rows if row not in below]
     words = ", ".join(
         f"{_name(row['method'])} {100 * row['marks'][-1]['robust_accuracy']:.0f} %" for row in below
     )
     return shown, words
+
+
+def _ends(rows: Sequence[dict[str, Any]]) -> list[float]:
+    return [row["marks"][-1]["robust_accuracy"] for row in rows]
 
 
 def _ours_last(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

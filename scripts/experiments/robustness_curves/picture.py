@@ -1,6 +1,7 @@
 """Courses of robust accuracy over training time as a picture."""
 
 import statistics
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ _MOST_LEFT_OUT = 2
 _NOTHING = 0.03
 # More than so many may begin far below those they come up to.
 _FEW = 4
+# Of a line above the drawing.
+_LETTERS = 105
 
 
 def draw(
@@ -71,7 +74,7 @@ def draw(
         figure = new_figure(9, 5.2)
         shown, left_out = _in_sight(rows)
         if left_out:
-            about += f"\nnot drawn, with what they end at: {left_out}"
+            about += "\n" + textwrap.fill(f"not drawn, with what they end at: {left_out}", _LETTERS)
         heading(figure, _title(rows, target), about, colours=colours)
         axes = figure.subplots()
         labels = [

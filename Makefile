@@ -13,7 +13,7 @@ PINS = tensorflow==2.21.0 keras==3.15.1 tensorflow-datasets==4.9.10 cleverhans==
        keras-tuner==1.4.8 adversarial-robustness-toolbox==1.20.1 \
        jax==0.10.2
 
-.PHONY: setup lint format-check types graph test test-all exhaustive fuzz quickstart tune-demo lock wheel clean
+.PHONY: setup lint format-check types graph test test-all exhaustive fuzz quickstart tune-demo pictures lock wheel clean
 
 setup: $(STAMP)
 
@@ -68,6 +68,10 @@ quickstart: setup
 tune-demo: setup
 	$(BIN)/keras-efgsm tune digits --tuner random --trials 6 --epochs 12 \
 	  --finalists 2 --seeds 2 --quiet --out searches/demo
+
+# Every committed picture again, from the figures beside it; nothing is trained.
+pictures: setup
+	$(BIN)/python scripts/reporting/redraw.py
 
 # Resolves the extras afresh in an environment of its own and writes down what came out.
 lock:

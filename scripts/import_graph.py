@@ -35,6 +35,7 @@ FLOORS = {
     "backend": "gradients, step and tables: one module a framework",
     "form": "the table of export forms, filled by `export.forms`",
     "records": "one type for each JSON file: read, write, schema, wording",
+    "pictures": "the look of all drawings: colours, axes, labels, figures",
     "networks": "architectures of any image shape, what is asked of a classifier, precision",
     "sample_memory": "momentum and kept images of each sample, in memory or on disk; views of them",
     "attacks": "clean images in, adversarial ones out",

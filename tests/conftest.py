@@ -142,9 +142,10 @@ def uncompiled():
 
 @pytest.fixture(scope="module")
 def few_attacks():
-    """Curves of a report with three radii and two numbers of iterations in place of 16 points."""
+    """Curves of a report with few radii and numbers of iterations."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("keras_efgsm.report.measurements._EPSILON_FACTORS", (0.5, 1.0))
+        patch.setattr("keras_efgsm.report.films._FILM_FACTORS", (1.0, 4.0))
         patch.setattr("keras_efgsm.report.measurements.ITERATIONS", (1, 100))
         yield
 

@@ -17,6 +17,7 @@ from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.backend import compiled, rival_margins_and_gradients
 from keras_efgsm.checks import check_count
 from keras_efgsm.noise import Noise
+from keras_efgsm.pictures.png import signed_colours
 from keras_efgsm.trainer.batch import read_labels
 from keras_efgsm.typing import Logs
 
@@ -45,7 +46,8 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
 
     The scalars of each epoch (losses, accuracies, learning rate) are those of Keras. With `images`
     there are, under the tag `adversarial`, pictures of a few, evenly spaced: clean, attacked, the
-    perturbation (grey is none, white +epsilon, black -epsilon; of an L2 ball the largest change)
+    perturbation (of grey images red is +epsilon, blue -epsilon and white none, as in reports; of
+    others grey is none and a channel lighter or darker; of an L2 ball the largest change)
     and, with a re-constructor, what it makes of the attacked one; and over all of them histograms
     of the logit margin on clean and on attacked images and of the smallest margin in the ball if
     the margin were linear, with the shares that are positive. An image whose margin is negative is
@@ -162,9 +164,15 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
     def _write(self, epoch: int, seen: dict[str, np.ndarray]) -> None:
         shares = {"clean": "accuracy_clean", "attacked": "accuracy_attacked"}
         shares["linearised"] = "margin_robust_accuracy"
+        is_grey = seen["perturbation"].shape[-1] == 1
+        if is_grey:
+            # As a report shows it.
+            scaled = 2.0 * seen["perturbation"] - 1.0
+            seen["perturbation"] = np.stack([signed_colours(change, 1.0) for change in scaled])
+        colours = ("red", "blue", "white") if is_grey else ("lighter", "darker", "grey")
         of_perturbation = (
-            f"attacked minus clean over twice {self._strength}, epsilon = {self._epsilon:g}: "
-            f"grey is no change, white a rise by {self._strength}, black a fall by it"
+            f"attacked minus clean, amplified, epsilon = {self._epsilon:g}: {colours[0]} is a rise "
+            f"by {self._strength}, {colours[1]} a fall by it, {colours[2]} no change"
         )
         with self._train_writer.as_default():
             for name, value in seen.items():

@@ -35,9 +35,9 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
     the collapse begins up to an epoch before they show it.
 
     With a `probe`, a PGD attack on a few fixed images is measured before training and after each
-    epoch, and decides: training ends when its accuracy falls `probe_drop` below its best, in one
-    epoch or slowly, and the weights of its best are put back. If only the margins turned, training
-    goes on.
+    epoch (`probe_accuracy`; `probe_natural_accuracy` is that of the clean ones), and decides:
+    training ends when its accuracy falls `probe_drop` below its best, in one epoch or slowly, and
+    the weights of its best are put back. If only the margins turned, training goes on.
 
     Where it does and does not work: the margins see collapses of FGSM in which the loss bends
     within its one step, within an epoch of PGD. They do not see those in which the step still
@@ -99,6 +99,7 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self.verbose = verbose
         self._restored: dict[str, Any] | None = None
         self._probe: Probe | None = None
+        self._natural: float | None = None  # of the probe
         self._reset()
 
     def _reset(self) -> None:
@@ -146,7 +147,11 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """The probe's accuracy, the same on all workers, so that all of them stop or none."""
         assert self._probe is not None
         strategy = getattr(self.model, "distribute_strategy", None)
-        return Agreement(strategy).mean(self._probe.accuracy())
+        agreement = Agreement(strategy)
+        robust = agreement.mean(self._probe.accuracy())
+        if self._probe.natural_accuracy is not None:
+            self._natural = agreement.mean(self._probe.natural_accuracy)
+        return robust
 
     def _keep(self, epoch: int, accuracy: float | None) -> None:
         """Keeps the weights to go back to: the best of the probe, or those of an epoch ago."""
@@ -167,6 +172,8 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         else:
             accuracy = self._measure()
             logs["probe_accuracy"] = self._last_score = accuracy
+            if self._natural is not None:
+                logs["probe_natural_accuracy"] = self._natural
             reason = None
             if accuracy <= self._best_score - self.probe_drop:
                 reason = f"the PGD probe fell to {accuracy:.3f} from {self._best_score:.3f}" + (

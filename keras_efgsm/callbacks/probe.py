@@ -37,15 +37,18 @@ class Probe:
         noise = Noise(0, 0, keras.ops.arange(len(images), dtype="int32"))
         logits_fn = evaluation_logits(classifier)
 
-        def correct(x: Tensor, y: Tensor) -> Tensor:
+        def correct(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
             x_adv = attack.perturb(logits_fn, x, y, noise).images
             natural = keras.ops.argmax(logits_fn(x), axis=-1) == y
             robust = keras.ops.argmax(logits_fn(x_adv), axis=-1) == y
-            return keras.ops.logical_and(natural, robust)
+            return natural, keras.ops.logical_and(natural, robust)
 
         self._correct = compiled(correct, classifier.variables)
+        self.natural_accuracy: float | None = None
+        """Share of the images classified correctly clean, at the last measurement."""
 
     def accuracy(self) -> float:
         """Share of the images classified correctly both clean and attacked."""
-        correct = keras.ops.convert_to_numpy(self._correct(self._images, self._labels))
-        return float(correct.mean())
+        natural, both = self._correct(self._images, self._labels)
+        self.natural_accuracy = float(keras.ops.convert_to_numpy(natural).mean())
+        return float(keras.ops.convert_to_numpy(both).mean())

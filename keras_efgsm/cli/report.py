@@ -51,6 +51,13 @@ def add_command(commands: Commands) -> None:
         help="of a model file: what `evaluate --json` wrote; default: the quick attacks, now",
     )
     parser.add_argument(
+        "--baseline",
+        metavar="RUN_OR_MODEL",
+        help="a run folder or .keras file, such as one of ordinary training, shown beside the run "
+        "under the same attacks, which it sees now unless it was evaluated so; what is measured "
+        "is kept in NAME.report beside its file",
+    )
+    parser.add_argument(
         "--overwrite", action="store_true", help="replace --out even if it is no report"
     )
     parser.set_defaults(run=run)
@@ -69,6 +76,7 @@ def run(options: argparse.Namespace) -> None:
         overwrite=options.overwrite,
         norm=options.norm,
         unsafe=options.unsafe,
+        baseline=options.baseline,
     )
     Console().print(f"report: {page}", soft_wrap=True)
 

@@ -2,8 +2,7 @@
 
 A record is a frozen dataclass whose fields are the names in the file. `read` checks all of it and
 raises a `ValueError` that says what is wrong; `write` leaves the old file or the whole new one.
-`wording` says figures alike everywhere, `environment` what they were measured with, and `drawing`
-is what every picture begins with.
+`wording` says figures alike everywhere, and `environment` what they were measured with.
 """
 
 from keras_efgsm.records.classes import ClassAccuracy, ClassesPart

@@ -12,6 +12,7 @@ from keras_efgsm.records.record import (
     Part,
     Record,
     RecordError,
+    Seconds,
     Share,
     check_radius_of,
 )
@@ -86,6 +87,38 @@ class ExamplePart(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FramePart(Part):
+    """An image under an attack of one radius, and what the model takes it for.
+
+    Args:
+        epsilon: the radius in pixels of [0, 1]; 0 for the clean image.
+        png: the image as PNG in base64.
+        predicted: number of the predicted class.
+        probability: that it was given, in [0, 1].
+    """
+
+    epsilon: Annotated[float, (0.0, math.inf)]
+    png: str
+    predicted: Count
+    probability: Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmPart(Part):
+    """An image under attacks of growing radius, until the model takes it for another class.
+
+    Args:
+        label: number of the true class.
+        size: height and width.
+        frames: the clean image, then one for each radius.
+    """
+
+    label: Count
+    size: tuple[int, ...]
+    frames: tuple[FramePart, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class MeasuredPart(Part):
     """What a report measures.
 
@@ -98,6 +131,9 @@ class MeasuredPart(Part):
         steps_curve: accuracies by iterations.
         confusion: counts by true class (rows) and predicted class (columns) under attack.
         examples: a few images.
+        films: a few under growing radii. Neither these nor the milliseconds are in files of earlier
+            versions.
+        milliseconds_per_image: of the clean images, classified in batches; the quickest of a few.
         dataset: name of the data set.
         split: which part of it.
         epsilon: radius of the evaluation in pixels of [0, 1].
@@ -108,7 +144,9 @@ class MeasuredPart(Part):
         versions: versions of the packages that decide a result.
     """
 
-    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"selection", "norm"})
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset(
+        {"selection", "norm", "films", "milliseconds_per_image"}
+    )
 
     num_images: Count
     selection: str | None = None
@@ -117,6 +155,8 @@ class MeasuredPart(Part):
     steps_curve: tuple[Point, ...]
     confusion: tuple[tuple[Count, ...], ...]
     examples: tuple[ExamplePart, ...]
+    films: tuple[FilmPart, ...] | None = None
+    milliseconds_per_image: Seconds | None = None
     dataset: str
     split: str
     epsilon: AnyRadius

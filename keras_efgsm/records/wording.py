@@ -234,6 +234,21 @@ def radius(epsilon: Any, norm: str | None = "linf") -> str:
     return f"{epsilon:.4g} ({levels}/255)" if whole and not short else f"{epsilon:.4g}"
 
 
+def short_radius(epsilon: Any) -> str:
+    """A radius as short as a tick or label must be: only the 255ths where these are meant.
+
+    Args:
+        epsilon: the radius.
+
+    Example:
+
+    ```python
+    short_radius(8 / 255), short_radius(0.3)  # ('8/255', '0.3')
+    ```
+    """
+    return radius(epsilon).partition("(")[2].rstrip(")") or radius(epsilon)
+
+
 def budget(attack: Spending) -> str:
     """What an attack may spend on an image; empty where nothing is known of it.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_efgsm.atomic_file import try_to_make
 from keras_efgsm.evaluation import AdversarialImages
-from keras_efgsm.report.png import signed_colours
+from keras_efgsm.pictures.png import signed_colours
 
 # Small images are enlarged by a whole number, to be seen.
 _LEAST_HEIGHT = 96

@@ -109,7 +109,7 @@ def class_bars(run: ReportedRun) -> ClassBars | None:
         return None
     accuracies, numbers = classes.per_class(), classes.classes_with_images
     caption = (
-        "Pale: natural accuracy; dark: robust accuracy, the worst case over all attacks. "
+        "Wide: natural accuracy; narrow: robust accuracy, the worst case over all attacks. "
         f"{INTERVAL}: of the robust accuracy {INTERVAL_MEANS}."
     )
     if len(numbers) > _MOST_CLASSES:

@@ -31,7 +31,7 @@ def compare(runs: Sequence[ReportedRun]) -> Comparison:
     Args:
         runs: two or more.
     """
-    differing = _differences(runs)
+    differing = differences(runs)
     warning = ""
     if differing:
         warning = (
@@ -41,8 +41,12 @@ def compare(runs: Sequence[ReportedRun]) -> Comparison:
     return Comparison(warning, comparison_table(runs), comparison_charts(runs))
 
 
-def _differences(runs: Sequence[ReportedRun]) -> list[str]:
-    """In which respects the evaluations differ that the comparison depends on."""
+def differences(runs: Sequence[ReportedRun]) -> list[str]:
+    """In which respects the evaluations differ that the comparison depends on.
+
+    Args:
+        runs: two or more.
+    """
 
     def differ(value: Callable[[ReportedRun], Any]) -> bool:
         return len({value(run) for run in runs}) > 1

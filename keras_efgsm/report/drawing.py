@@ -1,42 +1,47 @@
 """Line charts as SVG, in the colours of the page's light or dark scheme."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from keras_efgsm.records.drawing import inline_svg, new_figure
+from keras_efgsm.pictures import (
+    PAGE,
+    EndLabel,
+    Palette,
+    draw_line,
+    label_ends,
+    new_figure,
+    percent_axis,
+    styled,
+    whole_axis,
+)
+from keras_efgsm.pictures.inline_svg import inline_svg
+from keras_efgsm.pictures.palette import DASHES
 from keras_efgsm.records.wording import number, percent, unbroken
 
 # Small, so that the letters are still readable when a phone shrinks the drawing.
-_WIDTH, _HEIGHT = 400, 270
-# Lengths of line and gap by which the lines are told apart without their colours.
-DASHES = ((), (7, 3), (2, 2), (9, 3, 2, 3), (4, 4), (12, 4))
-_MOST_MARKERS = 40
-_TEXT, _SOFT, _GRID, _PANEL = "#000001", "#000002", "#000003", "#000004"
-_LINES = tuple(f"#00001{index}" for index in range(len(DASHES)))
-# The colours of the figure, as the style sheet names them.
-_COLOURS = {
-    _TEXT: "var(--text)",
-    _SOFT: "var(--soft)",
-    _GRID: "var(--grid)",
-    _PANEL: "var(--panel)",
-    **{colour: f"var(--c{index})" for index, colour in enumerate(_LINES)},
-}
+_WIDTH, _HEIGHT = 420, 280
+_FONT = 12.5
+# Beside a line there is room for names of so many letters, in lines of so many.
+_MOST_LETTERS, _LETTERS = 26, 13
 
 
 class Line(NamedTuple):
     """One line of a chart.
 
     Attributes:
-        name: what the legend calls it.
+        name: what it is called.
         points: `(x, y)`; those that are not finite are left out.
+        band: lowest and highest y at each point; empty for none.
     """
 
     name: str
     points: Sequence[tuple[float, float]]
+    band: Sequence[tuple[float, float]] = ()
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Chart:
         svg: the drawing.
         caption: what it shows and how that was measured.
         legend: `(dashes, name)` of each line.
+        is_named: whether the lines bear their names, so that the legend need not be shown.
         mark: what the vertical line is; None without one.
         x_label: the horizontal axis with its unit.
         rows: the same numbers as text: x, then y of each line.
@@ -55,6 +61,7 @@ class Chart:
     svg: Markup
     caption: str
     legend: list[tuple[str, str]]
+    is_named: bool
     mark: str | None
     x_label: str
     rows: list[list[str]]
@@ -73,14 +80,14 @@ def line_chart(
     x_ticks: Sequence[float] | None = None,
     mark: tuple[float, str] | None = None,
 ) -> Chart | None:
-    """Draws lines.
+    """Draws lines, named where they end if the names are short.
 
     Args:
         name: begins the ids of its elements; unlike that of any other chart of the page.
         lines: what is drawn; lines without a point are left out.
         caption: what it shows and how that was measured.
         x_label: the horizontal axis with its unit.
-        y_label: the vertical axis with its unit.
+        y_label: the vertical axis with its unit, written above it.
         is_share: whether y is a share in [0, 1], shown in per cent. Defaults to `False`.
         log_x: whether the horizontal axis is logarithmic. Defaults to `False`.
         log_y: whether the vertical axis is logarithmic. Defaults to `False`.
@@ -90,31 +97,29 @@ def line_chart(
     Returns:
         The chart; None if no line has a point.
     """
-    drawable = [
-        Line(line.name, [p for p in line.points if _is_drawable(p, log_x, log_y)]) for line in lines
-    ]
-    shown = [line for line in drawable if line.points]
+    shown = [line for line in (_drawable(line, log_x, log_y) for line in lines) if line.points]
     if not shown:
         return None
-    figure = new_figure(_WIDTH / 72, _HEIGHT / 72)
-    axes = figure.subplots()
-    for index, line in enumerate(shown):
-        _draw_line(axes, line, index % len(DASHES), 100 if is_share else 1)
-    if mark:
-        axes.axvline(mark[0], color=_SOFT, linewidth=1.5, linestyle=(0, (1.3, 2)))
-    _draw_axes(figure, axes, shown, is_share, log_x, log_y, x_ticks)
-    axes.set_xlabel(x_label, color=_TEXT, fontsize=12)
-    axes.set_ylabel(y_label, color=_TEXT, fontsize=12)
-    say = percent if is_share else number
+    is_named = len(shown) <= len(DASHES) and all(len(line.name) <= _MOST_LETTERS for line in shown)
     title = f"{y_label} against {x_label}"
+    say = percent if is_share else number
     ends = "; ".join(
         f"{line.name}: {say(line.points[0][1])} at {number(line.points[0][0])}, "
         f"{say(line.points[-1][1])} at {number(line.points[-1][0])}"
         for line in shown
     )
-    svg = inline_svg(
-        figure, name, title=title, description=unbroken(f"{title}. {ends}"), colours=_COLOURS
-    )
+    with styled(PAGE) as colours:
+        figure = new_figure(_WIDTH / 72, _HEIGHT / 72)
+        axes = figure.subplots()
+        labels = [_draw(axes, line, i, is_share, colours) for i, line in enumerate(shown)]
+        if mark:
+            axes.axvline(mark[0], color=colours.soft, linewidth=1.5, linestyle=(0, (1.3, 2)))
+        _draw_axes(axes, shown, is_share, log_x, log_y, x_ticks)
+        axes.set_xlabel(x_label, fontsize=_FONT)
+        axes.set_title(y_label, color=colours.soft, fontsize=_FONT)
+        if is_named:
+            label_ends(axes, labels, size=_FONT)
+        svg = inline_svg(figure, name, title=title, description=unbroken(f"{title}. {ends}"))
     values = [dict(line.points) for line in shown]
     return Chart(
         # Written by an XML writer, which escapes the names in the description.
@@ -123,6 +128,7 @@ def line_chart(
         legend=[
             (" ".join(map(str, DASHES[i % len(DASHES)])), line.name) for i, line in enumerate(shown)
         ],
+        is_named=is_named,
         mark=mark[1] if mark else None,
         x_label=x_label,
         rows=[
@@ -132,36 +138,29 @@ def line_chart(
     )
 
 
-def _is_drawable(point: tuple[float, float], log_x: bool, log_y: bool) -> bool:
-    x, y = point
-    finite = math.isfinite(x) and math.isfinite(y)
-    return finite and not (log_x and x <= 0) and not (log_y and y <= 0)
+def _drawable(line: Line, log_x: bool, log_y: bool) -> Line:
+    def is_drawable(x: float, y: float) -> bool:
+        finite = math.isfinite(x) and math.isfinite(y)
+        return finite and not (log_x and x <= 0) and not (log_y and y <= 0)
+
+    kept = [index for index, point in enumerate(line.points) if is_drawable(*point)]
+    band = [line.band[index] for index in kept] if line.band else ()
+    return Line(line.name, [line.points[index] for index in kept], band)
 
 
-def _draw_line(axes: Any, line: Line, style: int, scale: float) -> None:
-    colour, width = _LINES[style], 2.2
-    # matplotlib gives dashes in widths of the line.
-    dashes = tuple(length / width for length in DASHES[style])
-    axes.plot(
-        [x for x, _ in line.points],
-        [scale * y for _, y in line.points],
-        color=colour,
-        linewidth=width,
-        linestyle=(0, dashes) if dashes else "-",
-        solid_joinstyle="round",
-        marker="o" if len(line.points) <= _MOST_MARKERS else "",
-        markersize=5.2,
-        markerfacecolor=_PANEL,
-        markeredgecolor=colour,
-        markeredgewidth=1.6,
-        # A point at 0 or 100 % is a whole circle.
-        clip_on=False,
-        zorder=3,
-    )
+def _draw(axes: Any, line: Line, style: int, is_share: bool, colours: Palette) -> EndLabel:
+    scale = 100 if is_share else 1
+    x = [point[0] for point in line.points]
+    y = [scale * point[1] for point in line.points]
+    band = None
+    if line.band:
+        low, high = zip(*line.band, strict=True)
+        band = ([scale * value for value in low], [scale * value for value in high])
+    colour = draw_line(axes, x, y, style, colours, band=band)
+    return EndLabel(x[-1], y[-1], "\n".join(textwrap.wrap(line.name, _LETTERS)), colour)
 
 
 def _draw_axes(
-    figure: Any,
     axes: Any,
     lines: Sequence[Line],
     is_share: bool,
@@ -171,32 +170,29 @@ def _draw_axes(
 ) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-    figure.patch.set_visible(False)
-    axes.patch.set_visible(False)
-    axes.spines[:].set_visible(False)
-    axes.spines["bottom"].set_visible(True)
-    axes.spines["bottom"].set_color(_SOFT)
-    axes.grid(axis="y", color=_GRID, linewidth=1)
+    axes.tick_params(labelsize=_FONT)
     axes.margins(x=0.02)
-    axes.tick_params(labelsize=12, labelcolor=_TEXT, color=_SOFT, length=4)
-    axes.tick_params(axis="y", length=0)
     plain = FuncFormatter(lambda value, _: f"{value:.4g}")
+    xs = [x for line in lines for x, _ in line.points]
     if log_x:
         axes.set_xscale("log")
-    xs = [x for line in lines for x, _ in line.points]
-    whole = all(float(x).is_integer() for x in xs)
+    if all(float(x).is_integer() for x in xs) and not log_x:
+        whole_axis(axes.xaxis)
+    else:
+        axes.xaxis.set_major_formatter(plain)
     if x_ticks is not None:
         axes.xaxis.set_major_locator(FixedLocator(list(x_ticks)))
-    elif not log_x:
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole, min_n_ticks=1))
+    elif not log_x and not all(float(x).is_integer() for x in xs):
+        axes.xaxis.set_major_locator(MaxNLocator(6, min_n_ticks=1))
     if is_share:
-        axes.set_ylim(0, 100)
-    elif log_y:
-        axes.set_yscale("log")
-        ys = [y for line in lines for _, y in line.points]
-        # Powers of ten only where there are some to be seen.
-        several = max(ys) > 30 * min(ys)
-        axes.yaxis.set_major_locator(LogLocator(10) if several else MaxNLocator(5))
+        percent_axis(axes.yaxis)
+    else:
+        if log_y:
+            axes.set_yscale("log")
+            ys = [y for line in lines for _, y in line.points]
+            # Powers of ten only where there are some to be seen.
+            several = max(ys) > 30 * min(ys)
+            axes.yaxis.set_major_locator(LogLocator(10) if several else MaxNLocator(5))
+        axes.yaxis.set_major_formatter(plain)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(plain)

@@ -43,8 +43,8 @@ def measure_run(
 
     They are kept in `report-curves.json` beside what they were measured with: the classifier and
     re-constructor by their contents, data set, split, epsilon, number of images, seed, versions.
-    Where one differs, the file is damaged, or it is of an earlier version that took the first
-    images and these lacked a class, all is measured anew.
+    Where one differs, the file is damaged, or it is of an earlier version that measured less or
+    took the first images and these lacked a class, all is measured anew.
 
     Args:
         run: the run.
@@ -145,7 +145,9 @@ def _read_kept(path: Path, with_what: dict[str, Any]) -> MeasuredPart | None:
         return None
     measured = record.measured
     lacks_a_class = any(sum(row) == 0 for row in measured.confusion)
-    return None if measured.selection is None and lacks_a_class else measured
+    if measured.films is None or (measured.selection is None and lacks_a_class):
+        return None
+    return measured
 
 
 def _digest(path: Path) -> str | None:

@@ -1,5 +1,6 @@
 """Measurements of a report: accuracy by epsilon and by iterations, examples, confusion."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,8 @@ from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness
 from keras_efgsm.evaluation.native_engine import compile_native
 from keras_efgsm.networks.own_models import read_keras_file
-from keras_efgsm.report.png import png_text, signed_colours
+from keras_efgsm.pictures.png import png_text, signed_colours
+from keras_efgsm.report.films import film_radii, measure_films, picture
 
 LOSSES = ("ce", "cw")
 EPSILON_STEPS = 40
@@ -25,6 +27,7 @@ RECONSTRUCTOR_FILE = "reconstructor.keras"
 
 _EPSILON_FACTORS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 _MOST_EXAMPLES = 8
+_TIMED = 5
 _BATCH = 200
 
 
@@ -37,6 +40,7 @@ class Shown(NamedTuple):
         labels: true classes `(n,)`.
         clean: probabilities `(n, K)` of the clean images.
         attacked: probabilities `(n, K)` of `x_adv`.
+        milliseconds: for each image, classified clean in batches.
     """
 
     x: np.ndarray
@@ -44,6 +48,7 @@ class Shown(NamedTuple):
     labels: np.ndarray
     clean: np.ndarray
     attacked: np.ndarray
+    milliseconds: float
 
 
 def radii(epsilon: float, whole: float = 1.0) -> list[float]:
@@ -83,7 +88,7 @@ def measure_model(
 
     Returns:
         A dict for JSON: `natural_accuracy`, `epsilon_curve`, `steps_curve`, `confusion`,
-        `examples`.
+        `examples`, `films`, `milliseconds_per_image`.
     """
 
     def accuracies(radius: float, steps: int) -> dict[str, float]:
@@ -109,6 +114,16 @@ def measure_model(
     clean_point = {"epsilon": 0.0} | {f"pgd-{loss}": natural for loss in LOSSES}
     points = radii(epsilon, ball.diameter(data.image_shape))
     by_radius = [{"epsilon": r} | accuracies(r, EPSILON_STEPS) for r in points]
+    films = measure_films(
+        model,
+        shown.x,
+        shown.labels,
+        shown.clean,
+        film_radii(epsilon, ball.diameter(data.image_shape)),
+        seed=seed,
+        norm=norm,
+        on_attack=on_attack,
+    )
     return {
         "num_images": len(data),
         "natural_accuracy": natural,
@@ -116,12 +131,15 @@ def measure_model(
         "steps_curve": [{"steps": steps} | accuracies(epsilon, steps) for steps in ITERATIONS],
         "confusion": _confusion(shown),
         "examples": _examples(shown, epsilon, ball, reconstructor),
+        "films": films,
+        "milliseconds_per_image": shown.milliseconds,
     }
 
 
 def num_attacks(epsilon: float, whole: float = 1.0) -> int:
     """How many attacks `measure_model` makes, see `radii`."""
-    return 1 + len(LOSSES) * (len(radii(epsilon, whole)) + len(ITERATIONS))
+    films = len(film_radii(epsilon, whole))
+    return 1 + films + len(LOSSES) * (len(radii(epsilon, whole)) + len(ITERATIONS))
 
 
 def _attack_shown(
@@ -142,7 +160,18 @@ def _attack_shown(
         made = np.asarray(run(images, truth, ids, ops.convert_to_tensor(0, "int32")))
         x_adv[part] = np.where(was_right[:, None, None, None], made, x[part])
         attacked.append(np.asarray(predict(ops.convert_to_tensor(x_adv[part]))))
-    return Shown(x, x_adv, labels, np.concatenate(clean), np.concatenate(attacked))
+    milliseconds = _milliseconds(predict, x[:_BATCH])
+    return Shown(x, x_adv, labels, np.concatenate(clean), np.concatenate(attacked), milliseconds)
+
+
+def _milliseconds(predict: Callable[..., Any], x: np.ndarray) -> float:
+    """Of an image in a batch; the quickest of a few, as other work on a machine only slows it."""
+    images, times = ops.convert_to_tensor(x), []
+    for _ in range(_TIMED):
+        begun = time.perf_counter()
+        np.asarray(predict(images))
+        times.append(time.perf_counter() - begun)
+    return 1000 * min(times) / len(x)
 
 
 def _confusion(shown: Shown) -> list[list[int]]:
@@ -172,8 +201,8 @@ def _examples(
             {
                 "label": int(shown.labels[index]),
                 "size": [int(side) for side in shown.x.shape[1:3]],
-                "clean": _picture(shown.x[index], shown.clean[index]),
-                "adversarial": _picture(shown.x_adv[index], shown.attacked[index]),
+                "clean": picture(shown.x[index], shown.clean[index]),
+                "adversarial": picture(shown.x_adv[index], shown.attacked[index]),
                 "perturbation": {"png": png_text(signed_colours(change, full))},
                 "largest_change": float(np.abs(change).max()),
                 "reconstruction": None if rebuilt is None else {"png": png_text(rebuilt[position])},
@@ -194,15 +223,6 @@ def choose_examples(was_right: np.ndarray, withstood: np.ndarray) -> np.ndarray:
     half = _MOST_EXAMPLES // 2
     count_turned = min(len(turned), max(half, _MOST_EXAMPLES - len(held)))
     return np.concatenate([turned[:count_turned], held[: _MOST_EXAMPLES - count_turned]])
-
-
-def _picture(pixels: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    predicted = int(probabilities.argmax())
-    return {
-        "png": png_text(pixels),
-        "predicted": predicted,
-        "probability": float(probabilities[predicted]),
-    }
 
 
 def load_reconstructor(folder: Path, model: EvaluatedModel) -> keras.Model | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.records.wording import norm_name
+from keras_efgsm.report.baseline import read_baseline
 from keras_efgsm.report.comparison import compare
 from keras_efgsm.report.measured_run import measure_run
 from keras_efgsm.report.run_files import ReportedRun, read_run
@@ -26,6 +27,7 @@ def write_report(
     unsafe: bool = False,
     progress: bool = True,
     norm: str | None = None,
+    baseline: str | os.PathLike[str] | None = None,
 ) -> Path:
     """Writes one self-contained HTML page on one or several evaluated runs.
 
@@ -42,6 +44,9 @@ def write_report(
         progress: whether to show progress bars in a terminal. Defaults to `True`.
         norm: of the balls, see `checks.NORMS`: takes the figures that `evaluate --norm` left in a
             run that was trained for another norm. Defaults to that of each training.
+        baseline: a run folder or `.keras` file, such as one of ordinary training, that is shown
+            beside the run, of which there must be one. Unless it was evaluated as the run was, it
+            is attacked so now. Defaults to none.
 
     Returns:
         The path of the page.
@@ -61,6 +66,11 @@ def write_report(
     if not given:
         raise ValueError(f"A report needs a run folder or several. Received: paths={given!r}")
     folders = [Path(path) for path in given]
+    if baseline is not None and len(folders) > 1:
+        raise ValueError(
+            "A baseline is shown beside one run; several runs are compared without one. "
+            f"Received: baseline={str(baseline)!r}, paths={[str(path) for path in folders]}"
+        )
     # All that can be refused is refused before the first attack takes its time.
     check_page(out, overwrite)
     names = _names(folders)
@@ -72,16 +82,21 @@ def write_report(
         "unsafe": unsafe,
         "progress": progress,
     }
+    other = None
+    if baseline is not None:
+        other = read_baseline(Path(baseline), runs[0], data_dir=data_dir, unsafe=unsafe)
+        other = replace(other, measured=measure_run(other, **options))
     measured = [replace(run, measured=measure_run(run, **options)) for run in runs]
-    write_atomically(out, render_page(measured))
+    write_atomically(out, render_page(measured, other))
     return out
 
 
-def render_page(runs: Sequence[ReportedRun]) -> str:
+def render_page(runs: Sequence[ReportedRun], baseline: ReportedRun | None = None) -> str:
     """The HTML of a report.
 
     Args:
         runs: what it is on; what a run does not have is left out.
+        baseline: what is shown beside the only run. Defaults to none.
 
     Example:
 
@@ -94,7 +109,7 @@ def render_page(runs: Sequence[ReportedRun]) -> str:
         "report",
         comparison=compare(runs) if len(runs) > 1 else None,
         balls=_balls(runs),
-        sections=[run_section(run, f"run-{index}") for index, run in enumerate(runs, 1)],
+        sections=[run_section(run, f"run-{index}", baseline) for index, run in enumerate(runs, 1)],
     )
 
 

@@ -3,25 +3,31 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from keras_efgsm.records import RobustnessCurveRecord
 from keras_efgsm.records.report_curves import MeasuredPart
-from keras_efgsm.records.wording import data_name, norm_name, number, radius, selected
+from keras_efgsm.records.wording import (
+    INTERVAL,
+    data_name,
+    norm_name,
+    number,
+    percent,
+    radius,
+    selected,
+)
 from keras_efgsm.report.drawing import Chart, Line, line_chart
 from keras_efgsm.report.measurements import EPSILON_STEPS, ITERATIONS, LOSSES
 from keras_efgsm.report.run_files import ReportedRun, norm_of
+from keras_efgsm.runs.drawing import ACCURACIES
+from keras_efgsm.runs.drawing import LOSSES as LOSS_NAMES
 
 ATTACKS = {f"pgd-{loss}": f"PGD-{loss.upper()}" for loss in LOSSES}
 STEP = "step 2.5 epsilon / iterations, one random start"
 # More lines than styles could not be told apart.
 _MOST_LINES = 6
-_CURVES = {
-    "accuracy": "under the training attack",
-    "margin_robust_accuracy": "margin-robust",
-    "probe_accuracy": "PGD probe",
-    "val_accuracy": "natural, validation",
-}
+_CURVES = {**LOSS_NAMES, **ACCURACIES}
 _BY_STEPS: dict[str, Any] = {
     "x_label": "PGD iterations",
-    "y_label": "accuracy (%)",
+    "y_label": "accuracy",
     "is_share": True,
     "log_x": True,
     "x_ticks": ITERATIONS,
@@ -44,7 +50,7 @@ def training_charts(run: ReportedRun, target: str) -> list[Chart]:
                 [(r["epoch"], r[name]) for r in run.history if "epoch" in r and name in r],
             )
             for name in names
-            if name.endswith(ending)
+            if name.endswith(ending) and not _repeats_loss(run, name)
         ]
 
     on = (
@@ -58,19 +64,25 @@ def training_charts(run: ReportedRun, target: str) -> list[Chart]:
             lines("loss"),
             caption=f"{on}Losses on the training's adversarial images.",
             x_label="epoch",
-            y_label="loss",
+            y_label="loss, and its parts before they are weighted",
             log_y=True,
         ),
         line_chart(
             f"{target}-accuracy",
             lines("accuracy"),
-            caption=f"{on}Accuracies on the training's own attack, and by what the overfitting "
-            "stop watches: the linearised margin, and PGD on held-out training images (its probe).",
+            caption=f"{on}Accuracy under the training's own attack, on clean and attacked held-out "
+            "training images, and by the linearised margin, which the overfitting stop watches.",
             x_label="epoch",
-            y_label="accuracy (%)",
+            y_label="accuracy",
             is_share=True,
         ),
     )
+
+
+def _repeats_loss(run: ReportedRun, name: str) -> bool:
+    """Whether it is a part of the loss that is all of it, and would be drawn upon it."""
+    values = [(row.get(name), row.get("loss")) for row in run.history]
+    return name.endswith("_loss") and all(part == loss for part, loss in values)
 
 
 def attack_charts(measured: MeasuredPart, target: str) -> list[Chart]:
@@ -83,8 +95,11 @@ def attack_charts(measured: MeasuredPart, target: str) -> list[Chart]:
     attacks = " and ".join(ATTACKS.values())
     epsilon = radius(measured.epsilon, measured.norm)
     whole = number(max(p.epsilon or 0.0 for p in measured.epsilon_curve))
+    # The radius that reaches any image would leave no room for the others.
+    near = [p for p in measured.epsilon_curve if (p.epsilon or 0.0) <= 4 * measured.epsilon]
+    far = measured.epsilon_curve[-1]
     by_radius = [
-        Line(label, [(p.epsilon or 0.0, p.accuracy(key)) for p in measured.epsilon_curve])
+        Line(label, [(p.epsilon or 0.0, p.accuracy(key)) for p in near])
         for key, label in ATTACKS.items()
     ]
     by_steps = [
@@ -97,7 +112,8 @@ def attack_charts(measured: MeasuredPart, target: str) -> list[Chart]:
             by_radius,
             caption=f"Accuracy against epsilon under {attacks}, {EPSILON_STEPS} iterations, "
             f"{STEP}; {measured_on(measured)}. At 0 without an attack. At {whole} any image "
-            "can be reached, so that anything far above 0 is masking.",
+            f"can be reached, and {percent(far.accuracy('pgd-cw'))} stay right: anything far "
+            "above 0 would be masking.",
             mark=(measured.epsilon, f"evaluated epsilon, {epsilon}"),
             **_by_radius(measured.norm),
         ),
@@ -108,6 +124,31 @@ def attack_charts(measured: MeasuredPart, target: str) -> list[Chart]:
             f"{measured_on(measured)}.",
             **_BY_STEPS,
         ),
+    )
+
+
+def radius_chart(curve: RobustnessCurveRecord, epsilon: float, target: str) -> Chart | None:
+    """The worst case over the attacks of an evaluation at several radii, with its interval.
+
+    Args:
+        curve: what was evaluated.
+        epsilon: the radius of the claim, which is marked.
+        target: id of its section.
+    """
+    attacks = ", ".join(attack.in_words for attack in curve.points[-1].attacks)
+    worst = Line(
+        "worst case",
+        [(point.epsilon, point.robust_accuracy) for point in curve.points],
+        [(point.robust_interval[0], point.robust_interval[1]) for point in curve.points],
+    )
+    return line_chart(
+        f"{target}-radii",
+        [worst],
+        caption=f"The evaluation at several epsilons: the worst case over {attacks}, band: "
+        f"{INTERVAL} interval; {selected(curve.num_images, curve.selection)} of "
+        f"{data_name(curve.dataset, curve.split)}. At 0 without an attack.",
+        mark=(epsilon, f"epsilon of the claim, {radius(epsilon, curve.norm)}"),
+        **_by_radius(curve.norm),
     )
 
 
@@ -127,7 +168,14 @@ def comparison_charts(runs: Sequence[ReportedRun]) -> list[Chart]:
         f"{each(lambda m: data_name(m.dataset, m.split))}, seed {each(lambda m: str(m.seed))}."
     )
     by_radius = [
-        Line(name, [(p.epsilon or 0.0, p.accuracy("pgd-cw")) for p in found.epsilon_curve])
+        Line(
+            name,
+            [
+                (p.epsilon or 0.0, p.accuracy("pgd-cw"))
+                for p in found.epsilon_curve
+                if (p.epsilon or 0.0) <= 4 * max(m.epsilon for _, m in measured)
+            ],
+        )
         for name, found in measured
     ]
     by_steps = [
@@ -155,7 +203,7 @@ def _by_radius(norm: str | None) -> dict[str, Any]:
     of = "" if norm in (None, "linf") else f"{norm_name(norm)}, "
     return {
         "x_label": f"epsilon ({of}pixels of [0, 1])",
-        "y_label": "accuracy (%)",
+        "y_label": "accuracy",
         "is_share": True,
     }
 

@@ -14,6 +14,7 @@ from keras_efgsm.records import (
     MetricsRecord,
     NewerSchemaError,
     RecordError,
+    RobustnessCurveRecord,
     UniversalRecord,
     read_json,
 )
@@ -52,6 +53,7 @@ class ReportedRun:
         diagnosis: the verdict on gradient masking; None if there is none.
         measured: what `measure_run` gave; None to leave its sections out.
         universal: one perturbation for all images; None if there is none.
+        curve: what was evaluated at several radii; None if there is none.
     """
 
     name: str
@@ -63,6 +65,7 @@ class ReportedRun:
     diagnosis: DiagnosisRecord | None = None
     measured: MeasuredPart | None = None
     universal: UniversalRecord | None = None
+    curve: RobustnessCurveRecord | None = None
 
     @property
     def norm(self) -> str:
@@ -161,6 +164,9 @@ def read_run(path: str | Path, name: str | None = None, norm: str | None = None)
     file = folder.path / "universal.json"
     damaged = f"universal.json is damaged; run `keras-efgsm universal {folder.path}`"
     universal = _read(UniversalRecord.read, file, damaged, path) if file.exists() else None
+    file = file_of(folder.path / RobustnessCurveRecord.NAME)
+    damaged = f"{file.name} is damaged; run `keras-efgsm evaluate {folder.path} --epsilon 0,A,B`"
+    curve = _read(RobustnessCurveRecord.read, file, damaged, path) if file.exists() else None
     history = HistoryRecord(rows=())
     if folder.history.exists():
         damaged = "history.csv must hold one line of numbers per epoch"
@@ -175,6 +181,7 @@ def read_run(path: str | Path, name: str | None = None, norm: str | None = None)
         history=history.rows,
         diagnosis=diagnosis,
         universal=universal,
+        curve=curve,
     )
 
 

@@ -1,12 +1,10 @@
-"""The section of one run: headline, warnings, tables, charts, examples, confusion."""
+"""The section of one run: the claim first, then the evidence, then how it came about."""
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from keras_efgsm.attacks.ball import BALLS
-from keras_efgsm.records.report_curves import ExamplePart, MeasuredPart
-from keras_efgsm.records.wording import count, norm_name, number, percent, radius, selected
+from keras_efgsm.records.wording import count, norm_name, number, percent, radius
+from keras_efgsm.report.baseline import Beside, beside
 from keras_efgsm.report.classes import (
     ClassBars,
     Confusion,
@@ -16,50 +14,20 @@ from keras_efgsm.report.classes import (
     most_frequent,
 )
 from keras_efgsm.report.drawing import Chart
-from keras_efgsm.report.measurements import EPSILON_STEPS, LOSSES, SHOWN_STEPS
-from keras_efgsm.report.run_charts import STEP, attack_charts, measured_on, training_charts
+from keras_efgsm.report.examples import Examples, examples_of, films_of
+from keras_efgsm.report.measurements import EPSILON_STEPS, LOSSES
+from keras_efgsm.report.run_charts import attack_charts, radius_chart, training_charts
 from keras_efgsm.report.run_files import ReportedRun
 from keras_efgsm.report.tables import (
     Table,
     attacks_table,
     configuration_table,
+    cost_table,
     environment_table,
     findings_table,
-    training_table,
 )
 from keras_efgsm.report.universal_figure import UniversalFigure, universal_figure
-
-
-class Tile(NamedTuple):
-    """A picture of an example.
-
-    Attributes:
-        label: what it is.
-        png: in base64.
-        alt: what it shows, for who cannot see it.
-        lines: what is said below it.
-    """
-
-    label: str
-    png: str
-    alt: str
-    lines: list[str]
-
-
-class Example(NamedTuple):
-    """An image and what was made of it.
-
-    Attributes:
-        height: in pixels.
-        width: in pixels.
-        tiles: clean, attacked, change, and rebuilt where there is a re-constructor.
-        caption: how it went.
-    """
-
-    height: int
-    width: int
-    tiles: list[Tile]
-    caption: str
+from keras_efgsm.report.verdict import Verdict, verdict
 
 
 @dataclass(frozen=True)
@@ -69,19 +37,21 @@ class RunSection:
     Args:
         target: id of the section.
         run: the run.
-        headline: what its robust accuracy was measured with.
+        verdict: what is claimed, and how sure it is.
         warnings: why it may not hold.
+        beside: an ordinary model beside it; None without one.
         attacks: the evaluation.
         findings: signs of masking; None without a diagnosis or without signs.
+        num_found: how many of these were found.
         training_charts: by epoch.
         attack_charts: by epsilon and iterations.
-        examples_text: how the examples were made.
-        examples: some images.
+        examples: some images before and after the attack; None without any.
+        films: some images under a growing epsilon; None without any.
         classes: accuracy of each class; None where the evaluation did not tell them apart.
         confusion: under attack; None where it was not measured or has too many classes.
         confusions: its most frequent entries where it has too many classes.
         universal: one perturbation for all images; None where none was made.
-        training: what training took.
+        cost: what training took, and the network's size and speed.
         stop: what the overfitting stop did.
         configuration: options.
         environment: versions and hardware.
@@ -89,37 +59,42 @@ class RunSection:
 
     target: str
     run: ReportedRun
-    headline: str
+    verdict: Verdict
     warnings: list[str]
+    beside: Beside | None
     attacks: Table
     findings: Table | None
+    num_found: int
     training_charts: list[Chart]
     attack_charts: list[Chart]
-    examples_text: str
-    examples: list[Example]
+    examples: Examples | None
+    films: Examples | None
     classes: ClassBars | None
     confusion: Confusion | None
     confusions: Table | None
     universal: UniversalFigure | None
-    training: Table
+    cost: Table
     stop: str
     configuration: Table
     environment: Table
 
 
-def run_section(run: ReportedRun, target: str) -> RunSection:
+def run_section(run: ReportedRun, target: str, baseline: ReportedRun | None = None) -> RunSection:
     """Builds the section of a run.
 
     Args:
         run: the run.
         target: id of the section, for links.
+        baseline: an ordinary model under the same attacks. Defaults to none.
     """
     measured, diagnosis, stop = run.measured, run.diagnosis, run.metrics.stop
     source = confusion_source(run)
+    by_radius = radius_chart(run.curve, run.epsilon, target) if run.curve else None
+    measured_charts = attack_charts(measured, target) if measured else []
     return RunSection(
         target=target,
         run=run,
-        headline=_headline(run),
+        verdict=verdict(run, target, baseline),
         warnings=[
             text
             for text in (
@@ -130,38 +105,23 @@ def run_section(run: ReportedRun, target: str) -> RunSection:
             )
             if text
         ],
+        beside=beside(run, baseline) if baseline else None,
         attacks=attacks_table(run),
         findings=findings_table(diagnosis) if diagnosis and diagnosis.findings else None,
+        num_found=sum(f.flagged for f in diagnosis.findings) if diagnosis else 0,
         training_charts=training_charts(run, target),
-        attack_charts=attack_charts(measured, target) if measured else [],
-        examples_text=_examples_text(measured) if measured else "",
-        examples=[_example(example, measured) for example in measured.examples] if measured else [],
+        attack_charts=[chart for chart in (by_radius, *measured_charts) if chart],
+        examples=examples_of(measured) if measured and measured.examples else None,
+        films=films_of(measured) if measured else None,
         classes=class_bars(run),
         confusion=confusion(source) if source and not source.is_wide else None,
         confusions=most_frequent(source) if source and source.is_wide else None,
         universal=universal_figure(run.universal) if run.universal else None,
-        training=training_table(run),
+        cost=cost_table(run),
         stop=stop.in_words if stop else "Trained without the overfitting stop.",
         configuration=configuration_table(run),
         environment=environment_table(run),
     )
-
-
-def _headline(run: ReportedRun) -> str:
-    figures, total = run.evaluation, number(run.evaluation.num_images)
-    attacks = figures.attacks_in_words()
-    if figures.worst_is_one_attack:
-        how = (
-            f"Under {attacks} on the first {number(figures.strongest.num_images)} images of "
-            f"{run.data}. The worst case over the attacks on all {total} images is "
-            f"{percent(figures.worst_case_accuracy)}."
-        )
-    else:
-        several = len(figures.headline_attacks) > 1
-        worst = "the worst case, image by image, over " if several else ""
-        images = selected(figures.num_images, figures.selection)
-        how = f"Under {worst}{attacks} on {images} of {run.data}."
-    return f"{how} Epsilon {radius(run.epsilon, run.norm)}, seed {run.seeds}."
 
 
 def _doubt(run: ReportedRun) -> str:
@@ -200,43 +160,3 @@ def _refuted(run: ReportedRun) -> str:
         f"{measured.seed}. "
         "Evaluate again with stronger attacks."
     )
-
-
-def _examples_text(measured: MeasuredPart) -> str:
-    full = BALLS[measured.norm or "linf"].strength
-    text = (
-        f"The first images that PGD-CW ({SHOWN_STEPS} iterations, epsilon "
-        f"{radius(measured.epsilon, measured.norm)}, {STEP}) turned, and the first that withstood "
-        f"it; {measured_on(measured)}. Percentages are the probability of the predicted class. The "
-        f"perturbation is scaled to {full} and has its sign: red is brighter, blue "
-        "darker, white unchanged; in colour images grey is unchanged and each channel lighter "
-        "where it was raised."
-    )
-    if any(example.reconstruction for example in measured.examples):
-        text += (
-            " The reconstruction is what the re-constructor makes of the probabilities of the "
-            "adversarial image."
-        )
-    return text
-
-
-def _example(example: ExamplePart, measured: MeasuredPart) -> Example:
-    names = measured.class_names
-    truth = names[example.label]
-    tiles = []
-    # Short labels: four tiles share the width of a phone.
-    seen = (("clean", "clean", example.clean), ("attacked", "adversarial", example.adversarial))
-    for label, kind, picture in seen:
-        predicted = names[picture.predicted or 0]
-        alt = f"{kind} image of class {truth}, predicted {predicted}"
-        tiles.append(Tile(label, picture.png, alt, [predicted, percent(picture.probability)]))
-    change = number(example.largest_change)
-    alt = f"perturbation of an image of class {truth}, at most {change} a pixel"
-    tiles.append(Tile("change", example.perturbation.png, alt, [f"≤ {change}"]))
-    if example.reconstruction:
-        alt = f"reconstruction from the adversarial image of class {truth}"
-        tiles.append(Tile("rebuilt", example.reconstruction.png, alt, []))
-    ended = example.adversarial.predicted or 0
-    outcome = "withstood" if ended == example.label else f"turned to {names[ended]}"
-    height, width = example.size
-    return Example(height, width, tiles, f"True class {truth}: {outcome}.")

@@ -166,13 +166,18 @@ def findings_table(diagnosis: DiagnosisRecord) -> Table:
     return Table(caption, ["sign", "outcome", "evidence"], rows, long=frozenset({2}))
 
 
-def training_table(run: ReportedRun) -> Table:
-    """What a training took and gave."""
+def cost_table(run: ReportedRun) -> Table:
+    """What a training took, and the size and speed of what it gave."""
     metrics = run.metrics
     parameters = metrics.parameters or {}
     memory = metrics.momentum_bytes
     rows: list[tuple[str, Any, Callable[[Any], str]]] = [
         ("training time", metrics.training_seconds, seconds),
+        (
+            "time of an image, classified in a batch",
+            run.measured.milliseconds_per_image if run.measured else None,
+            lambda value: f"{value:.2g} ms",
+        ),
         ("epochs", metrics.epochs, number),
         ("training images", metrics.train_images, number),
         *((f"parameters, {name}", count or None, number) for name, count in parameters.items()),
@@ -185,7 +190,7 @@ def training_table(run: ReportedRun) -> Table:
         ("images of that", metrics.test_images, number),
     ]
     told = [[name, say(value)] for name, value, say in rows if value is not None]
-    return _pairs("What training took.", ["figure", "value"], told)
+    return _pairs("What training and use take.", ["figure", "value"], told)
 
 
 def configuration_table(run: ReportedRun) -> Table:

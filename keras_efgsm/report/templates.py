@@ -1,13 +1,15 @@
 """The templates of pages: how they are filled in, and where a page may be written."""
 
 import importlib.resources
+import re
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from keras_efgsm.atomic_file import try_to_write
+from keras_efgsm.pictures.palette import style_variables
 from keras_efgsm.records.wording import interval, number, percent, unbroken
 from keras_efgsm.version import __version__
 
@@ -38,10 +40,11 @@ def fill_in(template: str, command: str, **values: Any) -> str:
         loader=jinja2.FunctionLoader(_read),
     )
     environment.filters |= {"percent": percent, "number": number, "interval": interval}
+    environment.filters["prose"] = _prose
     return environment.get_template(template).render(
         generator=f"{_GENERATOR} {command} {__version__}",
         version=__version__,
-        style=Markup(_read("report/style.css")),
+        style=Markup(style_variables() + _read("report/style.css")),
         **values,
     )
 
@@ -84,6 +87,11 @@ def _read(name: str) -> str:
 def _finalize(value: Any) -> Any:
     """Keeps a number and its unit on one line."""
     return unbroken(value) if type(value) is str else "" if value is None else value
+
+
+def _prose(text: str) -> Markup:
+    """Text in which what stands between backticks is set as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(unbroken(text)))))
 
 
 def _is_page(path: Path) -> bool:

@@ -2,10 +2,12 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_efgsm.atomic_file import copy_atomically, write_atomically
+from keras_efgsm.attacks import Attack
 from keras_efgsm.checks import check_epsilon, check_norm
 from keras_efgsm.data import ImageData, load_data
 from keras_efgsm.data.digests import digest_of_data
@@ -21,6 +23,9 @@ def adopt_classifier(
     epsilon: float,
     *,
     evaluation: str | os.PathLike[str] | None = None,
+    attacks: Sequence[Attack] | None = None,
+    num_images: int | None = None,
+    attack_seed: int = 0,
     norm: str = "linf",
     output: str = "auto",
     output_name: str | None = None,
@@ -29,14 +34,18 @@ def adopt_classifier(
 ) -> RunFolder:
     """Makes `NAME.report` beside `NAME.keras` or `NAME.h5`, with what a report of a run is made of.
 
-    Without figures of an evaluation the classifier is attacked by the quick attacks. What is there
-    from an earlier call stays if it is of the same file, images and epsilon.
+    Without figures of an evaluation the classifier is attacked, by the quick attacks unless others
+    are given. What is there from an earlier call stays if it is of the same file, images, epsilon
+    and, where they are given, attacks.
 
     Args:
         path: the `.keras` or `.h5` file.
         dataset: as for `load_data`.
         epsilon: radius of the ball in pixels of [0, 1].
         evaluation: what `keras-efgsm evaluate --json` wrote of the file. Defaults to none.
+        attacks: that are run, in a cascade. Defaults to the quick ones.
+        num_images: how many images they see. Defaults to all.
+        attack_seed: of their noise and of the choice of images. Defaults to 0.
         norm: of the ball, see `checks.NORMS`. Defaults to `"linf"`.
         output: as of `load_classifier`.
         output_name: as of `load_classifier`.
@@ -111,21 +120,40 @@ def adopt_classifier(
                 f"Received: evaluation={str(evaluation)!r}, norm={norm!r}"
             )
         copy_atomically(evaluation, folder.evaluation)
-    elif not folder.evaluation.exists():
-        print(f"attacking {source.name} by the quick attacks; `--evaluation` takes others")
-        attacks = make_attacks("quick", epsilon, norm=norm)
-        evaluate_robustness(model, data, attacks, cascade=True).write_json(folder.evaluation)
+    elif not folder.evaluation.exists() or not _is_by(folder, attacks, num_images):
+        if attacks is None:
+            print(f"attacking {source.name} by the quick attacks; `--evaluation` takes others")
+            attacks = make_attacks("quick", epsilon, norm=norm)
+        else:
+            print(f"attacking {source.name} by {', '.join(attack.name for attack in attacks)}")
+        evaluate_robustness(
+            model, data, attacks, cascade=True, num_images=num_images, seed=attack_seed
+        ).write_json(folder.evaluation)
     figures = folder.read_evaluation()
     metrics = {
         "natural_accuracy": figures.natural_accuracy,
         "test_images": figures.num_images,
         "class_names": list(data.class_names),
         "stop": None,
+        "parameters": {"classifier": read.count_params()},
         "versions": versions(),
         "hardware": hardware(),
     }
     folder.write_metrics(metrics)
     return folder
+
+
+def _is_by(folder: RunFolder, attacks: Sequence[Attack] | None, num_images: int | None) -> bool:
+    """Whether the figures that are there are of these attacks on so many images."""
+    if attacks is None:
+        return True
+    figures = folder.read_evaluation()
+    there = [(a.name, a.epsilon, a.steps, a.step_size, a.queries) for a in figures.attacks]
+    wanted = [
+        (a.name, a.epsilon, spent.steps, spent.step_size, spent.queries)
+        for a, spent in ((attack, attack.budget) for attack in attacks)
+    ]
+    return there == wanted and num_images in (None, figures.num_images)
 
 
 def _has_changed(folder: RunFolder, data: ImageData) -> bool:

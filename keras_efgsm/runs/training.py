@@ -39,6 +39,7 @@ from keras_efgsm.recipes.building import (
 )
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.records.environment import hardware, versions
+from keras_efgsm.records.wording import data_name
 from keras_efgsm.runs.common_checkpoint import read_common_checkpoint
 from keras_efgsm.runs.drawing import draw_curves
 from keras_efgsm.runs.ending import outcome_of, warnings_of
@@ -413,12 +414,14 @@ def _finish(
         folder.save_model(trainer.classifier, folder.classifier)
         if trainer.reconstructor is not None:
             folder.save_model(trainer.reconstructor, folder.reconstructor)
+    natural = trainer.evaluate(evaluation_dataset(test_data, 1000), verbose=0, return_dict=True)
+    if worker == 0:
         draw_curves(
             recorder.rows,
             folder.curves,
-            f"{config.dataset}, epsilon {config.epsilon_in_words}",
+            f"{data_name(config.dataset)}, epsilon {config.epsilon_in_words}",
+            natural_accuracy=natural["accuracy"],
         )
-    natural = trainer.evaluate(evaluation_dataset(test_data, 1000), verbose=0, return_dict=True)
     stop = callbacks["stop"].report() if "stop" in callbacks else None
     outcome = outcome_of(
         trainer, recorder.rows, stop, train_data, probe, natural["accuracy"], len(test_data)

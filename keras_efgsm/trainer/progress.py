@@ -51,8 +51,9 @@ class TrainingProgress:
         """Whether less or more of a metric is better, `"min"` or `"max"`, by its name."""
         losses = {metric.name: "min" for metric in (self.loss, *self.parts)}
         shares = {self.accuracy.name: "max", self.robust.name: "max", "attack_shortfall": "min"}
-        # The last one is what `OverfittingStop` shows.
-        return {**losses, **shares, "probe_accuracy": "max"}
+        # The last two are what `OverfittingStop` shows.
+        probe = {"probe_accuracy": "max", "probe_natural_accuracy": "max"}
+        return {**losses, **shares, **probe}
 
     def update(
         self, batch: TrainingBatch, perturbed: Perturbed, result: ObjectiveResult

@@ -14,6 +14,7 @@ from keras_efgsm.checks import check_count
 from keras_efgsm.evaluation import ATTACK_SETS, evaluate_robustness, make_attacks
 from keras_efgsm.recipes.building import load_training_data
 from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.records import FinalistsRecord, TrialsRecord
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.runs.interruption import going_on
 from keras_efgsm.runs.training import train
@@ -144,7 +145,7 @@ def tune(
         console = Console()
         trials = write_trials(folder, options)
         _check_outcome(trials)
-        draw_trials(folder, trials, options)
+        draw_trials(TrialsRecord.read(folder.trials), folder.picture)
         console.print(trials_table(trials, options))
         _warn_of_ends(console, trials, options)
         outcome = run_finalists(
@@ -155,6 +156,11 @@ def tune(
             seeds=seeds,
             epochs=finalist_epochs,
             verbose=verbose,
+        )
+        draw_trials(
+            TrialsRecord.read(folder.trials),
+            folder.picture,
+            FinalistsRecord.read(folder.finalists),
         )
         console.print(finalists_table(outcome))
         verdict = against_preset(outcome)

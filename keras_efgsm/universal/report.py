@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from keras_efgsm.pictures.png import png_text, signed_colours
 from keras_efgsm.records import wording
 from keras_efgsm.records.universal import UniversalRecord
 from keras_efgsm.records.wording import percent
-from keras_efgsm.report.png import png_text, signed_colours
 from keras_efgsm.universal.perturbation import UniversalPerturbation
 
 _NORM_WORDS = {"linf": "L-infinity", "l2": "L2"}

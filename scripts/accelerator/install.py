@@ -113,7 +113,10 @@ def install_seed(returned: Returned, name: str, runs: Path, class_count: int | N
     folder.save_model(classifier, folder.classifier)
     write_atomically(folder.history, returned.entries[f"{name}/history.csv"])
     draw_curves(
-        folder.read_history(), folder.curves, f"{config.dataset}, epsilon {config.epsilon:g}"
+        folder.read_history(),
+        folder.curves,
+        f"{config.dataset}, epsilon {config.epsilon:g}",
+        natural_accuracy=metrics["natural_accuracy"],
     )
     for figures in ("standard", "adp"):
         if f"{name}/{figures}.json" in returned.entries:

@@ -22,7 +22,8 @@ import time
 import keras
 from rich.console import Console
 
-from experiments.overfitting.outcome import draw, show
+from experiments.overfitting.outcome import show
+from experiments.overfitting.picture import draw
 from experiments.overfitting.scenarios import SCENARIOS, Scenario
 from keras_efgsm import (
     EFGSM,

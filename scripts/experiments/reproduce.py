@@ -32,7 +32,7 @@ from experiments.reproduction.measuring import (
     measure_row,
     measure_transfer,
 )
-from experiments.reproduction.plots import draw_curves
+from experiments.reproduction.plots import KINDS, draw_curves
 from experiments.reproduction.rows import SCALES, base_config, make_rows
 from experiments.reproduction.tables import page
 from experiments.reproduction.timing import time_own_networks
@@ -71,10 +71,10 @@ def reproduce(
     transfer = measure_transfer(measurements, first["ours"], sources, data[1], scale)
     high_risk = measure_high_risk(measurements, first["ours"], data[1], scale)
     timed = time_own_networks(measurements, rows, data[0], dataset, scale.timed_steps)
-    for kind, number in (("iterations", 2), ("epsilons", 3)):
-        title = f"Figure {number}: {data[1].name}, {scale.curve_images} images, seed 0"
+    about = f"{data[1].name}, {scale.curve_images} images, seed 0"
+    for kind, number in KINDS.items():
         path = out / f"figure{number}.png"
-        draw_curves(curves, kind, path, epsilon=config.epsilon, title=title)
+        draw_curves(curves, kind, path, epsilon=config.epsilon, about=about)
     facts = {
         "command": shlex.join(
             [

@@ -33,7 +33,8 @@ from typing import Any
 import keras
 from rich.console import Console
 
-from experiments.robustness_curves.summary import draw, summarise, table_of
+from experiments.robustness_curves.picture import draw
+from experiments.robustness_curves.summary import measured_on, summarise, table_of
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.callbacks import WeightAveraging
 from keras_efgsm.checks import check_choice, check_count, check_number
@@ -253,10 +254,7 @@ def run(options: argparse.Namespace) -> None:
     console = Console()
     data = load_data(options.dataset, "train")
     test = load_data(options.dataset, "test").take(options.num_images)
-    title = (
-        f"{options.dataset}, adp (APGD-CE, targeted APGD; {options.steps} steps), "
-        f"{options.num_images} images, seed {options.seeds}; ± half the range over seeds"
-    )
+    about = measured_on(key, seeds)
     planned = [(name, seed) for seed in seeds for name in names]
     for number, (name, seed) in enumerate(planned, 1):
         label = f"{name}-seed{seed}"
@@ -268,10 +266,11 @@ def run(options: argparse.Namespace) -> None:
             write_atomically(file, json.dumps(content, indent=2) + "\n")
         console.print(table_of(summarise({label: done[label]}, None), label, None).rich())
     rows = summarise(done, target)
-    table = table_of(rows, title, target)
+    spread = "; ± half the range over seeds" if len(seeds) > 1 else ""
+    table = table_of(rows, f"{about}{spread}", target)
     console.print(table.rich())
     write_atomically(out / "time_to_robustness.md", table.markdown())
-    draw(rows, out / "time_to_robustness.png", title, target)
+    draw(rows, out / "time_to_robustness.png", about, target)
     console.print(f"figures: {file}", soft_wrap=True)
 
 

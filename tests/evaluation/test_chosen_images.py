@@ -15,7 +15,7 @@ from keras_efgsm.evaluation.image_set import check_data
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.records import EvaluationRecord, MetricsRecord, ReportCurvesRecord
 from keras_efgsm.records.report_curves import MeasuredPart
-from keras_efgsm.report.comparison import _differences
+from keras_efgsm.report.comparison import differences
 from keras_efgsm.report.measured_run import _read_kept
 from keras_efgsm.runs.adopted import adopt_classifier
 from keras_efgsm.runs.folder import RunFolder
@@ -125,7 +125,7 @@ def kept_curves(path, confusion, **more):
     measured = MeasuredPart.from_dict(
         {
             "num_images": 4, "natural_accuracy": 1.0, "epsilon_curve": [], "steps_curve": [],
-            "confusion": confusion, "examples": [], "dataset": "L", "split": "test",
+            "confusion": confusion, "examples": [], "films": [], "dataset": "L", "split": "test",
             "epsilon": 0.1, "seed": 0, "class_names": ["A", "B"], "hardware": "", "versions": {},
             **more,
         }
@@ -224,5 +224,5 @@ def test_runs_of_other_choices_are_not_compared():
         found.evaluation.selection = selection
         return found
 
-    assert _differences([chosen(None), chosen("first")]) == []
-    assert _differences([chosen(None), chosen("by class, seed 0")]) == ["choice of images"]
+    assert differences([chosen(None), chosen("first")]) == []
+    assert differences([chosen(None), chosen("by class, seed 0")]) == ["choice of images"]

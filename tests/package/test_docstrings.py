@@ -53,7 +53,7 @@ _SLOW = pytest.mark.slow(reason="traces several attacks, or one of many operatio
 # Whose public functions must have an example.
 PLACES = (
     *("attacks", "callbacks", "comparison", "data", "diagnosis", "distances", "equations"),
-    *("evaluation", "export", "networks", "objectives", "recipes", "records", "report"),
+    *("evaluation", "export", "networks", "objectives", "pictures", "recipes", "records", "report"),
     *("sample_memory", "serving", "trainer", "tuning", "universal", "updates"),
 )
 # What runs on every backend, all but what names these; the rest is of TensorFlow.

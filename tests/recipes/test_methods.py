@@ -831,7 +831,7 @@ SCRIPT = """
     digits = load_digits("train")
     data = ImageData(digits.images[:70], digits.labels[:70], digits.class_names)
     options = {"train_data": data, "test_data": data, "verbose": 0}
-    training.draw_curves = lambda *arguments: None  # takes longer than the training
+    training.draw_curves = lambda *arguments, **options: None  # takes longer than the training
     recorder = training.RunRecorder
 
     class Interrupted(recorder):

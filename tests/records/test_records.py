@@ -355,6 +355,14 @@ SAMPLES = {
             "epsilon_curve": [{"epsilon": 0.0, "pgd-ce": 0.9}],
             "steps_curve": [{"steps": 10, "pgd-ce": 0.5}],
             "confusion": [[5, 0], [1, 4]],
+            "films": [
+                {
+                    "label": 1,
+                    "size": [8, 8],
+                    "frames": [{"epsilon": 0.0, "png": "aa", "predicted": 1, "probability": 0.5}],
+                }
+            ],
+            "milliseconds_per_image": 0.5,
             "examples": [
                 {
                     "label": 1,

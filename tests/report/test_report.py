@@ -15,13 +15,13 @@ import pytest
 from keras_efgsm.cli import main
 from keras_efgsm.data import ImageData, load_digits
 from keras_efgsm.evaluation import load_classifier
+from keras_efgsm.pictures.png import png_text, signed_colours
 from keras_efgsm.records import EvaluationRecord, MetricsRecord
 from keras_efgsm.records.report_curves import MeasuredPart
 from keras_efgsm.records.wording import data_name, percent, unbroken
 from keras_efgsm.report import measured_run, render_page, write_report
 from keras_efgsm.report.drawing import Line, line_chart
 from keras_efgsm.report.measurements import choose_examples, measure_model
-from keras_efgsm.report.png import png_text, signed_colours
 from keras_efgsm.report.run_files import ReportedRun
 
 VOID = {"meta", "img", "br"}
@@ -231,17 +231,18 @@ def test_the_page_is_well_formed_and_refers_to_nothing_outside(report, new_run):
     assert policy["content"].startswith("default-src 'none'")
 
 
-def test_every_picture_says_in_words_what_it_shows(report, new_run):
+def test_every_picture_says_in_words_what_it_shows(report, new_run, measured):
     page = report(new_run())
-    # Clean, adversarial, perturbation.
-    assert len(page.all("img")) == 3 * 8
+    # Clean, adversarial, perturbation; and the frames of the films.
+    frames = sum(len(film["frames"]) for film in measured["films"])
+    assert len(page.all("img")) == 3 * 8 + frames
     assert all(image["alt"].strip() for image in page.all("img"))
     charts = [svg for svg in page.all("svg") if svg.get("role") == "img"]
-    assert len(charts) == 4
+    assert len(charts) == 5
     assert all(chart["aria-label"].strip() for chart in charts)
     # A pointer that rests on a chart is told its title.
     titles = [title["text"] for title in page.all("title")[1:]]
-    assert len(titles) == 4 and "accuracy (%) against PGD iterations" in titles
+    assert len(titles) == 5 and "accuracy against PGD iterations" in titles
     assert all("aria-hidden" in svg for svg in page.all("svg") if svg not in charts)
     assert all(th["scope"] in ("row", "col") for th in page.all("th"))
     assert all(th["text"].strip() for th in page.all("th"))
@@ -452,7 +453,7 @@ def test_a_universal_perturbation_of_a_run_is_shown_with_its_figures(report, new
     assert "universal.json is damaged; run `keras-efgsm universal" in capsys.readouterr().err
 
 
-def test_what_a_run_does_not_have_is_left_out(report, new_run, new_reconstructor):
+def test_what_a_run_does_not_have_is_left_out(report, new_run, new_reconstructor, measured):
     bare = report(new_run("bare", history=None, metrics={"stop": None}))
     assert "Training curves" not in bare.headings()
     assert "Gradient masking" not in bare.headings()
@@ -462,7 +463,7 @@ def test_what_a_run_does_not_have_is_left_out(report, new_run, new_reconstructor
     full = report(folder)
     assert {"Training curves", "Gradient masking"} <= set(full.headings())
     rebuilt = [image for image in full.all("img") if "reconstruction" in image["alt"]]
-    assert len(rebuilt) == len(full.all("div", "strip")) == 8
+    assert len(rebuilt) == 8 and len(full.all("div", "strip")) == 8 + len(measured["films"])
 
 
 def test_training_curves_skip_epochs_without_a_figure(report, new_run):
@@ -470,10 +471,10 @@ def test_training_curves_skip_epochs_without_a_figure(report, new_run):
     (chart,) = [
         f
         for f in page.all("svg")
-        if "PGD probe" in f.get("aria-label", "") and "epoch" in f["text"]
+        if "PGD, held out" in f.get("aria-label", "") and "epoch" in f["text"]
     ]
-    assert f"PGD probe: {show(0.25)} at 2, {show(0.25)} at 2" in chart["aria-label"]
-    assert f"under the training attack: {show(0.5)} at 1, {show(0.625)} at 2" in chart["aria-label"]
+    assert f"PGD, held out: {show(0.25)} at 2, {show(0.25)} at 2" in chart["aria-label"]
+    assert f"training's attack: {show(0.5)} at 1, {show(0.625)} at 2" in chart["aria-label"]
 
 
 def test_the_page_does_not_say_where_the_data_lay(report, new_run):
@@ -793,10 +794,12 @@ def test_a_chart_places_its_points_by_its_axes():
 
     page = drawn(log_x=True)
     (left, bottom), (middle, half), (right, top) = points(page)
-    assert 0 < left < right < 400 and 0 < top < bottom < 270
+    assert 0 < left < right < 420 and 0 < top < bottom < 280
     assert middle == pytest.approx((left + right) / 2, abs=0.02)
     assert half == pytest.approx((bottom + top) / 2, abs=0.02)
-    heights = {t["text"]: float(t["y"]) for t in page.all("text") if t["text"] in ("0", "100")}
+    heights = {
+        t["text"].rstrip("\u00a0%"): float(t["y"]) for t in page.all("text") if "%" in t["text"]
+    }
     assert heights["0"] - heights["100"] == pytest.approx(bottom - top, abs=0.02)
     (left, _), (middle, _), (right, _) = points(drawn())
     assert middle == pytest.approx(left + (right - left) * 9 / 99, abs=0.02)
@@ -842,3 +845,159 @@ def test_many_classes_are_shown_by_their_most_frequent_confusions(measured):
     (table,) = [t for t in page.all("table") if "most frequent confusions of 30" in t["text"]]
     assert table["text"].index("class 3") < table["text"].index("class 1")
     assert not page.all("table", "confusion")
+
+
+# What is claimed.
+
+
+def test_the_claim_is_a_sentence_with_counts_and_says_how_sure_it_is(report, new_run):
+    page = report(new_run())
+    (sentence,) = page.all("p", "sentence")
+    # 342 of 360 are right clean, 153 of them withstand.
+    assert sentence["text"].replace("\u00a0", " ") == (
+        "Changing each pixel by at most 0.1 of its range fools it on 189 of the 342 images that "
+        "it classifies correctly; of all 360, 153 (42.4 %) stay right."
+    )
+    (headline,) = page.all("div", "headline")
+    text = headline["text"].replace("\u00a0", " ")
+    assert "With 95 % confidence, between 37.5 and 47.7 % of such images" in text
+    # One figure is called robust; the others say what they are.
+    assert len(page.all("p", "robust")) == 1
+    (others,) = page.all("dl", "others")
+    assert "not the claim" in others["text"] and "PGD probe" in others["text"]
+
+
+APGD = {"steps": 100, "step_size": None, "rounds": 1, "num_images": 360, "robust_accuracy": 0.4242}
+
+
+@pytest.mark.parametrize(
+    ("attacks", "level"),
+    [
+        ([{"name": "pgd-ce"}], "first"),
+        ([{"name": "apgd-t", "rounds": 1, "steps": 50}, {"name": "square"}], "first"),
+        ([{"name": "apgd-ce"}, {"name": "apgd-t", "rounds": 9}], "gradients"),
+        (
+            [
+                {"name": "apgd-ce"},
+                {"name": "apgd-t", "rounds": 9},
+                {"name": "fab-t", "rounds": 9},
+                {"name": "square", "queries": 5000, "steps": None},
+            ],
+            "standard",
+        ),
+    ],
+)
+def test_quick_attacks_are_said_to_be_a_first_look(report, new_run, attacks, level):
+    attacks = [{**ATTACK, **APGD, **attack} for attack in attacks]
+    page = report(new_run(evaluation={"schema": 2, "attacks": attacks}))
+    (shown,) = page.all("p", "level")
+    assert level in shown["class"].split()
+    assert ("first look only" in shown["text"]) == (level == "first")
+
+
+def test_what_stands_between_backticks_is_set_as_code(report, new_run):
+    found = [{"name": "random_wins", "flagged": True, "evidence": "seen `so`"}]
+    advice = "Run `keras-efgsm evaluate` in full & again."
+    page = report(new_run(diagnosis={"verdict": "masked", "advice": advice, "findings": found}))
+    assert "`" not in page.html
+    assert {"keras-efgsm evaluate", "so"} <= {code["text"] for code in page.all("code")}
+    assert "in full &amp; again" in page.html
+
+
+@pytest.mark.parametrize("is_found", [False, True])
+def test_signs_of_masking_are_folded_where_none_was_found(report, new_run, is_found):
+    findings = [{"name": "random_wins", "flagged": is_found, "evidence": "Looked at."}]
+    verdict = "mild signs of masking" if is_found else "no sign of masking"
+    page = report(new_run(diagnosis={"verdict": verdict, "findings": findings}))
+    folded = [d for d in page.all("details", "folded") if "random wins" in d["text"]]
+    assert bool(folded) != is_found
+    assert "random wins" in page.html
+
+
+def test_an_evaluation_at_several_radii_is_drawn_with_its_interval(report, new_run):
+    folder = new_run()
+    attack = {**ATTACK, "name": "pgd-ce", "robust_accuracy": 0.5}
+    points = [
+        {"epsilon": 0.0, "robust_accuracy": 0.95, "robust_interval": [0.92, 0.97], "attacks": []},
+        {
+            "epsilon": 0.1,
+            "robust_accuracy": 0.5,
+            "robust_interval": [0.45, 0.55],
+            "attacks": [attack],
+        },
+    ]
+    curve = {
+        **{"schema": 1, "model": "run", "dataset": "digits:test", "split": "test"},
+        **{"num_images": 360, "selection": "first", "images": "i", "cascade": True},
+        **{"points": points, "versions": {}, "hardware": "a CPU", "seconds": 1.0},
+    }
+    (folder / "robustness_curve.json").write_text(json.dumps(curve))
+    page = report(folder)
+    (chart,) = [c for c in page.all("figure", "chart") if "several epsilons" in c["text"]]
+    assert "pgd-ce (20 steps of 0.01)" in chart["text"]
+    (svg,) = [s for s in page.all("svg") if "worst case: " in s.get("aria-label", "")]
+    assert f"{show(0.95)} at 0, {show(0.5)} at 0.1" in svg["aria-label"]
+    (folder / "robustness_curve.json").write_text("{")
+    with pytest.raises(ValueError, match="robustness_curve.json is damaged; run `keras-efgsm eval"):
+        report(folder)
+
+
+def test_a_film_ends_where_the_image_is_taken_for_another_class(measured):
+    found = measured["films"]
+    assert len({film["label"] for film in found}) == len(found) == 4
+    for film in found:
+        *before, last = film["frames"]
+        assert [frame["predicted"] for frame in before] == [film["label"]] * len(before)
+        assert before[0]["epsilon"] == 0.0
+        radii = [frame["epsilon"] for frame in film["frames"]]
+        assert radii == [0.0, 0.1, 0.4][: len(radii)]
+        # At four times epsilon these are lost.
+        assert last["predicted"] != film["label"]
+        clean, attacked = decoded(before[0]["png"]), decoded(last["png"])
+        assert np.abs(attacked - clean).max() <= last["epsilon"] + 1.01 / 255
+
+
+# An ordinary model beside it.
+
+
+def test_a_baseline_is_shown_beside_the_run(report, new_run):
+    run = new_run()
+    ordinary = new_run("ordinary", evaluation=_reaching(0.01))
+    attacks = [{**a, "robust_accuracy": 0.01} for a in EVALUATION["attacks"]]
+    lost = EVALUATION | {"attacks": attacks, "worst_case_accuracy": 0.01}
+    (ordinary / "evaluation.json").write_text(json.dumps(lost))
+    page = report(run, baseline=ordinary)
+    assert "Beside ordinary" in page.headings()
+    # It has no section of its own.
+    assert [h["text"] for h in page.all("h2")] == ["run"]
+    (sentence,) = page.all("p", "beside")
+    assert sentence["text"].replace("\u00a0", " ") == (
+        "Under the same attacks 4 of 360 (1.0 %) stay right with ordinary."
+    )
+    (table,) = [t for t in page.all("table") if "Both under the same" in t["text"]]
+    assert show(0.4242) in table["text"] and show(0.01) in table["text"]
+    with pytest.raises(ValueError, match="beside one run"):
+        report(run, new_run("other"), baseline=ordinary)
+    with pytest.raises(ValueError, match="finished run folder, or a .keras"):
+        report(run, baseline=run / "nothing")
+
+
+def test_a_baseline_that_was_not_evaluated_alike_is_attacked_as_the_run_was(
+    report, new_run, classifier_file, tmp_path, capsys
+):
+    attacks = [{**ATTACK, "name": "pgd-ce", "steps": 2, "num_images": 30, "robust_accuracy": 0.5}]
+    evaluation = {"attacks": attacks, "num_images": 30, "worst_case_accuracy": 0.5}
+    evaluation["dataset"] = load_digits("test").name
+    run = new_run(evaluation=evaluation)
+    file = tmp_path / "ordinary.keras"
+    shutil.copy(classifier_file, file)
+    page = report(run, baseline=file)
+    assert "attacking ordinary.keras by pgd-ce" in capsys.readouterr().out
+    there = EvaluationRecord.read(tmp_path / "ordinary.report" / "evaluation.json")
+    (made,) = there.attacks
+    assert (made.name, made.steps, made.step_size, made.epsilon) == ("pgd-ce", 2, 0.01, 0.1)
+    assert there.num_images == 30
+    assert "Beside ordinary.keras" in page.headings()
+    # Kept, and not attacked again.
+    report(run, baseline=file)
+    assert "attacking" not in capsys.readouterr().out

@@ -34,6 +34,7 @@ _NAMESPACES = (
     ".evaluation",
     ".networks",
     ".objectives",
+    ".pictures",
     ".universal",
 )
 _FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)

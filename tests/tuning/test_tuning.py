@@ -19,6 +19,7 @@ from keras_efgsm.cli import main
 from keras_efgsm.data import ImageData, load_data
 from keras_efgsm.recipes.building import hold_out_probe
 from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.records import TrialsRecord
 from keras_efgsm.tuning import (
     OBJECTIVE,
     Range,
@@ -388,7 +389,8 @@ def test_a_failed_trial_is_written_down_and_the_search_goes_on(tmp_path, monkeyp
     trials = write_trials(folder, options)
     assert [trial.status for trial in trials] == ["FAILED", "COMPLETED"]
     assert "not finite" in trials[0].failure
-    draw_trials(folder, trials, options)
+    draw_trials(TrialsRecord.read(folder.trials), folder.picture)
+    assert folder.picture.read_bytes().startswith(b"\x89PNG")
     assert trials_table(trials, options).row_count == 2
 
 

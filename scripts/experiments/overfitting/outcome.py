@@ -1,10 +1,5 @@
-"""The verdict on each stop, as a table and as a picture."""
+"""The verdict on each stop, as a table."""
 
-from pathlib import Path
-
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
@@ -45,36 +40,3 @@ def show(results: dict[str, dict], console: Console) -> bool:
             )
     console.print(table)
     return good
-
-
-def draw(results: dict[str, dict], path: Path) -> None:
-    """One panel a run: the referee and the signals by epoch."""
-    columns = min(3, len(results))
-    lines = -(-len(results) // columns)
-    figure = Figure(figsize=(3.6 * columns, 2.8 * lines), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = np.atleast_1d(figure.subplots(lines, columns, sharey=True)).ravel()
-    curves = {
-        "referee": "PGD, held out",
-        "accuracy": "on the training's own examples",
-        "margin_robust_accuracy": "margin-robust",
-        "attack_shortfall": "shortfall",
-    }
-    for panel, (name, result) in zip(panels, results.items(), strict=False):
-        for key, label in curves.items():
-            points = [(row["epoch"], row[key]) for row in result["rows"] if key in row]
-            if points:
-                panel.plot(*zip(*points, strict=True), marker=".", label=label)
-        for stop, fired in result["fired"].items():
-            style = "--" if stop == "margins" else ":"
-            panel.axvline(fired["epoch"], color="black", linestyle=style, linewidth=1)
-        panel.set_title(name, fontsize="medium")
-        panel.set_ylim(0, 1)
-        panel.grid(alpha=0.3)
-        panel.xaxis.get_major_locator().set_params(integer=True)
-    for panel in panels[len(results) :]:
-        panel.axis("off")
-    handles = {line.get_label(): line for panel in panels for line in panel.get_lines()}
-    handles = {label: line for label, line in handles.items() if not label.startswith("_")}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
-    figure.savefig(path, dpi=110)

@@ -1,10 +1,9 @@
-"""Courses of robust accuracy over training time: summed up over seeds, as tables and a picture."""
+"""Courses of robust accuracy over training time: summed up over seeds, as tables."""
 
 import statistics
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from keras_efgsm.records.drawing import new_figure, save_figure
 from reporting.result_table import ResultTable, spread
 
 Points = list[dict[str, float]]
@@ -44,7 +43,7 @@ def summarise(runs: dict[str, Any], target: float | None) -> list[dict[str, Any]
                 key: statistics.mean(point[key] for point in points)
                 for key in ("seconds", "epochs", "natural_accuracy", "robust_accuracy")
             }
-            | {"spread": spread([point["robust_accuracy"] for point in points])}
+            | _range_of([point["robust_accuracy"] for point in points])
             for points in zip(*courses, strict=False)
         ]
         row = {"method": method, "seeds": len(courses), "marks": marks}
@@ -130,27 +129,19 @@ def table_of(rows: list[dict[str, Any]], title: str, target: float | None) -> Re
     return ResultTable(heads, [cells(row, len(heads), target) for row in rows], title)
 
 
-def draw(rows: list[dict[str, Any]], path: Path, title: str, target: float | None) -> None:
-    """Robust accuracy against training seconds; logarithmic where the times differ much."""
-    figure = new_figure(9, 5)
-    axes = figure.subplots()
-    styles, markers = ("-", "--", ":"), "osv^D<>P*X"
-    # In the order of the curves' ends, so that the legend reads as the plot does.
-    for number, row in enumerate(rows):
-        points = [(mark["seconds"], 100 * mark["robust_accuracy"]) for mark in row["marks"]]
-        style = styles[number // 10 % 3] + markers[number % len(markers)]
-        axes.plot(*zip(*points, strict=True), style, color=f"C{number % 10}", label=row["method"])
-    ends = [row["marks"][-1]["seconds"] for row in rows]
-    if max(ends) > 4 * min(ends):
-        axes.set_xscale("log")
-    else:
-        axes.set_xlim(left=0)
-    if target is not None:
-        axes.axhline(100 * target, color="gray", linewidth=0.8)
-    axes.set_xlabel("training seconds")
-    axes.set_ylabel("robust accuracy (adp), %")
-    axes.set_ylim(-2, 100)
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axes.set_title(title, fontsize="medium")
-    save_figure(figure, path)
+def _range_of(shares: list[float]) -> dict[str, float]:
+    return {"lowest": min(shares), "highest": max(shares), "spread": spread(shares)}
+
+
+def measured_on(options: dict[str, Any], seeds: Sequence[int]) -> str:
+    """The data, attacks, images and seeds of a folder of runs, in words.
+
+    Args:
+        options: as `time_to_robustness.json` holds them.
+        seeds: of the trainings.
+    """
+    named = ", ".join(map(str, seeds))
+    return (
+        f"{options['dataset']}, adp (APGD-CE, targeted APGD; {options['steps']} steps), "
+        f"{options['num_images']} images, seed{'s' if len(seeds) > 1 else ''} {named}"
+    )

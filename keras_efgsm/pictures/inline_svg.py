@@ -1,59 +1,30 @@
-"""New figures for every picture, without pyplot, global state or a window.
-
-`runs.drawing` draws training curves, `diagnosis.drawing` the evidence of masking, `tuning.drawing`
-the trials of a search, all as PNG; `report.drawing` draws the charts of a report as SVG.
-"""
+"""Drawings as SVG inside a page: their text is text, their colours are those of the page."""
 
 import io
 import re
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.pictures.palette import page_colours
 
 
-def new_figure(width: float, height: float) -> Any:
-    """An empty figure.
-
-    Args:
-        width: in inches.
-        height: in inches.
-    """
-    # Here, as most commands draw nothing and it takes a second to import.
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def save_figure(figure: Any, path: str | Path) -> None:
-    """Writes a figure as PNG; a reader finds the old file or the whole new one."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=120)
-    write_atomically(Path(path), picture.getvalue())
-
-
-def inline_svg(
-    figure: Any, name: str, *, title: str, description: str, colours: dict[str, str]
-) -> str:
+def inline_svg(figure: Any, name: str, *, title: str, description: str) -> str:
     """A figure as SVG to be put into an HTML page: its text is text, in the page's font.
 
     Args:
-        figure: as `new_figure` makes it.
+        figure: as `new_figure` makes it, drawn in the colours of `PAGE`.
         name: begins every id, so that no two pictures of a page have the same.
         title: what it shows, for a pointer that rests on it.
         description: the same with its figures, for who cannot see it.
-        colours: what a page writes, such as `"var(--text)"`, for a colour of the figure, such as
-            `"#000001"`.
 
     Returns:
-        The element `svg`, without namespaces, metadata and fonts.
+        The element `svg`, without namespaces, metadata, ground and fonts.
     """
     import matplotlib
 
+    # The ground is that of the page.
+    for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+        patch.set_visible(False)
     written = io.StringIO()
     # The salt makes ids that do not change from one drawing to the next.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
@@ -65,6 +36,7 @@ def inline_svg(
             if child.tag.rpartition("}")[2] in ("metadata", "style"):
                 parent.remove(child)
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', written.getvalue()))
+    colours = page_colours()
     for element in root.iter():
         element.tag = element.tag.rpartition("}")[2]
         element.text, element.tail = (element.text or "").strip(), None

@@ -31,5 +31,5 @@ def add_short_options(parser: argparse.ArgumentParser) -> None:
         for name in list(action.option_strings):
             short = SHORT.get(name)
             if short is not None and short not in parser._option_string_actions:
-                action.option_strings.insert(0, short)
+                action.option_strings = [short, *action.option_strings]
                 parser._option_string_actions[short] = action

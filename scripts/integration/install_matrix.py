@@ -30,6 +30,7 @@ from typing import Any
 # As if run from `scripts/`, whose folders are packages.
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from rich.console import Console
 
@@ -219,7 +220,7 @@ def main() -> None:
         raise SystemExit("install_matrix: it needs uv (pip install uv)")
     pythons = options.pythons.split(",") if options.pythons else find_pythons()
     known = json.loads(options.out.read_text())["rows"] if options.out.exists() else []
-    console = Console()
+    console, machine = Console(), hardware()
     with built_wheel() as wheel:
         digest = digest_of_wheel(wheel)
         for row in _rows(options, pythons):
@@ -229,7 +230,7 @@ def main() -> None:
             tried = try_row({**row, "wheel": digest}, wheel, options.quickstart)
             del tried["interpreter"]
             known = sorted([*(r for r in known if _key(r) != _key(row)), tried], key=_key)
-            content = {"schema": 1, "hardware": hardware(), "rows": known}
+            content = {"schema": 1, "hardware": machine, "rows": known}
             write_atomically(options.out, json.dumps(content, indent=1) + "\n")
             told = tried["failure"] or f"works, {tried['use_seconds']} s"
             console.print(*_key(row), told, markup=False, soft_wrap=True)

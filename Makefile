@@ -13,7 +13,7 @@ PINS = tensorflow==2.21.0 keras==3.15.1 tensorflow-datasets==4.9.10 cleverhans==
        keras-tuner==1.4.8 adversarial-robustness-toolbox==1.20.1 \
        jax==0.10.2
 
-.PHONY: setup lint format-check types graph test test-all exhaustive fuzz quickstart tune-demo pictures lock wheel clean
+.PHONY: setup lint format-check types graph test test-all exhaustive fuzz quickstart tune-demo pictures lock wheel dist clean
 
 setup: $(STAMP)
 
@@ -84,6 +84,17 @@ lock:
 
 wheel: setup
 	$(BIN)/python -m build --wheel --no-isolation
+
+# What is released, in dist/: sources and wheel, looked at as the package index does, and the citation
+# file by its schema. These tools are nobody's dependency, so they have an environment of their own.
+dist:
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
+	$(PYTHON) -m venv "$$fresh" && \
+	"$$fresh/bin/python" -m pip install --quiet build twine cffconvert && \
+	rm -rf dist && \
+	"$$fresh/bin/python" -m build && \
+	"$$fresh/bin/python" -m twine check --strict dist/* && \
+	"$$fresh/bin/cffconvert" --validate
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache

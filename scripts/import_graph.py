@@ -33,6 +33,8 @@ FLOORS = {
     "noise": "noise keyed by seed, step and sample",
     "distribution": "which replica and worker this process is",
     "backend": "gradients, step and tables: one module a framework",
+    "printing": "how results print themselves: a table, HTML in a notebook",
+    "progress_bar": "the bar of everything that takes long",
     "form": "the table of export forms, filled by `export.forms`",
     "records": "one type for each JSON file: read, write, schema, wording",
     "pictures": "the look of all drawings: colours, axes, labels, figures",

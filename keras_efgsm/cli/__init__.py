@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from keras_efgsm.cli.ending import ended_at_once, run_to_an_end
 from keras_efgsm.cli.quiet import import_everything, silence, without_log_lines
+from keras_efgsm.cli.short_options import add_short_options
 from keras_efgsm.limits import Limits, raised_limits
 from keras_efgsm.version import __version__
 
@@ -25,6 +26,7 @@ COMMANDS = (
     "distance",
     "universal",
     "report",
+    "tensorboard",
     "export",
     "measure",
     "serve-config",
@@ -82,6 +84,7 @@ def make_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     _add_common(parser)
+    add_short_options(parser)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
         module = importlib.import_module(f"keras_efgsm.cli.{name.replace('-', '_')}")
@@ -92,6 +95,7 @@ def make_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
         _add_common(commands.choices[name])
         _add_limits(commands.choices[name])
         _shorten_usage(commands.choices[name])
+        add_short_options(commands.choices[name])
     return parser
 
 

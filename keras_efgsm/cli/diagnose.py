@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from keras_efgsm.cli.next_step import same_images, say_next
 from keras_efgsm.cli.subject import Subject, add_subject, load_other, read_subject, target_file
 from keras_efgsm.cli.trust import TRUST
 from keras_efgsm.typing import Commands
@@ -50,6 +51,7 @@ def add_command(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> None:
     """Diagnoses, prints the table and writes figures and picture."""
     from keras_efgsm.diagnosis import diagnose, draw_diagnosis
+    from keras_efgsm.networks.own_models import MODEL_SUFFIXES
 
     subject, path = read_subject(options), Path(options.path)
     is_run = subject.config is not None
@@ -76,9 +78,12 @@ def run(options: argparse.Namespace) -> None:
     if picture is not None and diagnosis.surfaces:
         draw_diagnosis(diagnosis, picture)
         console.print(f"picture: {picture}", soft_wrap=True)
+    norm = subject.norm if subject.is_other_norm else None
     if is_run:
-        norm = f" --norm {subject.norm}" if subject.is_other_norm else ""
-        console.print(f"next: keras-efgsm report {path}{norm}", soft_wrap=True)
+        say_next("report", options.path, *(["--norm", norm] if norm else []))
+    elif path.suffix in MODEL_SUFFIXES:
+        norm = None if subject.norm == "linf" else subject.norm
+        say_next("report", path, *same_images(options, epsilon=subject.epsilon, norm=norm))
 
 
 def _file(subject: Subject, name: str) -> Path | None:

@@ -5,9 +5,12 @@ from typing import Any, Self
 
 import keras
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
-_SHOWN = ("loss", "accuracy")
+from keras_efgsm.progress_bar import progress_bar
+
+# Of `accuracy` that it is not what one takes it for.
+_SHOWN = {"loss": "loss", "accuracy": "accuracy under attack"}
 # Reading a metric waits for the device.
 _SECONDS_BETWEEN = 0.2
 
@@ -52,26 +55,22 @@ class EpochBar(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
         # Not before: when an epoch begins others still print, Keras after all callbacks.
         if self._bar is not None or not self._console.is_terminal:
             return
-        self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[said]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
+        self._bar = progress_bar(console=self._console, between_lines=True)
         of_all = f"{self._epoch + 1}/{self.params['epochs']}"
         steps = self.params["steps"]
-        self._task = self._bar.add_task("", completed=batch, total=steps, epoch=of_all, said="")
+        self._task = self._bar.add_task(
+            f"epoch {of_all}", completed=batch, total=steps, unit="steps"
+        )
         self._bar.start()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         now = time.monotonic()
         if self._bar is not None and now - self._updated >= _SECONDS_BETWEEN:
-            told = [f"{name} {float(logs[name]):.3f}" for name in _SHOWN if logs and name in logs]
+            told = [
+                f"{words} {float(logs[name]):.3f}"
+                for name, words in _SHOWN.items()
+                if logs and name in logs
+            ]
             self._bar.update(self._task, completed=batch + 1, said=", ".join(told))
             self._updated = now
 

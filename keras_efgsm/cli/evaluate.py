@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 
 from keras_efgsm.cli.attacked_model import attack_names, attacked_model
+from keras_efgsm.cli.next_step import same_images, say_next
 from keras_efgsm.cli.subject import Subject, add_subject, read_subject, target_file
 from keras_efgsm.cli.trust import TRUST
 from keras_efgsm.cli.values import number
@@ -176,11 +177,21 @@ def run(options: argparse.Namespace) -> None:
     if options.per_class:
         console.print(report.class_table())
     _write(report, places, console)
-    if subject.config is not None:
-        of = (
-            f" --norm {subject.norm} --epsilon {subject.epsilon:g}" if subject.is_other_norm else ""
-        )
-        console.print(f"next: keras-efgsm diagnose {options.path}{of}", soft_wrap=True)
+    if subject.model.differentiable:
+        say_next("diagnose", options.path, *_of_subject(options, subject))
+
+
+def _of_subject(options: argparse.Namespace, subject: Subject) -> list[str]:
+    """The words that say the same of the subject to `diagnose`; of a run, what is not its own."""
+    said: dict[str, Any] = {
+        "split": None if options.split == "test" else options.split,
+        "eot": None if options.eot == 1 else options.eot,
+    }
+    if subject.config is None or subject.epsilon != subject.config.epsilon:
+        said["epsilon"] = subject.epsilon
+    if subject.norm != (subject.config.norm if subject.config else "linf"):
+        said["norm"] = subject.norm
+    return same_images(options, **said)
 
 
 def _is_curve(options: argparse.Namespace) -> bool:

@@ -1,11 +1,14 @@
 """`keras-efgsm export RUN [--to FOLDER]`."""
 
 import argparse
+from pathlib import Path
 
 from rich.console import Console
 
+from keras_efgsm.cli.next_step import say_next
 from keras_efgsm.cli.subject import add_model_options, model_options
 from keras_efgsm.cli.trust import TRUST
+from keras_efgsm.cli.values import Flat, listed, one_of
 from keras_efgsm.export.forms import FORMS
 from keras_efgsm.typing import Commands
 
@@ -40,10 +43,11 @@ def add_command(commands: Commands) -> None:
     parser.add_argument(
         "--forms",
         nargs="+",
-        choices=tuple(FORMS),
+        type=listed(one_of(tuple(FORMS))),
+        action=Flat,
         metavar="FORM",
-        help=f"any of {', '.join(FORMS)}; default every one that can be written; one asked for "
-        "that cannot be is an error",
+        help=f"any of {', '.join(FORMS)}, separated by commas; default every one that can "
+        "be written; one asked for that cannot be is an error",
     )
     parser.add_argument(
         "--calibration-images",
@@ -56,11 +60,17 @@ def add_command(commands: Commands) -> None:
     )
     parser.add_argument(
         "--warm-up-batch-sizes",
-        type=int,
+        type=listed(int),
         nargs="+",
+        action=Flat,
         default=(1, 8),
         metavar="N",
-        help="batch sizes of the SavedModel's warm-up requests; default 1 8",
+        help="batch sizes of the SavedModel's warm-up requests; default 1,8",
+    )
+    parser.add_argument(
+        "--figures",
+        metavar="JSON",
+        help="what `evaluate --json` wrote, for the card; default: that of the run",
     )
     parser.add_argument("--onnx-opset", type=int, default=17, help="default 17")
     parser.set_defaults(run=run)
@@ -82,6 +92,7 @@ def run(options: argparse.Namespace) -> None:
             calibration_seed=options.calibration_seed,
             warm_up_batch_sizes=options.warm_up_batch_sizes,
             onnx_opset=options.onnx_opset,
+            figures=options.figures,
             **model_options(options),
         )
     except ExportError as error:
@@ -93,3 +104,7 @@ def run(options: argparse.Namespace) -> None:
     console.print(f"model card: {result.model_card}", soft_wrap=True)
     for form, reason in result.skipped.items():
         console.print(f"{form} skipped: {reason}", soft_wrap=True, markup=False)
+    if result.saved_model is not None and Path(options.source).is_dir():
+        say_next("measure", result.saved_model, "--run", options.source)
+    elif result.saved_model is not None:
+        say_next("serve-config", result.saved_model.parent)

@@ -4,6 +4,7 @@ import argparse
 
 from rich.console import Console
 
+from keras_efgsm.cli.next_step import say_next
 from keras_efgsm.cli.subject import add_images, add_norm
 from keras_efgsm.cli.trust import TRUST, say_without_digests
 from keras_efgsm.cli.values import number
@@ -89,3 +90,5 @@ def run(options: argparse.Namespace) -> None:
     card = find_export(options.path).card
     if card.is_file():
         console.print(f"model card: {card}", soft_wrap=True)
+    if not options.quiet:
+        say_next("serve-config", card.parent)

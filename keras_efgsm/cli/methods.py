@@ -3,12 +3,12 @@
 import argparse
 
 from rich.console import Console
-from rich.table import Table
 
 from keras_efgsm.checks import check_choice, check_count
+from keras_efgsm.printing import ResultTable
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.presets import PRESETS
-from keras_efgsm.records.wording import percent
+from keras_efgsm.records.wording import percent, radius
 from keras_efgsm.typing import Commands
 
 
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
     names = options.only.split(",") if options.only else list(METHODS)
     for name in names:
         check_choice(name, "only", tuple(METHODS))
-    table = Table(title="training methods", box=None, pad_edge=False)
+    table = ResultTable(title="training methods", box=None, pad_edge=False)
     table.add_column("method", no_wrap=True)
     table.add_column("what it is")
     table.add_column("passes", justify="right")
@@ -56,19 +56,35 @@ def run(options: argparse.Namespace) -> None:
         console.print(_try_each(options, names, console))
     else:
         if not options.only:
+            console.print(_presets(), "")
             console.print(_parts(), "")
         console.print("options: keras-efgsm methods --only NAME")
         console.print("next:    keras-efgsm train DATA --method NAME")
         console.print("         keras-efgsm train DATA --attack NAME --objective NAME")
 
 
-def _parts() -> Table:
+def _presets() -> ResultTable:
+    """What each preset trains, and on what."""
+    table = ResultTable(title="presets, for train DATA and --recipe", box=None, pad_edge=False)
+    table.add_column("preset", no_wrap=True)
+    for heading in ("data", "method", "network"):
+        table.add_column(heading)
+    for heading in ("epsilon", "epochs"):
+        table.add_column(heading, justify="right")
+    for name, config in PRESETS.items():
+        epsilon, epochs = radius(config.epsilon, config.norm), str(config.epochs)
+        network = config.classifier
+        table.add_row(name, config.dataset, config.method, network, epsilon, epochs)
+    return table
+
+
+def _parts() -> ResultTable:
     """Every attack and objective by its name, those that were registered from outside as well."""
     from keras_efgsm.attacks import named_attacks
     from keras_efgsm.evaluation import ATTACK_SETS
     from keras_efgsm.recipes.parts import part_names
 
-    table = Table(title="parts", box=None, pad_edge=False)
+    table = ResultTable(title="parts", box=None, pad_edge=False)
     table.add_column("option", no_wrap=True)
     table.add_column("names")
     for option, names in (
@@ -80,7 +96,7 @@ def _parts() -> Table:
     return table
 
 
-def _try_each(options: argparse.Namespace, names: list[str], console: Console) -> Table:
+def _try_each(options: argparse.Namespace, names: list[str], console: Console) -> ResultTable:
     """Trains each method and prints the figures of its last epoch."""
     import dataclasses
     import tempfile
@@ -95,7 +111,7 @@ def _try_each(options: argparse.Namespace, names: list[str], console: Console) -
     training = load_training_data(preset, "train")
     training = training.take(min(options.num_images, len(training)))
     test = load_training_data(preset, "test")
-    table = Table(
+    table = ResultTable(
         title=f"{options.epochs} epoch(s) on {len(training)} images of {preset.dataset}, "
         f"epsilon {preset.epsilon:g}, seed {options.seed}"
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from keras_efgsm.printing import ResultTable
 from keras_efgsm.records.wording import percent
 from keras_efgsm.typing import Commands
 
@@ -32,9 +32,11 @@ def run(options: argparse.Namespace) -> None:
     import keras
 
     from keras_efgsm.backend import BACKEND
+    from keras_efgsm.cli.epoch_bar import EpochBar
     from keras_efgsm.data import load_data
     from keras_efgsm.evaluation import evaluate_robustness, make_attacks
     from keras_efgsm.networks import build_classifier
+    from keras_efgsm.progress_bar import titled
     from keras_efgsm.recipes.presets import PRESETS
     from keras_efgsm.runs.interruption import going_on
     from keras_efgsm.runs.training import train
@@ -47,8 +49,9 @@ def run(options: argparse.Namespace) -> None:
         highlight=False,
     )
     again = f"keras-efgsm train digits --seed {config.seed} --out {out / 'robust'} --resume"
-    with going_on(f"`{again}` continues this training alone"):
-        result = train(config, out / "robust", verbose=0)
+    interrupted = going_on(f"`{again}` continues this training alone")
+    with interrupted, titled("robust"), EpochBar() as bar:
+        result = train(config, out / "robust", callbacks=[bar], verbose=0)
     keras.utils.set_random_seed(config.seed)
     data = load_data("digits", "train")
     ordinary = build_classifier(
@@ -58,18 +61,19 @@ def run(options: argparse.Namespace) -> None:
         activation=config.activation,
     )
     ordinary.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    ordinary.fit(data.pixels(), data.labels, epochs=config.epochs, verbose=0)
+    with titled("ordinary"), EpochBar() as bar:
+        ordinary.fit(data.pixels(), data.labels, epochs=config.epochs, verbose=0, callbacks=[bar])
     ordinary.save(out / "ordinary.keras")
     test = load_data("digits", "test")
     attacks = make_attacks("standard", config.epsilon, queries=1000)
     console.print("attacking both with the attacks of AutoAttack")
-    reports = {
-        name: evaluate_robustness(classifier, test, attacks, cascade=True)
-        for name, classifier in (
-            ("robust (eFGSM)", result.trainer.classifier),
-            ("ordinary", ordinary),
-        )
-    }
+    reports = {}
+    for name, classifier in (
+        ("robust (eFGSM)", result.trainer.classifier),
+        ("ordinary", ordinary),
+    ):
+        with titled(name):
+            reports[name] = evaluate_robustness(classifier, test, attacks, cascade=True)
     reports["robust (eFGSM)"].write_json(result.folder.evaluation)
     reports["ordinary"].write_json(out / "ordinary.json")
     console.print(
@@ -92,8 +96,8 @@ def run(options: argparse.Namespace) -> None:
     console.print("            keras-efgsm train FOLDER --epsilon 8/255   (your own images)")
 
 
-def _table(reports: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False)
+def _table(reports: dict[str, Any]) -> ResultTable:
+    table = ResultTable(box=None, pad_edge=False)
     table.add_column("classifier")
     for heading in ("no attack", *(attack.name for attack in reports["ordinary"].attacks)):
         table.add_column(heading, justify="right")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from keras_efgsm.cli.next_step import same_images, say_next
 from keras_efgsm.cli.subject import (
     add_images,
     add_model_options,
@@ -79,6 +80,16 @@ def run(options: argparse.Namespace) -> None:
         baseline=options.baseline,
     )
     Console().print(f"report: {page}", soft_wrap=True)
+    first = options.run_folders[0]
+    # Of several pages nobody knows which one is meant.
+    if len(options.run_folders) == 1:
+        given = {} if Path(first).is_dir() else {"figures": options.evaluation}
+        say_next("export", first, *same_images(_without_channels(options), **given))
+
+
+def _without_channels(options: argparse.Namespace) -> argparse.Namespace:
+    """The options that `export` has as well."""
+    return argparse.Namespace(**{**vars(options), "channels": None})
 
 
 def _folder(path: str, options: argparse.Namespace) -> str | Path:

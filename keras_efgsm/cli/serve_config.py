@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_efgsm.cli.values import Flat, listed
+
 
 def add_command(commands: Any) -> None:
     """Adds `serve-config` to the parser."""
@@ -46,8 +48,9 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument(
         "--allowed-batch-sizes",
-        type=int,
+        type=listed(int),
         nargs="*",
+        action=Flat,
         default=(),
         help="sizes that batches are filled up to, the last being --max-batch-size; default: any",
     )

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from keras_efgsm.cli.config_options import add_config_options, read_request, run_name
+from keras_efgsm.cli.next_step import say_next
 from keras_efgsm.cli.values import number
+from keras_efgsm.printing import ResultTable
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import find_method
 from keras_efgsm.recipes.request import AUTOMATIC_RECIPE, Request, changed
-from keras_efgsm.records.intervals import interval_of
-from keras_efgsm.records.wording import with_interval
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.typing import Commands
 
@@ -122,6 +121,7 @@ def run(options: argparse.Namespace) -> None:
         _launch(options, out)
         return
     strategy = make_strategy(options.replicas)
+    print("accuracy of an epoch: under the training's attack; on clean images it comes at the end")
     with EpochBar() as bar:
         result = train(
             config,
@@ -135,41 +135,13 @@ def run(options: argparse.Namespace) -> None:
             shards=options.shards,
             verbose=2,
         )
-    metrics = result.metrics
     if result.folder.path != Path(out):
         # Another worker has the run folder.
         return
-    what = (
-        f"{config.method} on {config.dataset}, epsilon {config.epsilon_in_words}, "
-        f"seed {config.seed}"
-    )
-    table = Table(
-        title=what,
-        title_justify="left",
-        show_header=False,
-        box=None,
-        pad_edge=False,
-    )
-    table.add_column("")
-    table.add_column("", justify="right")
-    table.add_row("epochs", str(metrics["epochs"]))
-    table.add_row("training", f"{metrics['training_seconds']:.0f} s")
-    table.add_row(
-        f"natural accuracy, {metrics['test_images']:,} test images",
-        with_interval(
-            metrics["natural_accuracy"],
-            interval_of(metrics["natural_accuracy"], metrics["test_images"]),
-        ),
-    )
-    stop = metrics["stop"]
-    if stop is not None and stop["fired"]:
-        table.add_row("stopped", f"epoch {stop['epoch']}: {stop['reason']}")
-    elif stop is not None and stop["restored_epoch"] is not None:
-        table.add_row("put back", f"epoch {stop['restored_epoch']}: {stop['reason']}")
     console = Console()
-    console.print(table)
+    console.print(result.table())
     console.print(f"run folder: {result.folder.path}", soft_wrap=True)
-    console.print(f"next: keras-efgsm evaluate {result.folder.path}", soft_wrap=True)
+    say_next("evaluate", result.folder.path)
 
 
 def _config(request: Request, out: Path, resume: bool) -> TrainingConfig:
@@ -189,7 +161,7 @@ def _config(request: Request, out: Path, resume: bool) -> TrainingConfig:
     console = Console()
     for note in chosen.notes:
         console.print(note, soft_wrap=True, markup=False, highlight=False)
-    table = Table(
+    table = ResultTable(
         box=None,
         pad_edge=False,
         title="chosen by the images; an option changes it",

@@ -5,6 +5,7 @@ import argparse
 from rich.console import Console
 
 from keras_efgsm.cli.config_options import add_config_options, read_request, run_name
+from keras_efgsm.cli.next_step import say_next
 from keras_efgsm.cli.values import number
 from keras_efgsm.recipes.command import command_line
 from keras_efgsm.typing import Commands
@@ -136,6 +137,7 @@ def run(options: argparse.Namespace) -> None:
     console.print(f"trials: {result.folder.trials}, {result.folder.picture}", soft_wrap=True)
     console.print(f"best run: {result.folder.best}", soft_wrap=True)
     console.print(f"again: {command_line(result.config)}", soft_wrap=True, markup=False)
+    say_next("diagnose", result.folder.best)
 
 
 def _name(text: str) -> str:

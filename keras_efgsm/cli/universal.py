@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from keras_efgsm.cli.next_step import say_next
 from keras_efgsm.cli.subject import add_subject, read_subject, target_file
 from keras_efgsm.cli.trust import TRUST
 from keras_efgsm.cli.values import number
@@ -85,3 +86,5 @@ def run(options: argparse.Namespace) -> None:
     if picture is not None and report.perturbation.shape[-1] in (1, 3):
         draw_universal(report, picture)
         console.print(f"picture: {picture}", soft_wrap=True)
+    if is_run:
+        say_next("report", path)

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keras_efgsm.recipes.option import kind_of
@@ -51,6 +51,67 @@ def whole_number(text: str) -> int:
     if value != int(value):
         raise argparse.ArgumentTypeError(f"must be a whole number. Received: {text!r}")
     return int(value)
+
+
+def listed(read: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
+    """Reads values that commas separate; `Flat` puts those of several words together.
+
+    Args:
+        read: reads one of them.
+
+    Example:
+
+    ```python
+    assert listed(int)("1,8") == (1, 8)
+    ```
+    """
+
+    def several(text: str) -> tuple[Any, ...]:
+        return tuple(read(part) for part in text.split(",") if part)
+
+    # What argparse calls a value that cannot be read.
+    several.__name__ = read.__name__
+    return several
+
+
+class Flat(argparse.Action):
+    """Takes values of `listed`, separated by commas or spaces, as one list."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Keeps them."""
+        found = [value for several in values for value in several]
+        if not found and self.nargs == "+":
+            raise argparse.ArgumentError(self, "expected at least one argument")
+        setattr(namespace, self.dest, found)
+
+
+def one_of(names: Sequence[str]) -> Callable[[str], str]:
+    """Reads one of these names.
+
+    Args:
+        names: that are taken.
+
+    Example:
+
+    ```python
+    assert one_of(["onnx", "tflite"])("onnx") == "onnx"
+    ```
+    """
+
+    def read(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(
+                f"must be one of {', '.join(names)}. Received: {text!r}"
+            )
+        return text
+
+    return read
 
 
 class _NoValue:

@@ -17,6 +17,7 @@ from keras_efgsm.comparison.result import Comparison
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness
 from keras_efgsm.evaluation.image_set import check_data
+from keras_efgsm.progress_bar import titled
 from keras_efgsm.recipes.building import size_options
 from keras_efgsm.records import ComparedPart, ComparisonRecord, EvaluationRecord
 from keras_efgsm.records.comparison import ranked
@@ -136,21 +137,22 @@ def compare_models(
         digest = contender.digest
         part = kept.find(digest, contender.access)
         if part is None:
-            report = evaluate_robustness(
-                contender.model,
-                data,
-                contender.attacks,
-                cascade=cascade,
-                batch_size=batch_size,
-                seed=seed,
-                num_images=num_images,
-                restarts=restarts,
-                eot=eot,
-                dataset=dataset,
-                split=split,
-                state=kept.at_work(digest),
-                progress=progress,
-            )
+            with titled(f"{len(found) + 1}/{len(contenders)} {contender.name}"):
+                report = evaluate_robustness(
+                    contender.model,
+                    data,
+                    contender.attacks,
+                    cascade=cascade,
+                    batch_size=batch_size,
+                    seed=seed,
+                    num_images=num_images,
+                    restarts=restarts,
+                    eot=eot,
+                    dataset=dataset,
+                    split=split,
+                    state=kept.at_work(digest),
+                    progress=progress,
+                )
             part = measured_part(contender, digest, report, len(attacks))
             kept.keep(part)
         part = called(part, contender, doubt)

@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -10,12 +11,13 @@ from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.comparison.drawing import draw_comparison
 from keras_efgsm.comparison.page import render_page
 from keras_efgsm.comparison.tables import rich_table
+from keras_efgsm.printing import Printed, drawn
 from keras_efgsm.records import ComparisonRecord
 from keras_efgsm.report.templates import check_page
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Printed):
     """Several models under the same attacks on the same images.
 
     Args:
@@ -76,3 +78,16 @@ class Comparison:
             OSError: if the file cannot be written.
         """
         draw_comparison(self.record, Path(path))
+
+    def _told(self) -> dict[str, Any]:
+        return {
+            "dataset": self.record.dataset,
+            "epsilon": self.record.epsilon,
+            "num_images": self.record.num_images,
+            "worst_case_accuracy": {
+                model.name: round(model.worst_case_accuracy, 4) for model in self.record.models
+            },
+        }
+
+    def _picture(self) -> bytes:
+        return drawn(self.write_picture)

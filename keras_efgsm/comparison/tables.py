@@ -1,7 +1,9 @@
 """The table of a comparison: for the terminal, and as the page shows it."""
 
 from rich.table import Table
+from rich.text import Text
 
+from keras_efgsm.printing import ResultTable
 from keras_efgsm.records import ComparedPart, ComparisonRecord, wording
 from keras_efgsm.records.comparison import BLACK_BOX, TWIN, WHITE_BOX
 from keras_efgsm.records.wording import DASH, INTERVAL, INTERVAL_MEANS, percent
@@ -16,7 +18,7 @@ def rich_table(record: ComparisonRecord) -> Table:
     Args:
         record: the comparison.
     """
-    table = Table(
+    table = ResultTable(
         title=f"{wording.count(len(record.models), 'model')} under the same attacks, epsilon "
         f"{ball(record)}",
         caption=" ".join(
@@ -41,9 +43,12 @@ def rich_table(record: ComparisonRecord) -> Table:
         parameters = f"{wording.number(model.parameters)}\n" if counted else ""
         table.add_row(
             rank(model),
-            f"{model.name}\n[dim]gradients: {_gradients(model)}[/dim]",
-            f"[bold]{percent(model.worst_case_accuracy)}[/bold]\n"
-            f"{wording.interval(model.worst_case_interval)}",
+            Text.assemble(model.name, "\n", (f"gradients: {_gradients(model)}", "dim")),
+            Text.assemble(
+                (percent(model.worst_case_accuracy), "bold"),
+                "\n",
+                wording.interval(model.worst_case_interval),
+            ),
             percent(model.natural_accuracy),
             *(share(accuracy) for accuracy in model.accuracies),
             wording.seconds(model.evaluation.seconds),

@@ -8,8 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from keras_efgsm.attacks.ball import check_radius
 from keras_efgsm.backend import BACKEND
@@ -21,6 +19,7 @@ from keras_efgsm.diagnosis.probing import Probing
 from keras_efgsm.evaluation import EvaluatedModel, load_classifier
 from keras_efgsm.evaluation.expectation import doubts_of, with_eot
 from keras_efgsm.evaluation.image_set import EvaluationData, check_data, shape_of_images
+from keras_efgsm.progress_bar import progress_bar
 from keras_efgsm.records.environment import hardware, versions
 
 SIGNS: tuple[Callable[[Probing], Finding], ...] = (
@@ -186,19 +185,9 @@ def _look(probing: Probing, progress: bool) -> list[Finding]:
         for sign in SIGNS
         if sign is not attack_properties.transfer_beats_white_box or probing.source is not None
     ]
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not (progress and console.is_terminal),
-    )
     findings = []
-    with bar:
-        task = bar.add_task("", total=len(signs))
+    with progress_bar(progress) as bar:
+        task = bar.add_task("", total=len(signs), unit="signs")
         for sign in signs:
             bar.update(task, description=sign.__name__.replace("_", " "))
             findings.append(sign(probing))

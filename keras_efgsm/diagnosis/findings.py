@@ -7,6 +7,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from keras_efgsm.printing import Printed, ResultTable, brief
 from keras_efgsm.records import DiagnosisRecord, FindingRecord
 from keras_efgsm.records.wording import count, percent, radius, selected, warnings
 from keras_efgsm.records.wording import seconds as in_seconds
@@ -17,7 +18,7 @@ CLEAR = "no sign of masking"
 NOTHING = "nothing to attack"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Finding:
     """One sign of masking that was looked for.
 
@@ -36,6 +37,9 @@ class Finding:
     figures: dict[str, Any]
     mild: bool = False
 
+    def __repr__(self) -> str:
+        return brief(self, name=self.name, flagged=self.flagged, mild=self.mild)
+
     @property
     def record(self) -> FindingRecord:
         """The finding, as a file holds it."""
@@ -52,8 +56,8 @@ class Finding:
         return self.record.to_dict()
 
 
-@dataclass(frozen=True, eq=False)
-class Diagnosis:
+@dataclass(frozen=True, eq=False, repr=False)
+class Diagnosis(Printed):
     """Whether a model masks its gradients, and the evidence.
 
     Args:
@@ -197,7 +201,7 @@ class Diagnosis:
                 `True`; `False` leaves a line for each of these.
         """
         draws = f", each answer the mean over {self.eot} draws" if self.eot else ""
-        table = Table(
+        table = ResultTable(
             box=box.HEAVY_HEAD if details else box.SIMPLE_HEAD,
             title=f"{self.model}: {self.verdict}",
             caption=f"{self.num_correct} of {selected(self.num_images, self.selection)} of "
@@ -215,3 +219,14 @@ class Diagnosis:
             evidence = finding.evidence if details or finding.flagged else ""
             table.add_row(finding.name.replace("_", " "), found, evidence, style=style)
         return table
+
+    def _told(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "dataset": self.dataset,
+            "epsilon": self.epsilon,
+            "num_images": self.num_images,
+            "verdict": self.verdict,
+            "flagged": [finding.name for finding in self.findings if finding.flagged],
+            "lowest_accuracy": self.lowest_accuracy,
+        }

@@ -8,8 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from keras_efgsm.attacks.losses import still_correct
 from keras_efgsm.backend import compiled_once
@@ -23,6 +22,7 @@ from keras_efgsm.evaluation.expectation import doubts_of, with_eot
 from keras_efgsm.evaluation.image_set import ImageSet, batches, check_data, even_batch_size
 from keras_efgsm.evaluation.models import EvaluatedModel
 from keras_efgsm.evaluation.verdict import classify_clean
+from keras_efgsm.progress_bar import progress_bar
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.typing import Tensor
 
@@ -120,7 +120,7 @@ def measure_distances(
     judge = _compile_judge(model, attacks[0].norm)
     correct = images.holds(classify_clean(judge, images, batch_size))
     results = []
-    with _bar(progress) as bar:
+    with progress_bar(progress) as bar:
         for attack, run in zip(attacks, compiled, strict=True):
             start = time.perf_counter()
             distances, predicted = _look(run, attack, judge, images, correct, batch_size, bar)
@@ -199,7 +199,7 @@ def _look(
     chosen = np.flatnonzero(correct)
     distances = np.where(correct, np.inf, 0.0)
     predicted = np.full(len(correct), -1)
-    task = bar.add_task(attack.kind, total=len(chosen))
+    task = bar.add_task(attack.kind, total=len(chosen), unit="images")
     size = even_batch_size(len(chosen), batch_size)
     for some, padded in batches(chosen, size):
         x = ops.convert_to_tensor(images.pixels(padded))
@@ -218,17 +218,3 @@ def _look(
         predicted[some] = np.asarray(logits)[: len(some)].argmax(axis=1)
         bar.advance(task, len(some))
     return distances, predicted
-
-
-def _bar(wanted: bool) -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not (wanted and console.is_terminal),
-        speed_estimate_period=600.0,
-    )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from keras_efgsm.printing import Printed, ResultTable, brief
 from keras_efgsm.records import wording
 from keras_efgsm.records.distances import DistanceRecord, DistancesRecord
 from keras_efgsm.records.wording import percent
@@ -37,7 +38,7 @@ def quantile(distances: np.ndarray, share: float) -> float | None:
     return float(below + (above - below) * (place - np.floor(place)))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DistanceResult:
     """What one minimum-distance attack found.
 
@@ -62,6 +63,17 @@ class DistanceResult:
     attacked: np.ndarray
     seconds: float
 
+    def __repr__(self) -> str:
+        record = self.record
+        return brief(
+            self,
+            name=self.name,
+            budget=self.budget,
+            num_attacked=record.num_attacked,
+            num_found=record.num_found,
+            median=record.median,
+        )
+
     @property
     def found(self) -> np.ndarray:
         """For which `(n,)` images there is one of another class: misclassified ones included."""
@@ -80,8 +92,8 @@ class DistanceResult:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class DistancesReport:
+@dataclass(frozen=True, eq=False, repr=False)
+class DistancesReport(Printed):
     """How far the images of a set are from the decision boundary of a classifier.
 
     Every distance is an upper bound: the boundary may be nearer than an attack found.
@@ -176,7 +188,7 @@ class DistancesReport:
         """The figures as a `rich` table, headed by the median of the smallest distances."""
         draws = f"Each answer is the mean over {self.eot} draws. " if self.eot else ""
         num_correct = int(self.correct.sum())
-        table = Table(
+        table = ResultTable(
             title=(
                 f"Median distance to the boundary {_or_beyond(self.median)} "
                 f"({_NORM_WORDS[self.norm]})"
@@ -207,6 +219,17 @@ class DistancesReport:
             cells = _cells(self.record.smallest)
             table.add_row("smallest of all", "", *cells, wording.seconds(self.seconds))
         return table
+
+    def _told(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "dataset": self.dataset,
+            "split": self.split,
+            "norm": self.norm,
+            "num_images": len(self.correct),
+            "attacks": [attack.name for attack in self.attacks],
+            "median": self.median,
+        }
 
 
 def _record_of(distances: np.ndarray, **about: Any) -> DistanceRecord:

@@ -13,6 +13,7 @@ from keras_efgsm.atomic_file import atomic_file
 from keras_efgsm.evaluation.image_file import ImageFile
 from keras_efgsm.evaluation.image_set import ImageSet
 from keras_efgsm.evaluation.tally import Tally
+from keras_efgsm.printing import brief
 
 FOUND_SUFFIX = ".images"
 """Of the file beside a state that holds the adversarial images found so far."""
@@ -21,7 +22,7 @@ FOUND_SUFFIX = ".images"
 _BATCH = 250
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AdversarialImages:
     """Of each image that an evaluation turned, the first adversarial image that was found.
 
@@ -62,6 +63,9 @@ class AdversarialImages:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def __repr__(self) -> str:
+        return brief(self, images=len(self), attacks=sorted(set(self.attack.tolist())))
 
     def batches(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Walks through the images, a few hundred in memory at a time.

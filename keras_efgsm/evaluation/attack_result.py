@@ -6,11 +6,12 @@ from typing import Any, Self
 import numpy as np
 
 from keras_efgsm.attacks import Attack
+from keras_efgsm.printing import brief
 from keras_efgsm.records import AttackRecord, wording
 from keras_efgsm.records.intervals import Interval, wilson_interval
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AttackResult:
     """What one attack achieved.
 
@@ -101,6 +102,17 @@ class AttackResult:
             seconds=seconds,
             classes=classes,
             norm=attack.norm,
+        )
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            name=self.name,
+            epsilon=self.epsilon,
+            budget=self.budget,
+            num_attacked=self.num_attacked,
+            num_turned=self.num_turned,
+            robust_accuracy=self.robust_accuracy,
         )
 
     @property

@@ -18,12 +18,12 @@ from keras_efgsm.evaluation.image_file import ImageFile
 from keras_efgsm.evaluation.image_set import ImageSet
 from keras_efgsm.evaluation.models import EvaluatedModel
 from keras_efgsm.evaluation.native_engine import compile_native
-from keras_efgsm.evaluation.progress import progress_bar
 from keras_efgsm.evaluation.spread import Spread
 from keras_efgsm.evaluation.straight_through import twin_agreement
 from keras_efgsm.evaluation.tally import Tally
 from keras_efgsm.evaluation.transfer import Transfer
 from keras_efgsm.evaluation.verdict import classify_clean, compile_judge, withstand
+from keras_efgsm.progress_bar import progress_bar
 from keras_efgsm.records import SingleDraws
 from keras_efgsm.records.environment import hardware, versions
 

@@ -31,6 +31,7 @@ from keras_efgsm.networks.outputs import (
 from keras_efgsm.networks.own_models import MODEL_SUFFIXES, read_keras_file
 from keras_efgsm.networks.precision import float32_twin
 from keras_efgsm.networks.requirements import check_channels_last, read_contract
+from keras_efgsm.printing import brief
 from keras_efgsm.records.exported_files import check_exported_files
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 from keras_efgsm.typing import Tensor
@@ -39,7 +40,7 @@ CLASSIFIER_FILE = "classifier.keras"
 CONFIG_FILE = "config.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EvaluatedModel:
     """A classifier as an evaluation sees it: logits and their shapes.
 
@@ -84,6 +85,14 @@ class EvaluatedModel:
     doubts: tuple[str, ...] = ()
     draws: int = 1
     one_draw: Callable[[Tensor], Tensor] | None = None
+
+    def __repr__(self) -> str:
+        return brief(
+            self,
+            description=self.description,
+            image_shape=self.image_shape,
+            num_classes=self.num_classes,
+        )
 
     @cached_property
     def answers(self) -> Answers:

@@ -20,10 +20,12 @@ from keras_efgsm.evaluation.attacking import (
     check_gradients,
     check_options,
 )
+from keras_efgsm.evaluation.drawing import draw_robustness_curve
 from keras_efgsm.evaluation.expectation import with_eot
 from keras_efgsm.evaluation.image_set import EvaluationData, check_data, shape_of_images
 from keras_efgsm.evaluation.models import EvaluatedModel
 from keras_efgsm.evaluation.tables import curve_table
+from keras_efgsm.printing import Printed, brief, drawn
 from keras_efgsm.records import RadiusPart, RobustnessCurveRecord
 from keras_efgsm.records.intervals import Interval, wilson_interval
 
@@ -40,6 +42,9 @@ class RadiusResult(NamedTuple):
     epsilon: float
     robust: np.ndarray
     attacks: tuple[AttackResult, ...]
+
+    def __repr__(self) -> str:
+        return brief(self, epsilon=self.epsilon, robust_accuracy=self.robust_accuracy)
 
     @property
     def robust_accuracy(self) -> float:
@@ -62,8 +67,8 @@ class RadiusResult(NamedTuple):
         )
 
 
-@dataclass(frozen=True, eq=False)
-class RobustnessCurve:
+@dataclass(frozen=True, eq=False, repr=False)
+class RobustnessCurve(Printed):
     """How a classifier withstood attacks of several radii, on the same images.
 
     Args:
@@ -156,6 +161,19 @@ class RobustnessCurve:
     def table(self) -> Table:
         """The figures as a `rich` table, a row for each radius."""
         return curve_table(self.record, self.missing)
+
+    def _told(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "dataset": self.dataset,
+            "split": self.split,
+            "num_images": len(self.correct),
+            "natural_accuracy": self.natural_accuracy,
+            "radii": list(self.radii),
+        }
+
+    def _picture(self) -> bytes:
+        return drawn(lambda path: draw_robustness_curve(self.record, path))
 
 
 def evaluate_over_epsilons(

@@ -12,6 +12,7 @@ from keras_efgsm.checks import check_choice
 from keras_efgsm.evaluation.adversarial import AdversarialImages, first_to_turn, remove_state
 from keras_efgsm.evaluation.attack_result import AttackResult
 from keras_efgsm.evaluation.tables import class_table, robustness_table
+from keras_efgsm.printing import Printed
 from keras_efgsm.records import ClassAccuracy, ClassesPart, EvaluationRecord, SingleDraws
 from keras_efgsm.records.classes import confusion_matrix
 from keras_efgsm.records.intervals import Interval, wilson_interval
@@ -21,8 +22,8 @@ __all__ = ["AttackResult", "RobustnessReport"]
 _Value = TypeVar("_Value")
 
 
-@dataclass(frozen=True, eq=False)
-class RobustnessReport:
+@dataclass(frozen=True, eq=False, repr=False)
+class RobustnessReport(Printed):
     """How a classifier withstood a set of attacks of one radius.
 
     Args:
@@ -59,6 +60,7 @@ class RobustnessReport:
 
     ```python
     report = evaluate_robustness(classifier, (x, y), [PGD(epsilon=0.3)], progress=False)
+    print(report)
     report.worst_case_accuracy, report.interval, np.flatnonzero(~report.robust)
     ```
     """
@@ -246,3 +248,15 @@ class RobustnessReport:
     def table(self) -> Table:
         """The figures as a `rich` table, headed by the worst case over all attacks."""
         return robustness_table(self.record, self.missing)
+
+    def _told(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "dataset": self.dataset,
+            "split": self.split,
+            "num_images": len(self.correct),
+            "attacks": [attack.name for attack in self.attacks],
+            "epsilon": self.attacks[0].epsilon,
+            "natural_accuracy": self.natural_accuracy,
+            "worst_case_accuracy": self.worst_case_accuracy,
+        }

@@ -2,6 +2,7 @@
 
 from rich.table import Table
 
+from keras_efgsm.printing import ResultTable
 from keras_efgsm.records import (
     AttackRecord,
     ClassesPart,
@@ -39,7 +40,7 @@ def robustness_table(figures: EvaluationRecord, missing: str = "") -> Table:
         if figures.cascade and count > 1
         else ""
     )
-    table = Table(
+    table = ResultTable(
         title=(
             f"Robust accuracy "
             f"{wording.with_interval(figures.worst_case_accuracy, figures.interval)}: the worst "
@@ -79,7 +80,7 @@ def curve_table(figures: RobustnessCurveRecord, missing: str = "") -> Table:
         missing: a warning of the classes that are not among the images. Defaults to none.
     """
     attacks = ", ".join(attack.in_words for attack in figures.points[-1].attacks)
-    table = Table(
+    table = ResultTable(
         title=f"Robust accuracy by epsilon: the worst case over {attacks}",
         caption=(
             f"{about_images(figures)} An image that was turned at a smaller epsilon counts as "
@@ -117,7 +118,7 @@ def targeted_table(figures: TargetedRecord, missing: str = "") -> Table:
     rate = wording.with_interval(figures.success_rate, figures.success_interval)
     attacks = wording.count(len(figures.attacks), "attack")
     epsilon = wording.radius(figures.attacks[0].epsilon, figures.norm)
-    table = Table(
+    table = ResultTable(
         title=f"Taken for {figures.target}: {rate} under {attacks}, epsilon {epsilon}",
         caption=(
             f"{about_images(figures)} Images of the target class itself are left out. "
@@ -215,7 +216,7 @@ def class_table(classes: ClassesPart) -> Table:
     class_table(ClassesPart.of(np.array([0, 1]), np.array([0, 1]), np.array([0, 0]), 2)).row_count
     ```
     """
-    table = Table(
+    table = ResultTable(
         title="Accuracy per class",
         caption=(
             "Turned to: in the worst case, by the first attack that turned it; images that are "

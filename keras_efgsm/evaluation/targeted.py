@@ -35,14 +35,15 @@ from keras_efgsm.evaluation.image_set import (
 from keras_efgsm.evaluation.models import EvaluatedModel
 from keras_efgsm.evaluation.tables import targeted_table
 from keras_efgsm.evaluation.towards import targeted
+from keras_efgsm.printing import Printed
 from keras_efgsm.records import TargetedRecord
 from keras_efgsm.records.intervals import Interval, wilson_interval
 
 LEAST_LIKELY = "least-likely"
 
 
-@dataclass(frozen=True, eq=False)
-class TargetedReport:
+@dataclass(frozen=True, eq=False, repr=False)
+class TargetedReport(Printed):
     """How often attacks had images classified as the target.
 
     Args:
@@ -151,6 +152,17 @@ class TargetedReport:
     def table(self) -> Table:
         """The figures as a `rich` table."""
         return targeted_table(self.record, self.missing)
+
+    def _told(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "dataset": self.dataset,
+            "split": self.split,
+            "target": self.target,
+            "num_images": len(self.reached),
+            "attacks": [attack.name for attack in self.attacks],
+            "success_rate": self.success_rate,
+        }
 
 
 def evaluate_targeted(

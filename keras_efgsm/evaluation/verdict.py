@@ -22,7 +22,7 @@ from keras_efgsm.evaluation.native_engine import BatchAttack
 from keras_efgsm.evaluation.spread import Spread
 from keras_efgsm.evaluation.tally import Tally
 from keras_efgsm.records.classes import NO_CLASS
-from keras_efgsm.records.wording import norm_name
+from keras_efgsm.records.wording import norm_name, percent
 from keras_efgsm.typing import Tensor
 
 
@@ -120,9 +120,9 @@ def withstand(
         total = done + len(waiting) + (steps - tally.step - 1) * int(robust.sum())
         title = f"{name} {tally.step + 1}/{steps}"
         if task is None:
-            task = bar.add_task(title, total=total, robust=robust.mean())
+            task = bar.add_task(title, total=total, unit="images", said=_so_far(robust))
         else:
-            bar.update(task, total=total, description=title, robust=robust.mean())
+            bar.update(task, total=total, description=title, said=_so_far(robust))
         for chosen, padded in batches(waiting, tally.batch_size):
             x, labels, ids, step = map(
                 ops.convert_to_tensor,
@@ -147,12 +147,16 @@ def withstand(
             tally.take(chosen, images.holds(classes, chosen), classes, x_adv)
             known = chosen[-1] + 1 if is_first and tally.step == 0 else len(robust)
             done += len(chosen)
-            bar.update(task, completed=done, robust=robust[:known].mean())
+            bar.update(task, completed=done, said=_so_far(robust[:known]))
         tally.step, tally.waiting = tally.step + 1, None
     if task is not None:
-        bar.update(task, total=done, robust=robust.mean())
+        bar.update(task, total=done, said=_so_far(robust))
     tally.attack, tally.step = tally.attack + 1, 0
     tally.save()
+
+
+def _so_far(robust: np.ndarray) -> str:
+    return f"robust so far {percent(float(robust.mean()))}"
 
 
 def _refuse_outside(x_adv: np.ndarray, x: np.ndarray, attack: Attack) -> None:

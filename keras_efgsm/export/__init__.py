@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from keras_efgsm.export.contract import check_contract
     from keras_efgsm.export.exporting import ExportResult, export_classifier
     from keras_efgsm.export.exporting_runs import export_run
-    from keras_efgsm.export.figures import check_figures
+    from keras_efgsm.export.figures import check_figures, read_figures
     from keras_efgsm.export.markdown import replace_section
     from keras_efgsm.export.measuring.measured_export import measure
     from keras_efgsm.export.model_card import write_model_card
@@ -52,7 +52,7 @@ _ON_EVERY_BACKEND = {
         "Words",
         "register_form",
     ),
-    "keras_efgsm.export.figures": ("check_figures",),
+    "keras_efgsm.export.figures": ("check_figures", "read_figures"),
     "keras_efgsm.records.export": ("Agreement", "ExportRecord"),
 }
 _WITH_TENSORFLOW = {
@@ -98,6 +98,7 @@ __all__ = [
     "measure",
     "measure_agreement",
     "onnx_logits",
+    "read_figures",
     "register_form",
     "replace_section",
     "saved_model_contents",

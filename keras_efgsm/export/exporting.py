@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_efgsm.export.choosing import choose_forms, choose_options
 from keras_efgsm.export.contract import check_contract
-from keras_efgsm.export.figures import check_figures
+from keras_efgsm.export.figures import Figures, read_figures
 from keras_efgsm.export.model_card import write_model_card
 from keras_efgsm.export.operations import reason_of
 from keras_efgsm.export.tflite import check_representative_images
@@ -19,11 +19,15 @@ from keras_efgsm.export.versions import check_name, next_version, publish
 from keras_efgsm.export.writing import write_form
 from keras_efgsm.form import FORMS, ExportError, Given
 from keras_efgsm.networks.precision import float32_twin
+from keras_efgsm.printing import Printed, ResultTable
+from keras_efgsm.progress_bar import progress_bar
 from keras_efgsm.records.export import Agreement
+from keras_efgsm.records.exported_files import size_in_bytes
+from keras_efgsm.records.wording import percent, size
 
 
-@dataclass(frozen=True)
-class ExportResult:
+@dataclass(frozen=True, repr=False)
+class ExportResult(Printed):
     """Where an export lies and how close to Keras it answers.
 
     Args:
@@ -59,6 +63,30 @@ class ExportResult:
         """For each form the largest difference of its logits from those of Keras."""
         return {form: agreement.difference for form, agreement in self.agreements.items()}
 
+    def table(self) -> ResultTable:
+        """Where each form lies, and how alike it and Keras answer, as a `rich` table."""
+        skipped = "".join(f" {form} skipped: {reason}." for form, reason in self.skipped.items())
+        table = ResultTable(
+            title=f"{self.model_card.parent}, version {self.version}",
+            caption="Same class: share of images that file and Keras give the same class. Model "
+            f"card: {self.model_card.name}.{skipped}",
+        )
+        table.add_column("form", no_wrap=True)
+        table.add_column("file", overflow="fold")
+        for name in ("size", "same class"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for form, path in self.files.items():
+            same = percent(self.agreements[form].same_class)
+            table.add_row(form, path.name, size(size_in_bytes(path)), same)
+        return table
+
+    def _told(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "files": {form: str(path) for form, path in self.files.items()},
+            "skipped": list(self.skipped),
+        }
+
 
 def export_classifier(
     classifier: keras.Model,
@@ -69,10 +97,11 @@ def export_classifier(
     representative_images: np.ndarray | None = None,
     representative_source: str | None = None,
     resizes: bool = False,
-    figures: Mapping[str, Any] | None = None,
+    figures: Figures | None = None,
     config: Mapping[str, Any] | None = None,
     name: str | None = None,
     command: str | None = None,
+    progress: bool = True,
     **options: Any,
 ) -> ExportResult:
     """Exports `classifier` as the next version of the model in folder `to`.
@@ -105,12 +134,16 @@ def export_classifier(
         resizes: whether `serving_bytes` brings image files of any size to that
             of the classifier, as a run with an `image_size` does. Defaults to
             `False`: it refuses them.
-        figures: the JSON that `keras-efgsm evaluate` writes, for the card.
-            Defaults to none: the card says "not evaluated".
+        figures: the evaluation, for the card: the report of
+            `evaluate_robustness`, what it wrote or where that lies, or a run,
+            see `read_figures`. Defaults to none: the card says "not
+            evaluated".
         config: the training configuration, for the card. Defaults to none.
         name: the model's name. Defaults to the last part of `to`.
         command: the one command that makes this export again, for the card.
             Defaults to `config["command"]`, or else the Python call.
+        progress: whether to show a progress bar; there is none outside a
+            terminal or notebook. Defaults to `True`.
         **options: options of the forms. `warm_up_batch_sizes`: the SavedModel
             carries one warm-up request of each size for each signature,
             defaults to `(1, 8)`. `onnx_opset`: the version of ONNX's
@@ -134,10 +167,11 @@ def export_classifier(
     )
     result = export_classifier(classifier, "exported_models/cats", class_names=["cat", "dog"])
     result.files["saved-model"]  # exported_models/cats/1
+    print(result)
     ```
     """
     contract = check_contract(classifier, class_names, resizes=resizes)
-    check_figures(figures)
+    figures = read_figures(figures)
     to = Path(to)
     name = check_name(to.resolve().name if name is None else name)
     chosen, skipped = choose_forms(forms, representative_images is not None)
@@ -149,15 +183,19 @@ def export_classifier(
     with next_version(to) as (version, partial):
         agreements: dict[str, Agreement] = {}
         failed: dict[str, str] = {}
-        for form in chosen:
-            given = Given(contract, name, representative_images, form_options[form])
-            path = partial / FORMS[form].file_name(name, version)
-            try:
-                agreements[form] = write_form(form, classifier, path, given)
-            except ExportError as error:
-                if forms is not None:
-                    raise
-                failed[form] = reason_of(error)
+        with progress_bar(progress) as bar:
+            task = bar.add_task("export", total=len(chosen), unit="forms")
+            for form in chosen:
+                bar.update(task, description=f"export: {form}")
+                given = Given(contract, name, representative_images, form_options[form])
+                path = partial / FORMS[form].file_name(name, version)
+                try:
+                    agreements[form] = write_form(form, classifier, path, given)
+                except ExportError as error:
+                    if forms is not None:
+                        raise
+                    failed[form] = reason_of(error)
+                bar.advance(task)
         if not agreements:
             why = "; ".join(f"{form}: {reason}" for form, reason in failed.items())
             raise ExportError(

@@ -13,6 +13,7 @@ from keras_efgsm.atomic_file import try_to_make
 from keras_efgsm.checks import check_count
 from keras_efgsm.data.image_size import check_image_size
 from keras_efgsm.export.exporting import ExportResult, export_classifier
+from keras_efgsm.export.figures import Figures, read_figures
 from keras_efgsm.export.tflite import FEWEST_REPRESENTATIVE_IMAGES
 from keras_efgsm.export.versions import check_name
 from keras_efgsm.form import FORMS
@@ -22,6 +23,7 @@ from keras_efgsm.recipes.building import load_images
 from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.evaluation_command import command_line as evaluation_command
+from keras_efgsm.recipes.methods import find_method
 from keras_efgsm.runs.folder import RunFolder
 
 
@@ -49,6 +51,8 @@ def export_run(
     output: str = "auto",
     output_name: str | None = None,
     unsafe: bool = False,
+    figures: Figures | None = None,
+    progress: bool = True,
     **options: Any,
 ) -> ExportResult:
     """Exports the classifier of a finished run with the figures of its evaluation.
@@ -79,6 +83,8 @@ def export_run(
         output_name: which of several outputs. Defaults to the only one, or that named `logits`.
         unsafe: whether code that is stored in the file may run, see `read_keras_file`. Defaults to
             `False`.
+        figures: the evaluation, as in `export_classifier`. Defaults to that of the run.
+        progress: whether to show a progress bar. Defaults to `True`.
         **options: those of the forms, as in `export_classifier`.
 
     Raises:
@@ -108,6 +114,8 @@ def export_run(
     config = found.config
     images_of = dataset if dataset is not None else getattr(config, "dataset", None)
     class_names = class_names or found.class_names
+    if figures is not None:
+        found = found._replace(figures=read_figures(figures))
     if class_names is None and images_of is None:
         raise ValueError(
             f"A `{path.suffix}` file holds no class names: give `dataset` (`--dataset` on the "
@@ -145,6 +153,8 @@ def export_run(
         "output": None if output == "auto" else output,
         "output-name": output_name,
         "unsafe": "" if unsafe else None,
+        # Of a run they are told by the command that makes them.
+        "figures": figures if config is None and isinstance(figures, (str, os.PathLike)) else None,
         **{name.replace("_", "-"): value for name, value in _changed(options).items()},
     }
     result = export_classifier(
@@ -157,8 +167,9 @@ def export_run(
         # So that the export resizes files as well.
         resizes=(size or getattr(config, "image_size", None)) is not None,
         figures=found.figures,
-        config=None if config is None else {**config.to_dict(), **_outcome(found.metrics)},
+        config=None if config is None else {**_listed(config), **_outcome(found.metrics)},
         command=_command(path, to, given, found),
+        progress=progress,
         **options,
     )
     if no_images and forms is None:
@@ -227,6 +238,14 @@ def _command(path: Path, to: Any, given: Mapping[str, Any], found: _Source) -> s
     if found.figures:
         lines.append(evaluation_command(found.figures, found.metrics.get("test_images")))
     return " && ".join([*lines, f"keras-efgsm export RUN --to {to}{flags}"])
+
+
+def _listed(config: TrainingConfig) -> dict[str, Any]:
+    """The configuration for the card, without a re-constructor that was not trained."""
+    values = config.to_dict()
+    if not find_method(config.method).has_reconstructor:
+        del values["reconstructor"]
+    return values
 
 
 def _outcome(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """The figures of `keras-efgsm evaluate`: checked, and written as part of a model card."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
+from keras_efgsm.evaluation.report import RobustnessReport
 from keras_efgsm.export.markdown import cell, code, table
 from keras_efgsm.records import EvaluationRecord, RecordError
 from keras_efgsm.records.wording import (
@@ -18,6 +20,53 @@ from keras_efgsm.records.wording import (
     seconds,
     with_interval,
 )
+from keras_efgsm.runs.folder import RunFolder
+
+Figures = (
+    Mapping[str, Any] | EvaluationRecord | RobustnessReport | RunFolder | str | os.PathLike[str]
+)
+"""What tells the figures of an evaluation: itself, its JSON, its file, or a run that has one."""
+
+
+def read_figures(figures: Figures | None) -> dict[str, Any] | None:
+    """Returns what `keras-efgsm evaluate` measured as its JSON, checked; None for None.
+
+    Args:
+        figures: the report of `evaluate_robustness`, the record or the JSON of one, its file
+            `evaluation.json`, or a run (or its folder) that was evaluated.
+
+    Raises:
+        ValueError: as of `check_figures`, or if the file is damaged.
+        FileNotFoundError: if there is no such file, or the run was not evaluated.
+
+    Example:
+
+    ```python
+    read_figures("runs/mnist")["worst_case_accuracy"]
+    ```
+    """
+    if isinstance(figures, RunFolder):
+        figures = figures.path
+    if isinstance(figures, (str, os.PathLike)):
+        path = Path(figures)
+        file = RunFolder(path).evaluation if path.is_dir() else path
+        if not file.is_file():
+            raise FileNotFoundError(
+                "`figures` must be what `keras-efgsm evaluate` wrote, or a run that was evaluated. "
+                f"Received: figures={str(figures)!r}"
+            )
+        figures = EvaluationRecord.read(file)
+    if isinstance(figures, RobustnessReport):
+        figures = figures.record
+    if isinstance(figures, EvaluationRecord):
+        figures = figures.to_dict()
+    if figures is not None and not isinstance(figures, Mapping):
+        raise ValueError(
+            "`figures` must be the report of `evaluate_robustness`, its JSON or a path. "
+            f"Received: figures={figures!r}"
+        )
+    check_figures(figures)
+    return None if figures is None else dict(figures)
 
 
 def check_figures(figures: Mapping[str, Any] | None) -> None:

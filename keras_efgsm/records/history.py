@@ -8,11 +8,26 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from keras_efgsm.checks import visible
+from keras_efgsm.printing import Printed, ResultTable
+from keras_efgsm.records import wording
 from keras_efgsm.records.record import Record, RecordError, parse_json
 
+COLUMNS = {
+    "accuracy": "accuracy under the training's attack",
+    "margin_robust_accuracy": "margin-robust",
+    "attack_shortfall": "attack fell short",
+    "probe_accuracy": "PGD probe",
+    "val_accuracy": "accuracy on clean validation images",
+}
+"""What the shares of an epoch are called where people read them, by their names in the file.
 
-@dataclass(frozen=True, kw_only=True)
-class HistoryRecord(Record):
+`accuracy` is that of the adversarial images which the network is trained on, and not to be compared
+with `val_accuracy`, which is of clean ones. The glossary says what the others are.
+"""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class HistoryRecord(Printed, Record):
     """The figures of each epoch, one line of comma-separated values each.
 
     Args:
@@ -21,7 +36,9 @@ class HistoryRecord(Record):
     Example:
 
     ```python
-    HistoryRecord.read("runs/mnist/history.csv").rows[-1]["loss"]
+    history = HistoryRecord.read("runs/mnist/history.csv")
+    print(history)
+    history.rows[-1]["loss"]
     ```
     """
 
@@ -29,6 +46,19 @@ class HistoryRecord(Record):
     HAS_SCHEMA: ClassVar[bool] = False
 
     rows: tuple[dict[str, float], ...]
+
+    def table(self) -> ResultTable:
+        """The epochs as a `rich` table."""
+        table = ResultTable()
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        for name in columns:
+            table.add_column(COLUMNS.get(name, name.replace("_", " ")), justify="right")
+        for row in self.rows:
+            table.add_row(*(_cell(name, row.get(name)) for name in columns))
+        return table
+
+    def _told(self) -> dict[str, Any]:
+        return {"epochs": len(self.rows), "last": self.rows[-1] if self.rows else None}
 
     def encode(self) -> bytes:
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -53,6 +83,14 @@ class HistoryRecord(Record):
                 f"history.csv must hold one line of numbers per epoch ({error})", "content"
             ) from error
         return cls(rows=rows)
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    if name == "seconds":
+        return wording.seconds(value)
+    return wording.percent(value) if name in COLUMNS else wording.number(value)
 
 
 def _numbers(row: dict[str | Any, str | Any]) -> dict[str, float]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
 
 from keras_efgsm.attacks.ball import BALLS
 from keras_efgsm.checks import check_count
 from keras_efgsm.data import load_data
 from keras_efgsm.data.choosing import choose_images, missing_note
 from keras_efgsm.evaluation import load_classifier
+from keras_efgsm.progress_bar import progress_bar
 from keras_efgsm.records import ReportCurvesRecord
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.records.report_curves import MeasuredPart
@@ -98,9 +98,8 @@ def measure_run(
     for warning in filter(None, (missing, changed_since(RunFolder(run.path), data, split))):
         console.print(f"warning: {run.name}: {warning}", soft_wrap=True, markup=False)
     total = num_attacks(run.epsilon, BALLS[run.norm].diameter(data.image_shape))
-    hidden = not (progress and console.is_terminal)
-    with Progress(console=console, disable=hidden, transient=True) as bar:
-        task = bar.add_task(f"attacking {run.name}", total=total)
+    with progress_bar(progress) as bar:
+        task = bar.add_task(f"attacking {run.name}", total=total, unit="attacks")
         found = measure_model(
             model,
             data.subset(taken.indices, data.name),

@@ -95,6 +95,12 @@ class ReportedRun:
         return METHODS[name].title if name in METHODS else str(name)
 
     @property
+    def has_reconstructor(self) -> bool:
+        """Whether one was trained, as far as the method is known."""
+        name = self.config.get("method")
+        return METHODS[name].has_reconstructor if name in METHODS else True
+
+    @property
     def seeds(self) -> str:
         """The seeds of the headline's attacks, each once."""
         attacks = self.evaluation.headline_attacks

@@ -198,6 +198,8 @@ def configuration_table(run: ReportedRun) -> Table:
     # A page travels; where the data lay on one machine means nothing elsewhere.
     shown: dict[str, Any] = {key: v for key, v in run.config.items() if key != "data_dir"}
     shown["dataset"] = data_name(shown["dataset"])
+    if not run.has_reconstructor:
+        shown.pop("reconstructor", None)
     options = shown.pop("method_options", None)
     for key, value in options.items() if isinstance(options, dict) else ():
         shown[f"method's {key}"] = value

@@ -52,6 +52,9 @@ class RunFolder:
         self.curves = self.path / "curves.png"
         self.evaluation = self.path / "evaluation.json"
 
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
     @staticmethod
     def of_norm(path: Path, norm: str) -> Path:
         """Where figures lie that were measured in another norm than that of the training.

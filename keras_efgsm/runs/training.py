@@ -46,6 +46,7 @@ from keras_efgsm.runs.ending import outcome_of, warnings_of
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.runs.interruption import RESUME, Interruption
 from keras_efgsm.runs.recorder import RunRecorder
+from keras_efgsm.runs.result import TrainingResult
 from keras_efgsm.runs.resumed_epoch import ResumedEpoch
 from keras_efgsm.runs.same_data import (
     check_data_fit,
@@ -58,20 +59,6 @@ from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 
 # Whose margins TensorBoard shows where no images are held out.
 _SHOWN_IMAGES = 256
-
-
-class TrainingResult(NamedTuple):
-    """The result of a run.
-
-    Attributes:
-        trainer: the trained model; `trainer.classifier` is what leaves.
-        metrics: how training ended, as in `metrics.json`.
-        folder: the run's folder.
-    """
-
-    trainer: AdversarialTrainer
-    metrics: dict[str, Any]
-    folder: RunFolder
 
 
 def train(

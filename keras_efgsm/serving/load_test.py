@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.progress_bar import progress_bar
 from keras_efgsm.serving.answers import ServerError, byte_vector
 from keras_efgsm.serving.asking import PROTOCOLS, Client, make_client
 from keras_efgsm.serving.load import LoadReport, put_load
@@ -128,8 +128,8 @@ def _run(options: argparse.Namespace, requests: int | None, console: Console) ->
     client.close()
     images = np.load(options.images, allow_pickle=False) if options.images else None
     inputs = make_inputs(options.signature, shape, options.batch_size, images)
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("requests", total=requests)
+    with progress_bar() as progress:
+        task = progress.add_task("load", total=requests, unit="requests")
         return put_load(
             make,
             inputs,

@@ -20,7 +20,7 @@ from keras_efgsm.trainer.batch import read_batch
 from keras_efgsm.trainer.batch_checks import StepCheck, limits_of
 from keras_efgsm.trainer.defaults import chosen_attack, chosen_update, suitable_objective
 from keras_efgsm.trainer.evaluation import evaluate_batch
-from keras_efgsm.trainer.fit_watch import fit_options, watched_fit
+from keras_efgsm.trainer.fit_watch import fit_options, say_which_images, watched_fit
 from keras_efgsm.trainer.inspection import inspect_training_data, inspect_validation_data
 from keras_efgsm.trainer.progress import TrainingProgress
 from keras_efgsm.trainer.step import TrainingStep, image_gradient_scale, step_of
@@ -194,7 +194,9 @@ class AdversarialTrainer(SteppedModel):
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Trains as `keras.Model.fit`, after checking the data and making room for the momentum.
 
-        A trainer that was not compiled is compiled with Adam. Returns Keras's `History`.
+        A trainer that was not compiled is compiled with Adam. Returns Keras's `History`. Its
+        `accuracy` is that of the attacked training images, its `val_accuracy` that of clean ones:
+        the first is no robust accuracy, and lies below the second in a training that goes well.
 
         Args:
             x: images `(n, H, W, C)` in [0, 1] as an array, or a `tf.data.Dataset` of
@@ -230,6 +232,7 @@ class AdversarialTrainer(SteppedModel):
             options.setdefault("shuffle", False)
         inspect_validation_data(options.get("validation_data"), self.samples, self.num_classes)
         self.make_momentum(num_samples, verbose=options.get("verbose", "auto") != 0)
+        say_which_images(options)
         with watched_fit(self, options):
             return super().fit(self.samples.stage_ahead(x), y, **options)
 

@@ -59,6 +59,20 @@ def fit_options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]
     return {name: options[name] for name in options if name not in ("self", "x", "y")}
 
 
+def say_which_images(options: Mapping[str, Any]) -> None:
+    """Says of which images the two accuracies are, where both are shown: they are not comparable.
+
+    Args:
+        options: those of `fit`.
+    """
+    validates = options.get("validation_data") is not None or options.get("validation_split")
+    if validates and options.get("verbose", "auto") != 0:
+        print(
+            "accuracy: of attacked training images; val_accuracy: of clean validation images",
+            flush=True,
+        )
+
+
 @contextmanager
 def watched_fit(trainer: Any, options: dict[str, Any]) -> Iterator[None]:
     """A `fit` that knows its epoch, and whose errors on the host come out as they were raised.

@@ -1,7 +1,8 @@
 """Search of hyperparameters with keras-tuner, by the robust accuracy that a real attack leaves."""
 
-from keras_efgsm.tuning.driver import TuningResult, tune
+from keras_efgsm.tuning.driver import tune
 from keras_efgsm.tuning.hypermodel import OBJECTIVE, RobustHyperModel
+from keras_efgsm.tuning.result import TuningResult
 from keras_efgsm.tuning.search_failed import SearchFailed
 from keras_efgsm.tuning.search_options import TUNERS, SearchOptions
 from keras_efgsm.tuning.search_space import SEARCHABLE, Range, make_ranges

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from keras_efgsm.runs.training import train
 from keras_efgsm.tuning.drawing import draw_trials
 from keras_efgsm.tuning.finalists import against_preset, finalists_table, run_finalists
 from keras_efgsm.tuning.hypermodel import RobustHyperModel
+from keras_efgsm.tuning.result import TuningResult
 from keras_efgsm.tuning.search_failed import SearchFailed
 from keras_efgsm.tuning.search_folder import SearchFolder
 from keras_efgsm.tuning.search_options import SearchOptions
@@ -28,25 +29,6 @@ from keras_efgsm.tuning.search_space import with_values
 from keras_efgsm.tuning.trials import TrialRecord, best_first, trials_table, write_trials
 from keras_efgsm.tuning.tuner import RobustTuner, remove_partial_files
 from keras_efgsm.tuning.workers import run_workers
-
-
-@dataclass(frozen=True, eq=False)
-class TuningResult:
-    """The result of a search.
-
-    Args:
-        config: the best run at its full epochs.
-        trials: all trials.
-        finalists: as in `finalists.json`.
-        evaluation: the best run on the test split, as in its `evaluation.json`.
-        folder: the search's folder; the best run lies in its `best`.
-    """
-
-    config: TrainingConfig
-    trials: list[TrialRecord]
-    finalists: dict[str, Any]
-    evaluation: dict[str, Any]
-    folder: SearchFolder
 
 
 def tune(

@@ -10,6 +10,8 @@ import keras_tuner
 from rich.table import Table
 
 from keras_efgsm.checks import check_count
+from keras_efgsm.printing import ResultTable
+from keras_efgsm.progress_bar import titled
 from keras_efgsm.records import FinalistsRecord
 from keras_efgsm.records.wording import percent
 from keras_efgsm.tuning.hypermodel import RobustHyperModel
@@ -91,7 +93,8 @@ def _run(
     listed = ", ".join(f"{name} {value:g}" for name, value in values.items())
     print(f"finalist {trial.number}, seed {seed}: {listed}; epochs {epochs}", flush=True)
     try:
-        measured = hypermodel.measure(config, hypermodel.make_trainer(config), verbose=verbose)
+        with titled(f"finalist {trial.number}, seed {seed}"):
+            measured = hypermodel.measure(config, hypermodel.make_trainer(config), verbose=verbose)
     except keras_tuner.errors.FailedTrialError as error:
         print(f"finalist {trial.number}, seed {seed} failed: {error}", flush=True)
         return run | {"robust_accuracy": 0.0, "natural_accuracy": 0.0, "failure": str(error)}
@@ -192,7 +195,7 @@ def finalists_table(content: dict[str, Any]) -> Table:
         content: as `run_finalists` gives it.
     """
     seeds = ", ".join(map(str, content["seeds"]))
-    table = Table(
+    table = ResultTable(
         title=f"finalists, epochs {content['epochs']}, seeds {seeds}",
         caption="The mean of the robust validation accuracy decides.",
     )

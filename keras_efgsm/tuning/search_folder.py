@@ -43,6 +43,9 @@ class SearchFolder:
         self.best = self.path / "best"
         self.logs = self.path / "logs"
 
+    def __repr__(self) -> str:
+        return f"SearchFolder({str(self.path)!r})"
+
     def prepare(self, options: SearchOptions) -> bool:
         """Makes the folder, or checks that it holds the same search, and returns which.
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from keras_efgsm.checks import visible
+from keras_efgsm.printing import ResultTable
 from keras_efgsm.records import EvaluationRecord, TrialMeasurementRecord, TrialsRecord
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.records.search import TrialRow
@@ -199,7 +200,7 @@ def trials_table(trials: Sequence[TrialRecord], options: SearchOptions) -> Table
     ranked = best_first(trials)
     others = [trial for trial in trials if not trial.completed]
     measured = next((attacks_in_words(t.evaluation) for t in ranked if t.evaluation), "")
-    table = Table(
+    table = ResultTable(
         title=f"{len(ranked)} trials of {options.config.method} on {options.config.dataset}",
         caption=f"robust: {measured}. * on the Pareto front of robust and natural accuracy.",
     )

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.callbacks.remaining_time import describe_duration, seconds_left
+from keras_efgsm.progress_bar import titled
 from keras_efgsm.records import StopRecord, TrialMeasurementRecord, read_json
 from keras_efgsm.records.wording import percent, seconds
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
@@ -40,6 +43,7 @@ class RobustTuner(keras_tuner.Tuner):  # type: ignore[misc]  # keras-tuner has n
     def __init__(self, hypermodel: RobustHyperModel, out: str | Path, verbose: str | int = "auto"):
         out = Path(out)
         self._verbose = verbose
+        self._trial_seconds: list[float] = []
         super().__init__(
             make_oracle(hypermodel.options),
             hypermodel,
@@ -77,18 +81,21 @@ class RobustTuner(keras_tuner.Tuner):  # type: ignore[misc]  # keras-tuner has n
         failure = folder / "failure.txt"
         failure.unlink(missing_ok=True)
         hp = trial.hyperparameters
+        began = time.perf_counter()
         try:
             trainer = self._try_build(hp)
             if hp.values.get("tuner/trial_id"):
                 self._go_on_from(hp.values["tuner/trial_id"], trainer)
                 trainer.reset_momentum()
-            metrics: dict[str, float] = self.hypermodel.fit(hp, trainer, verbose=self._verbose)
+            with titled(f"trial {trial.trial_id}{self._of_all('/')}"):
+                metrics: dict[str, float] = self.hypermodel.fit(hp, trainer, verbose=self._verbose)
             self._save_weights(trainer, folder)
             self._write_measured(folder, hp)
         except Exception as error:
             # The message of a worker's trial is not handed on to the chief.
             write_atomically(failure, f"{type(error).__name__}: {error}\n")
             raise
+        self._trial_seconds.append(time.perf_counter() - began)
         print(
             f"trial {trial.trial_id}: robust {percent(metrics['robust_accuracy'])}, natural "
             f"{percent(metrics['natural_accuracy'])}, {seconds(metrics['training_seconds'])} of "
@@ -103,11 +110,22 @@ class RobustTuner(keras_tuner.Tuner):  # type: ignore[misc]  # keras-tuner has n
         if trial.status != TrialStatus.COMPLETED:
             print(f"trial {trial.trial_id} failed: {''.join(reason)}", flush=True)
         scores, failed = self._outcomes()
-        of_all = f" of {self.hypermodel.options.trials}" if self.hypermodel.options.trials else ""
         best = f"; best {percent(max(scores))}" if scores else ""
-        print(f"{len(scores) + failed}{of_all} trials done{best}", flush=True)
+        done = len(scores) + failed
+        print(f"{done}{self._of_all(' of ')} trials done{best}{self._left(done)}", flush=True)
         if failed >= _HOPELESS and not scores:
             raise SearchFailed(f"The first {failed} trials all failed; the last one: {reason[-1]}")
+
+    def _of_all(self, between: str) -> str:
+        """How many trials there will be; nothing where that is not known, as of Hyperband."""
+        trials = self.hypermodel.options.trials
+        return f"{between}{trials}" if trials else ""
+
+    def _left(self, done: int) -> str:
+        """How long the other trials will take, by those of this process."""
+        left = (self.hypermodel.options.trials or 0) - done
+        seconds_of_all = seconds_left(self._trial_seconds, left)
+        return f"; about {describe_duration(seconds_of_all)} left" if seconds_of_all else ""
 
     def _outcomes(self) -> tuple[list[float], int]:
         """Scores of the completed trials and the number of failed ones, those of others too."""

@@ -8,8 +8,6 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from keras_efgsm.backend import compiled_once
 from keras_efgsm.checks import check_choice, check_count
@@ -18,6 +16,7 @@ from keras_efgsm.evaluation.art_estimator import art_attacks, art_estimator, one
 from keras_efgsm.evaluation.expectation import doubts_of, with_eot
 from keras_efgsm.evaluation.image_set import batches, check_data, even_batch_size
 from keras_efgsm.evaluation.models import EvaluatedModel
+from keras_efgsm.progress_bar import progress_bar
 from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.universal.perturbation import UniversalPerturbation
 from keras_efgsm.universal.report import UniversalReport
@@ -102,11 +101,11 @@ def measure_universal(
     x, x_others = images.pixels(made_on), images.pixels(others)
     answer = _compile_answers(model, batch_size)
     answers, clean = answer(x), answer(x_others)
-    with _bar(progress) as bar:
+    with progress_bar(progress) as bar:
         if engine == "art":
             perturbation = _made_by_art(model, maker, x, answers, batch_size, seed)
         else:
-            task = bar.add_task("universal perturbation", total=maker.steps)
+            task = bar.add_task("universal perturbation", total=maker.steps, unit="steps")
             perturbation = maker.make(
                 model.logits_fn,
                 x,
@@ -198,16 +197,3 @@ def _check_ball(perturbation: np.ndarray, maker: UniversalPerturbation) -> None:
             f"The perturbation must lie within epsilon={maker.epsilon:g}; a fooling rate would "
             f"mean nothing. Received: its {maker.norm} norm={size:g}"
         )
-
-
-def _bar(wanted: bool) -> Progress:
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not (wanted and console.is_terminal),
-    )

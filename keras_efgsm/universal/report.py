@@ -8,6 +8,7 @@ import numpy as np
 from rich.table import Table
 
 from keras_efgsm.pictures.png import png_text, signed_colours
+from keras_efgsm.printing import Printed, ResultTable
 from keras_efgsm.records import wording
 from keras_efgsm.records.universal import UniversalRecord
 from keras_efgsm.records.wording import percent
@@ -16,8 +17,8 @@ from keras_efgsm.universal.perturbation import UniversalPerturbation
 _NORM_WORDS = {"linf": "L-infinity", "l2": "L2"}
 
 
-@dataclass(frozen=True, eq=False)
-class UniversalReport:
+@dataclass(frozen=True, eq=False, repr=False)
+class UniversalReport(Printed):
     """What one perturbation does to the images that it was made on, and to others.
 
     Args:
@@ -147,7 +148,7 @@ class UniversalReport:
         norm = _NORM_WORDS[self.maker.norm]
         draws = f"Each answer is the mean over {self.eot} draws. " if self.eot else ""
         engine = "" if self.engine == "native" else f", made by {self.engine}"
-        table = Table(
+        table = ResultTable(
             title=(
                 f"Fooling rate {percent(self.fooling_rate)}: one perturbation for all images, "
                 f"{norm} epsilon {wording.radius(self.maker.epsilon)}{engine}"
@@ -177,3 +178,14 @@ class UniversalReport:
             style="bold",
         )
         return table
+
+    def _told(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "dataset": self.dataset,
+            "split": self.split,
+            "epsilon": self.maker.epsilon,
+            "norm": self.maker.norm,
+            "num_images": len(self.fooled),
+            "fooling_rate": self.fooling_rate,
+        }

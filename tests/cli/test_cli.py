@@ -13,7 +13,7 @@ import pytest
 
 import keras_efgsm.runs.training
 from keras_efgsm.attacks import named_attacks
-from keras_efgsm.cli import main
+from keras_efgsm.cli import main, make_parser
 from keras_efgsm.cli import train as train_command
 from keras_efgsm.cli.config_options import read_config
 from keras_efgsm.data import load_digits
@@ -40,9 +40,17 @@ def exported(run, tmp_path_factory):
     models = tmp_path_factory.mktemp("exported_models") / "digits"
     for _ in range(2):
         # Other forms have tests of their own.
-        words = ["export", str(run.path), "--to", str(models), "--forms", "saved-model", "tflite"]
+        words = ["export", str(run.path), "--to", str(models), "--forms", "saved-model,tflite"]
         assert main(words) == 0
     return models
+
+
+def next_command(output):
+    """The words of the command that a command ends with, which must be one."""
+    (line,) = [line for line in output.splitlines() if line.startswith("next: ")]
+    words = shlex.split(line.removeprefix("next: keras-efgsm "))
+    make_parser(words).parse_args(words)
+    return words
 
 
 @pytest.fixture
@@ -119,7 +127,12 @@ def test_a_run_its_classifier_and_its_export_are_evaluated_alike(run, exported, 
     assert natural.pop() > 0.4
     robust = [report["attacks"][0]["robust_accuracy"] for report in reports]
     assert max(robust) - min(robust) <= 0.01
-    assert "PGD" in capsys.readouterr().out.upper()
+    output = capsys.readouterr().out
+    assert "PGD" in output.upper()
+    lines = [line for line in output.splitlines() if line.startswith("next: ")]
+    of_run, of_file, _ = [next_command(line) for line in lines]
+    assert of_run == ["diagnose", str(run.path)]
+    assert of_file == ["diagnose", str(run.classifier), "--dataset", "digits", "--epsilon", "0.2"]
     assert not run.evaluation.exists()
 
 
@@ -496,6 +509,7 @@ def test_methods_lists_every_method_attack_and_objective_and_trains_those_asked_
     listed = capsys.readouterr().out
     words = listed.replace(",", " ").split()
     assert {*METHODS, *ATTACKS, *OBJECTIVES, *named_attacks(for_evaluation=True)} <= set(words)
+    assert {*PRESETS} <= set(words)
     assert "--sigma" not in listed
     assert main(["methods", "--only", "efgsm"]) == 0
     listed = capsys.readouterr().out

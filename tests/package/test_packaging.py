@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -83,3 +84,24 @@ def test_every_requirement_but_that_of_the_benchmark_is_in_the_lock():
     wanted = {r.split(">")[0].split("[")[0].lower().replace("_", "-") for g in groups for r in g}
     assert wanted - {"keras-efgsm"} <= locked
     assert "torch" not in locked
+
+
+@pytest.mark.slow(reason="packs the sources, which copies all of them")
+def test_the_sources_that_are_released_hold_what_a_packager_needs(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    ignored = {".git", ".venv", "build", "dist", "runs", "searches", "results", "exported_models"}
+    for path in ROOT.iterdir():
+        if path.name not in ignored and not path.name.endswith(".egg-info"):
+            (source / path.name).symlink_to(path)
+    build = ("-m", "build", "--sdist", "--no-isolation", "--outdir", tmp_path / "dist")
+    run(sys.executable, *build, cwd=source)
+    (built,) = (tmp_path / "dist").glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    beside = {"LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "Containerfile", "Makefile"}
+    assert beside <= names
+    modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "keras_efgsm").rglob("*.py")}
+    assert modules <= names
+    assert {"tests/conftest.py", "tests/support/networks.py", "scripts/benchmark.py"} <= names
+    assert not [n for n in names if n.startswith(("results/", "exported_models/", "runs/"))]

@@ -21,6 +21,7 @@ COMMAND_LINES = {
     "distance": ("distance", "run", "--attacks", "deepfool", "--num-images", "20"),
     "universal": ("universal", "run", "--steps", "2", "--num-images", "20"),
     "report": ("report", "run", "--num-images", "20"),
+    "tensorboard": ("tensorboard", "run", "--port", "0"),
     "export": ("export", "run", "--to", "new", "--forms", "tflite"),
     "measure": ("measure", "exported/1", "--run", "run", "--attacks", "square", "--queries", "2"),
     "serve-config": ("serve-config", "exported", "--out", "new"),

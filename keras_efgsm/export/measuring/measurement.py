@@ -18,6 +18,7 @@ from keras_efgsm.export.measuring.exported_forms import Export, find_export
 from keras_efgsm.export.measuring.latency import BATCH, measure_latencies, runner
 from keras_efgsm.export.measuring.measurements import KERAS, KERAS_EAGER, FormResult, Measurements
 from keras_efgsm.form import FORMS
+from keras_efgsm.progress_bar import titled
 from keras_efgsm.records.environment import allowed_cores, hardware, versions
 from keras_efgsm.records.exported_files import size_in_bytes
 from keras_efgsm.records.wording import percent
@@ -127,18 +128,19 @@ def measure_export(
         subject, tried = models[form], list(attacks)
         if not subject.differentiable:
             subject, tried = with_twin(subject, twin, tried)
-        report = evaluate_robustness(
-            subject,
-            data,
-            tried,
-            cascade=True,
-            batch_size=batch_size,
-            seed=seed,
-            num_images=num_images,
-            split=split,
-            state=state,
-            progress=progress,
-        )
+        with titled(form):
+            report = evaluate_robustness(
+                subject,
+                data,
+                tried,
+                cascade=True,
+                batch_size=batch_size,
+                seed=seed,
+                num_images=num_images,
+                split=split,
+                state=state,
+                progress=progress,
+            )
         file = RunFolder(path).classifier if form == KERAS else path
         name = f"{file.name}/" if file.is_dir() else file.name
         found.forms[form] = FormResult(name, digest, size_in_bytes(file), report.to_dict())

@@ -7,6 +7,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from keras_efgsm.printing import Printed, ResultTable, brief
 from keras_efgsm.records import FormRecord, MeasurementsRecord
 from keras_efgsm.records.evaluation import EvaluationRecord
 from keras_efgsm.records.wording import drawn, percent, radius
@@ -15,7 +16,7 @@ KERAS = "keras"
 KERAS_EAGER = "keras-eager"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FormResult:
     """What was measured on one form.
 
@@ -30,6 +31,9 @@ class FormResult:
     digest: str
     size: int
     evaluation: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return brief(self, path=self.path, size=self.size, natural=self.natural, robust=self.robust)
 
     @property
     def natural(self) -> float:
@@ -54,8 +58,8 @@ class FormResult:
         return "direct and transfer"
 
 
-@dataclass
-class Measurements:
+@dataclass(repr=False)
+class Measurements(Printed):
     """The figures of one exported version, kept on disk after every form.
 
     Args:
@@ -139,7 +143,7 @@ class Measurements:
     def table(self) -> Table:
         """The figures as a `rich` table."""
         settings = self.settings
-        table = Table(
+        table = ResultTable(
             title="Measured on each file: epsilon "
             f"{radius(settings['epsilon'], settings.get('norm'))}, {self.images} of "
             f"{settings['dataset']} ({settings['split']})",
@@ -157,6 +161,10 @@ class Measurements:
         for form in self.forms:
             table.add_row(form, *self.cells(form))
         return table
+
+    def _told(self) -> dict[str, Any]:
+        robust = {form: round(result.robust, 4) for form, result in self.forms.items()}
+        return {"path": str(self.path), "robust": robust}
 
     def cells(self, form: str) -> list[str]:
         """Size, latencies and accuracies of a form as text.

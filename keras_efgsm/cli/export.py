@@ -63,6 +63,11 @@ def add_command(commands: Commands) -> None:
         help="batch sizes of the SavedModel's warm-up requests; default 1 8",
     )
     parser.add_argument("--onnx-opset", type=int, default=17, help="default 17")
+    parser.add_argument(
+        "--license",
+        metavar="ID",
+        help="the model's licence as model hubs call it, such as apache-2.0, for the card",
+    )
     parser.set_defaults(run=run)
 
 
@@ -82,6 +87,7 @@ def run(options: argparse.Namespace) -> None:
             calibration_seed=options.calibration_seed,
             warm_up_batch_sizes=options.warm_up_batch_sizes,
             onnx_opset=options.onnx_opset,
+            license=options.license,
             **model_options(options),
         )
     except ExportError as error:

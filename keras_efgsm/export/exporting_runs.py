@@ -49,6 +49,7 @@ def export_run(
     output: str = "auto",
     output_name: str | None = None,
     unsafe: bool = False,
+    license: str | None = None,
     **options: Any,
 ) -> ExportResult:
     """Exports the classifier of a finished run with the figures of its evaluation.
@@ -79,6 +80,7 @@ def export_run(
         output_name: which of several outputs. Defaults to the only one, or that named `logits`.
         unsafe: whether code that is stored in the file may run, see `read_keras_file`. Defaults to
             `False`.
+        license: as in `export_classifier`. Defaults to none.
         **options: those of the forms, as in `export_classifier`.
 
     Raises:
@@ -145,6 +147,7 @@ def export_run(
         "output": None if output == "auto" else output,
         "output-name": output_name,
         "unsafe": "" if unsafe else None,
+        "license": license,
         **{name.replace("_", "-"): value for name, value in _changed(options).items()},
     }
     result = export_classifier(
@@ -159,6 +162,7 @@ def export_run(
         figures=found.figures,
         config=None if config is None else {**config.to_dict(), **_outcome(found.metrics)},
         command=_command(path, to, given, found),
+        license=license,
         **options,
     )
     if no_images and forms is None:

@@ -27,6 +27,7 @@ NAMESPACES = [
     "export",
     "networks",
     "objectives",
+    "pretrained",
     "recipes",
     "records",
     "serving",

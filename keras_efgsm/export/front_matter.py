@@ -39,7 +39,7 @@ def front_matter(
     Example:
 
     ```python
-    front_matter("cats", license="apache-2.0", dataset="pets").splitlines()[1]  # 'license: apache-2.0'
+    front_matter("cats", license="mit").splitlines()[1]  # 'license: mit'
     ```
     """
     record = EvaluationRecord.from_dict(figures) if figures else None

@@ -36,7 +36,7 @@ class RobustModelRecord(Record):
 
     ```python
     record = robust_models()["digits"]
-    record.image_shape, record.epsilon  # ((8, 8, 1), 0.2)
+    record.image_shape  # (8, 8, 1)
     ```
     """
 

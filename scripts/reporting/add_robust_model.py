@@ -22,8 +22,6 @@ import dataclasses
 import hashlib
 import tempfile
 
-import keras
-
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.evaluation import ATTACK_SETS
 from keras_efgsm.networks.own_models import read_keras_file
@@ -35,17 +33,15 @@ from keras_efgsm.pretrained.loading import (
     RECORD_FILE,
     robust_models,
 )
-from keras_efgsm.recipes.command import command_line
-from keras_efgsm.recipes.evaluation_command import command_line as evaluation_command
 from keras_efgsm.records import RobustModelRecord
 from keras_efgsm.runs.folder import RunFolder
-from reporting.exported_model import FromExport, read_export
+from reporting.exported_model import Trained, read_export
 
 MOST_BYTES = 2**20
 LICENSE = "apache-2.0"
 
 
-def add(name: str, found: FromExport, summary: str, folder: Path = MODELS) -> RobustModelRecord:
+def add(name: str, found: Trained, summary: str, folder: Path = MODELS) -> RobustModelRecord:
     """Writes the folder of a robust model.
 
     Args:
@@ -81,7 +77,7 @@ def add(name: str, found: FromExport, summary: str, folder: Path = MODELS) -> Ro
         license=LICENSE,
         dataset=config.dataset,
         image_shape=tuple(found.classifier.input_shape[1:]),
-        class_names=tuple(found.class_names),
+        class_names=found.class_names,
         parameters=found.classifier.count_params(),
         norm=config.norm,
         epsilon=config.epsilon,
@@ -98,31 +94,26 @@ def add(name: str, found: FromExport, summary: str, folder: Path = MODELS) -> Ro
     return record
 
 
-def read_run(path: Path) -> FromExport:
+def read_run(path: Path) -> Trained:
     """The classifier of a finished run and what is known of it.
 
     Args:
         path: the run folder.
     """
     run = RunFolder(path)
-    config, metrics, evaluation = run.read_config(), run.read_metrics(), run.read_evaluation()
-    lines = [
-        f"{command_line(config)} --out RUN",
-        evaluation_command(evaluation.to_dict(), metrics["test_images"]),
-    ]
-    return FromExport(
+    metrics = run.read_metrics()
+    return Trained(
         read_keras_file(run.classifier),
-        metrics["class_names"],
-        config,
-        evaluation,
-        command_line(config).removeprefix("keras-efgsm train "),
-        " && ".join(lines),
+        tuple(metrics["class_names"]),
+        run.read_config(),
+        run.read_evaluation(),
         {
             "trained_epochs": metrics["epochs"],
             "trained_seconds": metrics["training_seconds"],
             "trained_hardware": metrics["hardware"],
             "trained_versions": metrics["versions"],
         },
+        metrics["test_images"],
     )
 
 
@@ -147,7 +138,6 @@ def main() -> None:
         return
     if not options.name or not options.summary:
         parser.error("a model needs a name and a `--summary`")
-    keras.config.disable_traceback_filtering()
     found = read_run(options.run) if options.run else read_export(options.export)
     print(add(options.name, found, options.summary))
 

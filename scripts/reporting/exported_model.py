@@ -13,6 +13,7 @@ from keras_efgsm.export.markdown import MEASURED
 from keras_efgsm.networks import build_classifier
 from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
+from keras_efgsm.recipes.evaluation_command import command_line as evaluation_command
 from keras_efgsm.records import EvaluationRecord
 
 TOLERANCE = 1e-5
@@ -24,29 +25,38 @@ _BUDGETS = {
 }
 
 
-class FromExport(NamedTuple):
-    """A classifier and what is known of it.
+class Trained(NamedTuple):
+    """A trained classifier and what is known of it.
 
     Attributes:
         classifier: functional, images `(B, H, W, C)` in [0, 1] to logits `(B, K)`.
         class_names: K labels.
         config: how it was trained.
         evaluation: what it withstands.
-        recipe: preset and method in words.
-        command: which trains and evaluates it again.
         trained: how that went, fields of `RobustModelRecord`.
+        test_images: how many images the test split has; None if that is not known.
     """
 
     classifier: keras.Model
     class_names: tuple[str, ...]
     config: TrainingConfig
     evaluation: EvaluationRecord
-    recipe: str
-    command: str
     trained: dict[str, Any]
+    test_images: int | None = None
+
+    @property
+    def recipe(self) -> str:
+        """Preset and options of the training."""
+        return command_line(self.config).removeprefix("keras-efgsm train ")
+
+    @property
+    def command(self) -> str:
+        """What trains and evaluates it again, with the names that presets have now."""
+        evaluate = evaluation_command(self.evaluation.to_dict(), self.test_images)
+        return f"{command_line(self.config)} --out RUN && {evaluate}"
 
 
-def read_export(path: Path) -> FromExport:
+def read_export(path: Path) -> Trained:
     """The classifier of a SavedModel, rebuilt, and what the card beside it says.
 
     Args:
@@ -60,14 +70,11 @@ def read_export(path: Path) -> FromExport:
     trained = {name: values.pop(name) for name in list(values) if name.startswith("trained_")}
     config = TrainingConfig.from_dict(values)
     labels = tuple((path / "assets" / "labels.txt").read_text(encoding="utf-8").splitlines())
-    (made_by,) = re.findall(r"^## Made by\n\n```\n(.*?)\n```", card, re.MULTILINE | re.DOTALL)
-    return FromExport(
+    return Trained(
         rebuilt(path, config, len(labels)),
         labels,
         config,
         evaluation_of(card),
-        command_line(config).removeprefix("keras-efgsm train "),
-        made_by.partition(" && keras-efgsm export")[0],
         {
             "trained_epochs": trained["trained_epochs"],
             "trained_seconds": trained["trained_training_seconds"],

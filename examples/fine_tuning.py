@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Fine-tuning a network of `keras.applications`
 #
-# A network that has learned to see on other images needs few of yours. Usually its weights are those
-# of ImageNet, `keras.applications:MobileNet:imagenet`, which Keras downloads. So that this example
-# needs no network, MobileNet learns the digits 0 to 4 by plain Keras first, and its features are then
-# fine-tuned, adversarially, for the digits 5 to 9.
+# A network that has learned to see on other images needs few of yours. Usually its weights are
+# those of ImageNet, `keras.applications:MobileNet:imagenet`, which Keras downloads. So that this
+# example needs no network, MobileNet learns the digits 0 to 4 by plain Keras first, and its
+# features are then fine-tuned, adversarially, for the digits 5 to 9.
 
 # %%
 SCALE = 1.0  # of the epochs; 0.3 is a quick look
@@ -30,8 +30,8 @@ first, second = digits.target < 5, digits.target >= 5
 # %% [markdown]
 # ## Weights of features
 #
-# What is needed is the file of an application without its head, `include_top=False`. This part knows
-# nothing of robustness.
+# What is needed is the file of an application without its head, `include_top=False`. This part
+# knows nothing of robustness.
 
 # %%
 features = keras.applications.MobileNet(
@@ -52,10 +52,10 @@ features.save_weights("features.weights.h5")
 # %% [markdown]
 # ## Freeze and fine-tune
 #
-# `build_classifier` puts the preprocessing inside, so that attacks and exports see pixels in [0, 1],
-# and a new last layer behind. What comes up to `conv_pw_6_relu` keeps its weights, batch normalization
-# its statistics. On the command line this is `--classifier keras.applications:MobileNet:features.weights.h5
-# --freeze-until conv_pw_6_relu`.
+# `build_classifier` puts the preprocessing inside, so that attacks and exports see pixels in [0,
+# 1], and a new last layer behind. What comes up to `conv_pw_6_relu` keeps its weights, batch
+# normalization its statistics. On the command line this is `--classifier
+# keras.applications:MobileNet:features.weights.h5 --freeze-until conv_pw_6_relu`.
 
 # %%
 classifier = build_classifier(

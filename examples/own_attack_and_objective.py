@@ -1,9 +1,9 @@
 # %% [markdown]
 # # An attack and an objective of one's own
 #
-# A training method is an attack times an objective. Both are small objects; written once and registered,
-# they train, evaluate and are found by name like the others. Here an attack, momentum iterative FGSM of
-# Dong et al. (2018), and an objective, MART of Wang et al. (2020).
+# A training method is an attack times an objective. Both are small objects; written once and
+# registered, they train, evaluate and are found by name like the others. Here an attack, momentum
+# iterative FGSM of Dong et al. (2018), and an objective, MART of Wang et al. (2020).
 
 # %%
 SCALE = 1.0  # of the epochs; 0.3 is a quick look
@@ -31,7 +31,8 @@ EPSILON = 0.15
 # $$g_{t+1} = \mu g_t + \nabla_x L / \lVert \nabla_x L \rVert_1, \quad
 #   x_{t+1} = \Pi_\epsilon(x_t + \alpha\, \mathrm{sign}(g_{t+1}))$$
 #
-# `perturb` is all that an attack must have; `evaluation_options` are those that a list of names may set.
+# `perturb` is all that an attack must have; `evaluation_options` are those that a list of names
+# may set.
 
 
 # %%
@@ -72,7 +73,8 @@ class MomentumIterative(Attack):
 # $$-\log p_y(x') - \log\bigl(1 - \max_{k \ne y} p_k(x')\bigr)
 #   + \lambda\, \mathrm{KL}\bigl(p(x) \,\Vert\, p(x')\bigr)\,(1 - p_y(x))$$
 #
-# What is misclassified unattacked weighs more. `classifier` maps images to logits, in training mode.
+# What is misclassified unattacked weighs more. `classifier` maps images to logits, in training
+# mode.
 
 
 # %%
@@ -109,8 +111,8 @@ class Mart(Objective):
 # %% [markdown]
 # ## Train with both
 #
-# `keras-efgsm train digits --attack mi-fgsm --objective mart` finds them as well, where the module that
-# registers them is imported: `--attack own_attack_and_objective:MomentumIterative`.
+# From a terminal `keras-efgsm train digits --attack mine:MomentumIterative --objective mine:Mart`
+# does the same with the two classes in a module `mine.py`.
 
 # %%
 keras.utils.set_random_seed(0)

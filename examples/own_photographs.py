@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Your own photographs
 #
-# A folder with a sub-folder of images for each class is all that a robust classifier takes. Here the
-# pictures are drawn, so that nothing has to be downloaded: forests, seas and towns, 48 x 48 pixels.
-# With a folder of yours, leave out the drawing.
+# A folder with a sub-folder of images for each class is all that a robust classifier takes. Here
+# the pictures are drawn, so that nothing has to be downloaded: forests, seas and towns, 48 x 48
+# pixels. With a folder of yours, leave out the drawing.
 
 # %%
 SCALE = 1.0  # of the number of pictures and epochs; 0.2 is a quick look
@@ -49,12 +49,13 @@ for label, name in enumerate(CLASSES):
 # %% [markdown]
 # ## Train
 #
-# In a terminal this is `keras-efgsm train photographs --epsilon 4/255`, without anything else: network,
-# augmentation, schedule and epochs follow from the size and number of the images, and the command says
-# what it chose. `main` is the same command from Python. The smaller network is chosen here as two cores
-# are slow.
+# In a terminal this is `keras-efgsm train photographs --epsilon 4/255`, without anything else:
+# network, augmentation, schedule and epochs follow from the size and number of the images, and
+# the command says what it chose. `main` is the same command from Python. The smaller network is
+# chosen here as two cores are slow.
 #
-# Epsilon is the most that an attack may change a pixel by: 4/255 to 8/255 are usual for photographs.
+# Epsilon is the most that an attack may change a pixel by: 4/255 to 8/255 are usual for
+# photographs.
 
 
 # %%
@@ -73,8 +74,8 @@ keras_efgsm(
 # %% [markdown]
 # ## Measure
 #
-# A tenth of each class was held out. `quick` is a first look; `--attacks standard` is what a figure
-# that is to be published takes.
+# A tenth of each class was held out. `quick` is a first look; `--attacks standard` is what a
+# figure that is to be published takes.
 
 # %%
 keras_efgsm("evaluate runs/photographs --attacks quick")
@@ -84,8 +85,8 @@ keras_efgsm("report runs/photographs --out photographs.html --num-images 8")
 # %% [markdown]
 # ## Hand over, and ask
 #
-# The export is an ordinary SavedModel with a card. It takes PNG and JPEG files and needs TensorFlow
-# alone, neither Keras nor this library.
+# The export is an ordinary SavedModel with a card. It takes PNG and JPEG files and needs
+# TensorFlow alone, neither Keras nor this library.
 
 # %%
 keras_efgsm("export runs/photographs --to exported_models/photographs --forms saved-model")

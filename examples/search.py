@@ -1,10 +1,11 @@
 # %% [markdown]
 # # A search of lambda and sigma
 #
-# Which weight of the classification loss (lambda) and which noise of the start (sigma) give the most
-# robust model? keras-tuner searches, each trial is judged by an attack on images that were held out of
-# the train split, the best are repeated with other seeds, and the winner is trained in full and attacked
-# on the test split. In a terminal: `keras-efgsm tune digits --parameters lambda,sigma`.
+# Which weight of the classification loss (lambda) and which noise of the start (sigma) give the
+# most robust model? keras-tuner searches, each trial is judged by an attack on images that were
+# held out of the train split, the best are repeated with other seeds, and the winner is trained
+# in full and attacked on the test split. In a terminal: `keras-efgsm tune digits --parameters
+# lambda,sigma`.
 
 # %%
 SCALE = 1.0  # of trials and epochs; 0.3 is a quick look
@@ -21,7 +22,8 @@ from keras_efgsm.tuning import SearchOptions, make_ranges
 # %% [markdown]
 # ## What is searched
 #
-# The preset's own values are the first trial, so the search can only find better ones or leave them.
+# The preset's own values are the first trial, so the search can only find better ones or leave
+# them.
 
 # %%
 epochs = max(4, round(20 * SCALE))

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Serving and asking
 #
-# A robust model leaves as a SavedModel that TensorFlow Serving mounts. Its signatures take float pixels,
-# bytes, or whole PNG and JPEG files, and refuse wrong ones inside the graph.
+# A robust model leaves as a SavedModel that TensorFlow Serving mounts. Its signatures take float
+# pixels, bytes, or whole PNG and JPEG files, and refuse wrong ones inside the graph.
 
 # %%
 SCALE = 1.0  # of the number of images that are asked about
@@ -51,9 +51,9 @@ print(" ".join(container_command("digits", folder, config)))
 # %% [markdown]
 # ## Ask
 #
-# Where a `tensorflow_model_server` is installed, it is started and asked as any client would; in a
-# terminal `keras-efgsm serve-request 0.png --model digits`. Where there is none, the SavedModel's
-# signature is called with the same inputs, which is what the server does with them.
+# Where a `tensorflow_model_server` is installed, it is started and asked as any client would; in
+# a terminal `keras-efgsm serve-request 0.png --model digits`. Where there is none, the
+# SavedModel's signature is called with the same inputs, which is what the server does with them.
 
 # %%
 data = load_data("digits", "test").take(max(4, round(20 * SCALE)))

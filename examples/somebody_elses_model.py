@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Somebody else's model
 #
-# A classifier that was made by plain Keras, with a softmax at its end as most have, comes as a `.keras`
-# file or as a SavedModel. How robust is it, and does it only seem so?
+# A classifier that was made by plain Keras, with a softmax at its end as most have, comes as a
+# `.keras` file or as a SavedModel. How robust is it, and does it only seem so?
 
 # %%
 SCALE = 1.0  # of the images that are attacked; 0.3 is a quick look
@@ -43,11 +43,12 @@ theirs.export("theirs_saved_model", verbose=False)
 # %% [markdown]
 # ## Read as a classifier
 #
-# Attacks need logits: gradients of probabilities near 0 and 1 vanish, and an attack that stands still
-# for it would flatter the model. `output="probabilities"` says that a softmax is at the end. In a
-# `.keras` file it is taken off; of a SavedModel no layers are known, so the logarithm of its
-# probabilities is taken and the report says what that may hide. Without the option both are refused.
-# In a terminal: `keras-efgsm evaluate theirs.keras --dataset digits --output probabilities --epsilon 0.1`.
+# Attacks need logits: gradients of probabilities near 0 and 1 vanish, and an attack that stands
+# still for it would flatter the model. `output="probabilities"` says that a softmax is at the
+# end. In a `.keras` file it is taken off; of a SavedModel no layers are known, so the logarithm
+# of its probabilities is taken and the report says what that may hide. Without the option both
+# are refused. In a terminal: `keras-efgsm evaluate theirs.keras --dataset digits --output
+# probabilities --epsilon 0.1`.
 #
 # Load only what you trust: a SavedModel runs the graph of whoever made it.
 
@@ -71,8 +72,8 @@ for report in found.values():
 # %% [markdown]
 # ## Does it mask its gradients?
 #
-# `diagnose` tries what would betray that: random points or a black box that beat the gradients, one step
-# that beats many, an attack without bounds that fails, and more.
+# `diagnose` tries what would betray that: random points or a black box that beat the gradients,
+# one step that beats many, an attack without bounds that fails, and more.
 
 # %%
 diagnosis = diagnose(

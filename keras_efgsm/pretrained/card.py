@@ -34,9 +34,7 @@ def render_robust_model_card(record: RobustModelRecord) -> str:
         "logits = classifier(images)  # pixels in [0, 1]"
     )
     sections = [
-        front_matter(
-            record.name, license=record.license, dataset=record.dataset, figures=figures
-        ),
+        front_matter(record.name, license=record.license, dataset=record.dataset, figures=figures),
         f"# {record.name}\n\n{record.summary}",
         headline(figures),
         f"## Use\n\n{fence(loading, 'python')}\n\nor, of the file `{record.file}` beside this card, "

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from keras_efgsm.records.evaluation import EvaluationRecord
-from keras_efgsm.records.record import AnyRadius, Count, Record, RecordError, Seconds, check_radius_of
+from keras_efgsm.records.record import (
+    AnyRadius,
+    Count,
+    Record,
+    RecordError,
+    Seconds,
+    check_radius_of,
+)
 from keras_efgsm.records.wording import norm_name, percent, radius
 
 

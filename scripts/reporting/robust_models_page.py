@@ -29,7 +29,7 @@ HEAD = """# Robust models
 
 <!-- Written by `python scripts/reporting/robust_models_page.py`; change that, not this page. -->
 
-Classifiers that were trained with this library. Those with a name in `code` come with the package:
+Classifiers that were trained with this library. Those with a plain name come with the package:
 
 ```python
 import keras_efgsm
@@ -38,18 +38,19 @@ print(keras_efgsm.robust_models())
 classifier = keras_efgsm.load_robust("mnist")
 ```
 
-`classifier` is an ordinary Keras model from images in [0, 1] to logits: evaluate it, train it on, export it.
-Its card lies beside it in `keras_efgsm/pretrained/models`, in the form that model hubs read.
+`classifier` is an ordinary Keras model from images in [0, 1] to logits: evaluate it, train it on,
+export it. Its card lies beside it in `keras_efgsm/pretrained/models`, in the form that model hubs
+read.
 
-They are ranked by what withstands `standard`, the worst case over AutoAttack's four attacks with their
-published budgets, image by image, on test images; behind it the 95 % Wilson interval. Two of them compare
-only on the same data set, in the same ball and on as many images. A robust accuracy is an upper bound: a
-stronger attack can lower it.
+They are ranked by what withstands `standard`, the worst case over AutoAttack's four attacks with
+their published budgets, image by image, on test images; behind it the 95 % Wilson interval. Two of
+them compare only on the same data set and in the same ball, and well only on as many images. A
+robust accuracy is an upper bound: a stronger attack can lower it.
 """
 FEWER = """## Measured with fewer attacks
 
-Not ranked: an evaluation with `adp` alone (APGD-CE and targeted APGD) leaves out targeted FAB and Square, which
-find some images more.
+Not ranked: an evaluation with `adp` alone (APGD-CE and targeted APGD) leaves out targeted FAB and
+Square, which find some images more.
 """
 TAIL = """## A model more
 
@@ -62,8 +63,8 @@ python scripts/reporting/add_robust_model.py mine --run runs/mine --summary "Wha
 python scripts/reporting/robust_models_page.py
 ```
 
-A model is at most 1 MB large, as it goes into the wheel. What is larger stays an export, `exported_models/NAME`,
-which `keras_efgsm.load_classifier` reads.
+A model is at most 1 MB large, as it goes into the wheel. What is larger stays an export,
+`exported_models/NAME`, which `keras_efgsm.load_classifier` reads.
 """
 
 

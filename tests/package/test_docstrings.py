@@ -37,7 +37,7 @@ EXCUSED = {
     "keras_efgsm/data/tfds_source.py:load_tfds": "downloads MNIST",
     "keras_efgsm/distribution/launcher.py:launch": "starts two processes",
     "keras_efgsm/distribution/strategies.py:make_strategy": "splits the processor likewise",
-    "keras_efgsm/networks/torch_files.py:read_torch_tensors": "reads a file of another package",
+    "keras_efgsm/networks/torch_files.py:read_torch_tensors": "reads a file of others",
     "keras_efgsm/serving/__init__.py:": _SERVER,
     "keras_efgsm/serving/asking.py:ask": _SERVER,
     "keras_efgsm/serving/grpc_client.py:GrpcClient": _SERVER,

@@ -46,7 +46,8 @@ def test_its_figures_are_those_of_the_standard_attacks(name):
     assert tuple(a.name for a in record.evaluation.attacks) == ATTACK_SETS["standard"]
     assert record.robust_accuracy < record.natural_accuracy
     assert record.evaluation.num_images >= 300 and record.evaluation.cascade
-    assert record.command.startswith("keras-efgsm train ") and "--attacks standard" in record.command
+    assert record.command.startswith("keras-efgsm train ")
+    assert "--attacks standard" in record.command
 
 
 @each

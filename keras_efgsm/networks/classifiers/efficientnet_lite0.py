@@ -99,7 +99,7 @@ def efficientnet_lite0(
 
 
 def _block(x: Tensor, stage: _Stage, strides: int, name: str, activation: str) -> Tensor:
-    """Widened, convolved channel by channel, narrowed without an activation; added where it fits."""
+    """Widened, convolved channel by channel, narrowed without an activation; added if it fits."""
     y, width = x, x.shape[-1]
     if stage.expansion > 1:
         y = _convolution(y, width * stage.expansion, 1, 1, f"{name}_expand", activation)

@@ -44,9 +44,7 @@ ordinary.compile(
     "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
 )
 epochs = max(3, round(10 * SCALE))
-ordinary.fit(
-    images[first], digits.target[first], batch_size=16, epochs=epochs, verbose=2
-)
+ordinary.fit(images[first], digits.target[first], batch_size=16, epochs=epochs, verbose=2)
 features.save_weights("features.weights.h5")
 
 # %% [markdown]

@@ -97,7 +97,7 @@ def check_license(license: str | None) -> None:
 
 
 def without_front_matter(card: str) -> str:
-    """A card from its title on.
+    r"""A card from its title on.
 
     Args:
         card: the text of a card, with or without a head.
@@ -105,7 +105,7 @@ def without_front_matter(card: str) -> str:
     Example:
 
     ```python
-    without_front_matter("---\\nlicense: unknown\\n---\\n\\n# cats\\n")  # '# cats\\n'
+    without_front_matter("---\nlicense: unknown\n---\n\n# cats\n")  # '# cats\n'
     ```
     """
     if not card.startswith(f"{FENCE}\n"):

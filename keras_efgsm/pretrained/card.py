@@ -37,8 +37,8 @@ def render_robust_model_card(record: RobustModelRecord) -> str:
         front_matter(record.name, license=record.license, dataset=record.dataset, figures=figures),
         f"# {record.name}\n\n{record.summary}",
         headline(figures),
-        f"## Use\n\n{fence(loading, 'python')}\n\nor, of the file `{record.file}` beside this card, "
-        "`keras.models.load_model` after `import keras_efgsm`.",
+        f"## Use\n\n{fence(loading, 'python')}\n\nor, of the file `{record.file}` "
+        "beside this card, `keras.models.load_model` after `import keras_efgsm`.",
         f"## Input and output\n\nImages of {height} x {width} pixels with {channels} channel(s), "
         "pixels in [0, 1] (bytes divided by 255); any normalisation is inside. "
         f"{len(record.class_names)} logits, in the order "

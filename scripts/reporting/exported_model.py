@@ -88,7 +88,7 @@ def rebuilt(path: Path, config: TrainingConfig, num_classes: int) -> keras.Model
     """The network of a configuration with the weights of a SavedModel.
 
     Args:
-        path: of the SavedModel, whose weights lie in the order in which the graph reads them.
+        path: of the SavedModel, whose signature has its weights in the order of the graph.
         config: names the network and its activation.
         num_classes: number of logits.
 
@@ -101,7 +101,7 @@ def rebuilt(path: Path, config: TrainingConfig, num_classes: int) -> keras.Model
     classifier = build_classifier(
         config.classifier, shape, num_classes, activation=config.activation
     )
-    classifier.set_weights([weight.numpy() for weight in served.weights])
+    classifier.set_weights([weight.numpy() for weight in signature.variables])
     x = np.random.default_rng(0).random((64, *shape), dtype="float32")
     expected = signature(image=tf.constant(x))["logits"].numpy()
     found = np.asarray(classifier(x, training=False))

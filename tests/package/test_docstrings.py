@@ -51,8 +51,8 @@ RUN = [example for example in EXAMPLES if f"{example.path}:{example.owner}" not 
 # Whose public functions must have an example.
 PLACES = (
     *("attacks", "callbacks", "comparison", "data", "diagnosis", "distances", "equations"),
-    *("evaluation", "export", "networks", "objectives", "pretrained", "recipes", "records", "report"),
-    *("sample_memory", "serving", "trainer", "tuning", "universal", "updates"),
+    *("evaluation", "export", "networks", "objectives", "pretrained", "recipes", "records"),
+    *("report", "sample_memory", "serving", "trainer", "tuning", "universal", "updates"),
 )
 # What runs on every backend, all but what names these; the rest is of TensorFlow.
 EVERY_BACKEND = tuple(

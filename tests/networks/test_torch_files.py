@@ -43,10 +43,10 @@ class Tensor:
     """A view of a run of numbers."""
 
     def __init__(self, array, *, offset=0, shape=None, strides=None):
-        array = np.asarray(array)
-        self.stored = Stored(np.ascontiguousarray(array).ravel())
+        array = np.array(array, order="C")
+        self.stored = Stored(array.ravel())
         self.shape = array.shape if shape is None else shape
-        natural = tuple(step // array.itemsize for step in np.ascontiguousarray(array).strides)
+        natural = tuple(step // array.itemsize for step in array.strides)
         self.offset, self.strides = offset, natural if strides is None else strides
 
     def __reduce__(self):

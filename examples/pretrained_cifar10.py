@@ -72,7 +72,7 @@ def schedule(rate: float, batch_size: int = 64) -> keras.optimizers.schedules.Le
     """Falls to zero over the training, after a short rise."""
     steps = epochs * -(-len(train) // batch_size)
     return keras.optimizers.schedules.CosineDecay(
-        rate / 10, steps - steps // 10, warmup_target=rate, warmup_steps=steps // 10
+        rate / 10, steps, warmup_target=rate, warmup_steps=1 + steps // 10
     )
 
 

@@ -30,8 +30,10 @@ def render_robust_model_card(record: RobustModelRecord) -> str:
         ("versions", ", ".join(f"{k} {v}" for k, v in (record.trained_versions or {}).items())),
     ]
     loading = (
-        f'import keras_efgsm\n\nclassifier = keras_efgsm.load_robust("{record.name}")\n'
-        "logits = classifier(images)  # pixels in [0, 1]"
+        "import numpy as np\n\nimport keras_efgsm\n\n"
+        f'classifier = keras_efgsm.load_robust("{record.name}")\n'
+        f'logits = classifier(np.zeros((1, {height}, {width}, {channels}), "float32"))'
+        "  # pixels in [0, 1]"
     )
     sections = [
         front_matter(record.name, license=record.license, dataset=record.dataset, figures=figures),

@@ -61,7 +61,7 @@ models = {
 }
 found = {
     path: evaluate_robustness(
-        model, data, make_attacks("standard", EPSILON, queries=500), cascade=True, progress=False
+        model, data, make_attacks("quick", EPSILON), cascade=True, progress=False
     )
     for path, model in models.items()
 }
@@ -77,7 +77,15 @@ for report in found.values():
 
 # %%
 diagnosis = diagnose(
-    models["theirs.keras"], data, EPSILON, num_images=round(200 * SCALE), progress=False
+    models["theirs.keras"],
+    data,
+    EPSILON,
+    num_images=round(150 * SCALE),
+    steps=20,
+    queries=200,
+    samples=100,
+    restarts=2,
+    progress=False,
 )
 show(diagnosis.table())
 

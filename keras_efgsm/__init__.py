@@ -10,7 +10,7 @@ export_classifier(trainer.classifier, "exported_models/mine", class_names=class_
 
 What most programs use is here; the rest is one step below, in `keras_efgsm.attacks`, `.objectives`,
 `.networks`, `.callbacks`, `.data`, `.recipes`, `.evaluation`, `.distances`, `.universal`,
-`.export`, `.records` and `.serving`, which need no import of their own.
+`.export`, `.pretrained`, `.records` and `.serving`, which need no import of their own.
 """
 
 import importlib
@@ -41,8 +41,10 @@ __all__ = [
     "export_run",
     "load_classifier",
     "load_data",
+    "load_robust",
     "networks",
     "objectives",
+    "pretrained",
     "recipes",
     "records",
     "serving",
@@ -100,6 +102,7 @@ if TYPE_CHECKING:
         export,
         networks,
         objectives,
+        pretrained,
         recipes,
         records,
         serving,
@@ -118,6 +121,7 @@ if TYPE_CHECKING:
         evaluate_robustness,
         load_classifier,
         load_data,
+        load_robust,
         train,
     )
     from keras_efgsm.report import write_report

@@ -61,6 +61,7 @@ from keras_efgsm.objectives import (
     Objective,
     Trades,
 )
+from keras_efgsm.pretrained import load_robust, robust_models
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS, Method
 from keras_efgsm.recipes.optimizers import L2SGD
@@ -123,10 +124,12 @@ __all__: list[str] = [
     "evaluate_robustness",
     "load_classifier",
     "load_data",
+    "load_robust",
     "make_attacks",
     "mnist_classifier",
     "mnist_paper_classifier",
     "mnist_reconstructor",
+    "robust_models",
     "train",
     "with_sample_ids",
 ]

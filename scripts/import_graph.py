@@ -52,6 +52,7 @@ FLOORS = {
     "recipes": "configuration, methods, presets, and what is built from them",
     "runs": "a run on disk: folder, log, checkpoints, resume",
     "export": "what leaves: one form a file, its card, what each measures",
+    "pretrained": "robust models that come with the package",
     "serving": "TensorFlow Serving's configuration, clients, load",
     "report": "one page of HTML on runs",
     "universal": "one perturbation for all images of a set",

@@ -198,4 +198,3 @@ def draw_squares(is_high: Tensor, noise: Noise, query: Tensor, side: Tensor) -> 
     differs = ops.logical_and(inside, ops.not_equal(is_high, ends))
     changes = ops.any(differs, axis=(1, 2, 3), keepdims=True)
     return ops.where(inside, ops.equal(ends, changes), is_high)
-

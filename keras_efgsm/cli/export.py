@@ -73,6 +73,11 @@ def add_command(commands: Commands) -> None:
         help="what `evaluate --json` wrote, for the card; default: that of the run",
     )
     parser.add_argument("--onnx-opset", type=int, default=17, help="default 17")
+    parser.add_argument(
+        "--license",
+        metavar="ID",
+        help="the model's licence as model hubs call it, such as apache-2.0, for the card",
+    )
     parser.set_defaults(run=run)
 
 
@@ -93,6 +98,7 @@ def run(options: argparse.Namespace) -> None:
             warm_up_batch_sizes=options.warm_up_batch_sizes,
             onnx_opset=options.onnx_opset,
             figures=options.figures,
+            license=options.license,
             **model_options(options),
         )
     except ExportError as error:

@@ -12,6 +12,7 @@ import numpy as np
 from keras_efgsm.export.choosing import choose_forms, choose_options
 from keras_efgsm.export.contract import check_contract
 from keras_efgsm.export.figures import Figures, read_figures
+from keras_efgsm.export.front_matter import check_license
 from keras_efgsm.export.model_card import write_model_card
 from keras_efgsm.export.operations import reason_of
 from keras_efgsm.export.tflite import check_representative_images
@@ -102,6 +103,7 @@ def export_classifier(
     name: str | None = None,
     command: str | None = None,
     progress: bool = True,
+    license: str | None = None,
     **options: Any,
 ) -> ExportResult:
     """Exports `classifier` as the next version of the model in folder `to`.
@@ -144,6 +146,9 @@ def export_classifier(
             Defaults to `config["command"]`, or else the Python call.
         progress: whether to show a progress bar; there is none outside a
             terminal or notebook. Defaults to `True`.
+        license: the model's licence by the identifier that model hubs know,
+            such as `"apache-2.0"`, for the card. Defaults to none: the card
+            says `unknown`.
         **options: options of the forms. `warm_up_batch_sizes`: the SavedModel
             carries one warm-up request of each size for each signature,
             defaults to `(1, 8)`. `onnx_opset`: the version of ONNX's
@@ -152,7 +157,7 @@ def export_classifier(
     Raises:
         ValueError: before anything is written, if `to` cannot be written, or
             the classifier, `class_names`, `forms`, `representative_images`,
-            `figures`, `name` or an option cannot be used.
+            `figures`, `name`, `license` or an option cannot be used.
         ImportError: before anything is written, if `forms` names one whose
             packages are missing.
         ExportError: if a form asked for cannot be made of the classifier, or
@@ -172,6 +177,7 @@ def export_classifier(
     """
     contract = check_contract(classifier, class_names, resizes=resizes)
     figures = read_figures(figures)
+    check_license(license)
     to = Path(to)
     name = check_name(to.resolve().name if name is None else name)
     chosen, skipped = choose_forms(forms, representative_images is not None)
@@ -222,6 +228,7 @@ def export_classifier(
             command=command,
             resizes=resizes,
             failed=failed,
+            license=license,
         )
         record.write(record_file)
         # A folder goes last: a server that sees it finds the version complete.

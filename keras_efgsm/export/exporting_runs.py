@@ -53,6 +53,7 @@ def export_run(
     unsafe: bool = False,
     figures: Figures | None = None,
     progress: bool = True,
+    license: str | None = None,
     **options: Any,
 ) -> ExportResult:
     """Exports the classifier of a finished run with the figures of its evaluation.
@@ -85,6 +86,7 @@ def export_run(
             `False`.
         figures: the evaluation, as in `export_classifier`. Defaults to that of the run.
         progress: whether to show a progress bar. Defaults to `True`.
+        license: as in `export_classifier`. Defaults to none.
         **options: those of the forms, as in `export_classifier`.
 
     Raises:
@@ -155,6 +157,7 @@ def export_run(
         "unsafe": "" if unsafe else None,
         # Of a run they are told by the command that makes them.
         "figures": figures if config is None and isinstance(figures, (str, os.PathLike)) else None,
+        "license": license,
         **{name.replace("_", "-"): value for name, value in _changed(options).items()},
     }
     result = export_classifier(
@@ -170,6 +173,7 @@ def export_run(
         config=None if config is None else {**_listed(config), **_outcome(found.metrics)},
         command=_command(path, to, given, found),
         progress=progress,
+        license=license,
         **options,
     )
     if no_images and forms is None:

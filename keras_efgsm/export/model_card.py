@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_efgsm.export.figures import check_figures, headline, results
+from keras_efgsm.export.front_matter import check_license, front_matter
 from keras_efgsm.export.markdown import LIMITS, MEASURED, code, fence, table
 from keras_efgsm.form import FORMS, Contract
 from keras_efgsm.records.evaluation import EvaluationRecord
@@ -31,10 +32,12 @@ def write_model_card(
     calibration: str | None = None,
     resizes: bool = False,
     failed: Mapping[str, str] | None = None,
+    license: str | None = None,
 ) -> ExportRecord:
     """Writes the Markdown card that lies beside the folder `<version>/` of an export.
 
-    The headline is the worst case: the share of images that no attack of the evaluation, the
+    It begins with what model hubs read, see `front_matter`: licence, library, data, figures. The
+    headline is the worst case: the share of images that no attack of the evaluation, the
     strongest for each image, could turn. The paths in the card are relative to its own folder.
 
     Args:
@@ -57,6 +60,8 @@ def write_model_card(
             Defaults to none.
         resizes: whether `serving_bytes` resizes image files. Defaults to `False`.
         failed: for each form that the classifier cannot have the reason. Defaults to none.
+        license: the model's licence by the identifier that model hubs know, such as
+            `"apache-2.0"`. Defaults to none: the card says `unknown`.
 
     Returns:
         What the card was written from; an export keeps it as `NAME-N.json`.
@@ -84,6 +89,7 @@ def write_model_card(
             f"`path` must end in `.md` and not exist yet. Received: path={str(path)!r}"
         )
     check_figures(figures)
+    check_license(license)
     settings = json.loads(json.dumps(dict(config or {}), default=str))
     command = command or settings.pop("command", None) or _python_call(name)
     if files is None:
@@ -104,6 +110,7 @@ def write_model_card(
         command=command,
         versions=_versions(),
         failed=dict(failed) if failed else None,
+        license=license,
     )
     text = render_card(record)
     path.write_text(text, encoding="utf-8")
@@ -125,6 +132,12 @@ def render_card(record: ExportRecord, measured: str | None = None) -> str:
     loading = "\n\n".join(["## Loading\n\nRun from the folder of this card.", *record.loading])
     versions = ", ".join(f"{package} {version}" for package, version in record.versions.items())
     sections = [
+        front_matter(
+            record.name,
+            license=record.license,
+            dataset=record.config.get("dataset"),
+            figures=record.figures,
+        ),
         f"# {record.name}, version {record.version}\n\n"
         "An image classifier trained with `keras_efgsm`.",
         headline(record.figures),

@@ -49,6 +49,7 @@ from keras_efgsm.networks.table import CLASSIFIERS, RECONSTRUCTORS
 if TYPE_CHECKING:
     from keras_efgsm.networks.batch_normalization import synchronize_batch_norm
     from keras_efgsm.networks.building import build_classifier
+    from keras_efgsm.networks.classifiers.efficientnet_lite0 import efficientnet_lite0
     from keras_efgsm.networks.classifiers.preact_resnet18 import preact_resnet18
     from keras_efgsm.networks.classifiers.resnet import resnet, resnet18
     from keras_efgsm.networks.classifiers.strided_resnet import strided_resnet
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from keras_efgsm.networks.random_barrage import RandomBarrage
     from keras_efgsm.networks.reconstructors.subpixel import subpixel_reconstructor
     from keras_efgsm.networks.reconstructors.wide_resnet import wide_resnet_reconstructor
+    from keras_efgsm.networks.torch_files import read_torch_tensors
     from keras_efgsm.networks.unit_pixels import for_unit_pixels
 
 # Where the names lie that need Keras.
@@ -73,11 +75,13 @@ _NEED_KERAS = {
     "RandomBarrage": "random_barrage",
     "deep_threshold_classifier": "classifiers.threshold",
     "denoising_block": "denoising",
+    "efficientnet_lite0": "classifiers.efficientnet_lite0",
     "for_unit_pixels": "unit_pixels",
     "freeze_until": "freezing",
     "multiply_adds": "cost",
     "pixel_threshold": "classifiers.threshold",
     "preact_resnet18": "classifiers.preact_resnet18",
+    "read_torch_tensors": "torch_files",
     "resnet": "classifiers.resnet",
     "resnet18": "classifiers.resnet",
     "strided_resnet": "classifiers.strided_resnet",
@@ -119,6 +123,7 @@ __all__ = [
     "denoising_block",
     "digits_classifier",
     "digits_reconstructor",
+    "efficientnet_lite0",
     "for_unit_pixels",
     "freeze_until",
     "image_shape_of",
@@ -134,6 +139,7 @@ __all__ = [
     "multiply_adds",
     "pixel_threshold",
     "preact_resnet18",
+    "read_torch_tensors",
     "resnet",
     "resnet18",
     "strided_resnet",

@@ -23,6 +23,7 @@ from keras_efgsm.records.measurements import FormRecord, MeasurementsRecord
 from keras_efgsm.records.metrics import MetricsRecord, StopRecord
 from keras_efgsm.records.record import NewerSchemaError, Record, RecordError, read_json
 from keras_efgsm.records.report_curves import ReportCurvesRecord
+from keras_efgsm.records.robust_model import RobustModelRecord
 from keras_efgsm.records.search import (
     FinalistsRecord,
     SearchRecord,
@@ -55,6 +56,7 @@ RECORDS: tuple[type[Record], ...] = (
     ReportCurvesRecord,
     DistancesRecord,
     UniversalRecord,
+    RobustModelRecord,
 )
 
 __all__ = [
@@ -87,6 +89,7 @@ __all__ = [
     "Record",
     "RecordError",
     "ReportCurvesRecord",
+    "RobustModelRecord",
     "RobustnessCurveRecord",
     "SearchRecord",
     "SingleDraws",

@@ -127,6 +127,7 @@ class ExportRecord(Record):
         command: the command that makes the export again.
         versions: those of the packages that wrote it.
         failed: for each form that the classifier cannot have the reason; None if there is none.
+        license: identifier of the model's licence, as model hubs know it; None if none was said.
         card_sha256: digest of the card as it was last written, by which one
             that was edited by hand is known.
 
@@ -140,7 +141,7 @@ class ExportRecord(Record):
     NAME: ClassVar[str] = "The record of an export"
     # Labels can be read as they are.
     ASCII: ClassVar[bool] = False
-    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"failed"})
+    LEFT_OUT: ClassVar[frozenset[str]] = frozenset({"failed", "license"})
 
     contract: ContractRecord
     name: str
@@ -154,6 +155,7 @@ class ExportRecord(Record):
     command: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] | None = None
+    license: str | None = None
     card_sha256: str | None = None
 
     @classmethod

@@ -3,14 +3,13 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from keras_efgsm.evaluation.progress import progress_bar
-
 from keras_efgsm.attacks import Attack
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import AttackResult, EvaluatedModel, RobustnessReport
 from keras_efgsm.evaluation.image_set import check_data
 from keras_efgsm.evaluation.tally import Tally
 from keras_efgsm.evaluation.verdict import classify_clean, withstand
+from keras_efgsm.progress_bar import progress_bar
 from keras_efgsm.records.environment import hardware, versions
 
 

@@ -37,6 +37,7 @@ EXCUSED = {
     "keras_efgsm/data/tfds_source.py:load_tfds": "downloads MNIST",
     "keras_efgsm/distribution/launcher.py:launch": "starts two processes",
     "keras_efgsm/distribution/strategies.py:make_strategy": "splits the processor likewise",
+    "keras_efgsm/networks/torch_files.py:read_torch_tensors": "reads a file of others",
     "keras_efgsm/serving/__init__.py:": _SERVER,
     "keras_efgsm/serving/asking.py:ask": _SERVER,
     "keras_efgsm/serving/grpc_client.py:GrpcClient": _SERVER,
@@ -53,8 +54,8 @@ _SLOW = pytest.mark.slow(reason="traces several attacks, or one of many operatio
 # Whose public functions must have an example.
 PLACES = (
     *("attacks", "callbacks", "comparison", "data", "diagnosis", "distances", "equations"),
-    *("evaluation", "export", "networks", "objectives", "pictures", "recipes", "records", "report"),
-    *("sample_memory", "serving", "trainer", "tuning", "universal", "updates"),
+    *("evaluation", "export", "networks", "objectives", "pictures", "pretrained", "recipes"),
+    *("records", "report", "sample_memory", "serving", "trainer", "tuning", "universal", "updates"),
 )
 # What runs on every backend, all but what names these; the rest is of TensorFlow.
 EVERY_BACKEND = tuple(

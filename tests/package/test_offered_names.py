@@ -25,6 +25,7 @@ NAMESPACES = [
     "export",
     "networks",
     "objectives",
+    "pretrained",
     "recipes",
     "records",
     "serving",

@@ -46,6 +46,8 @@ def test_the_wheel_holds_the_whole_package_and_no_tests(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "keras_efgsm").rglob("*.py")}
     assert modules <= names
+    models = (ROOT / "keras_efgsm" / "pretrained" / "models").glob("*/*")
+    assert {p.relative_to(ROOT).as_posix() for p in models} <= names
     # What a user of an export needs, on the machine of the server or of its clients.
     assert {f"keras_efgsm/serving/{m}.py" for m in ("rest_client", "grpc_client", "load")} <= names
     assert {"keras_efgsm/cli/serve_config.py", "keras_efgsm/cli/serve_request.py"} <= names

@@ -1,6 +1,7 @@
 """The package as a stranger installs it: the built wheel, away from the checkout."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -82,3 +83,17 @@ def test_every_requirement_but_that_of_the_benchmark_is_in_the_lock():
     wanted = {r.split(">")[0].split("[")[0].lower().replace("_", "-") for g in groups for r in g}
     assert wanted - {"keras-efgsm"} <= locked
     assert "torch" not in locked
+
+
+@pytest.mark.slow(reason="trains as long as the README does")
+def test_the_first_code_of_the_readme_runs_where_the_wheel_is_installed(wheel, tmp_path):
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    install, (language, code), quickstart = blocks[:3]
+    assert install == ("sh", "pip install keras-efgsm\n")
+    assert quickstart == ("sh", "keras-efgsm quickstart\n")  # tests/cli/test_cli.py runs it
+    target = tmp_path / "installed"
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
+    run(*pip, "--target", target, wheel, cwd=tmp_path)
+    assert language == "python"
+    printed = run(sys.executable, "-P", "-c", code, cwd=tmp_path, PYTHONPATH=str(target))
+    assert "apgd-t" in printed and "square" in printed

@@ -43,7 +43,7 @@ graph: setup
 # The documentation as a site in site/. It fails on any warning, on a page that nothing leads to and on
 # a link or an anchor that is not there; EXTERNAL=1 asks for the links to elsewhere as well.
 docs: setup
-	$(if $(EXTERNAL),CHECK_EXTERNAL_LINKS=true) $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(if $(EXTERNAL),CHECK_EXTERNAL_LINKS=true) $(BIN)/python -m mkdocs build --strict --quiet
 
 # A worker for each core. A worker that has run out of tests takes over half of another's: modules
 # stay together, as what they share is trained once, until the very end.

@@ -57,6 +57,7 @@ RECORDS: tuple[type[Record], ...] = (
     DistancesRecord,
     UniversalRecord,
 )
+"""Every kind of record, one for each kind of file."""
 
 __all__ = [
     "RECORDS",

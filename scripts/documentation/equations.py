@@ -15,15 +15,11 @@ def typeset(page: str) -> str:
 
     Args:
         page: HTML, as Markdown with `arithmatex` makes it.
-
-    Example:
-
-    ```python
-    typeset('<span class="arithmatex">\\\\(x\\\\)</span>')
-    ```
     """
     page = _INLINE.sub(lambda found: _mathml(found[1], "inline"), page)
-    return _BLOCK.sub(lambda found: f'<div class="equation">{_mathml(found[1], "block")}</div>', page)
+    return _BLOCK.sub(
+        lambda found: f'<div class="equation">{_mathml(found[1], "block")}</div>', page
+    )
 
 
 def _mathml(latex: str, display: str) -> str:

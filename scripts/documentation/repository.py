@@ -16,7 +16,9 @@ from documentation import examples
 
 ROOT = Path(__file__).parents[2]
 DOCS = "docs"
-_LINK = re.compile(r"(?P<before>!?\[(?:[^\[\]]|\[[^\]]*\])*\]\()(?P<path>[^)\s#]*)(?P<rest>[^)]*\))")
+_LINK = re.compile(
+    r"(?P<before>!?\[(?:[^\[\]]|\[[^\]]*\])*\]\()(?P<path>[^)\s#]*)(?P<rest>[^)]*\))"
+)
 _PICTURE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<path>[^)\s#]+)\.png\)")
 _FENCE = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 

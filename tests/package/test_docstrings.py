@@ -34,7 +34,7 @@ _MINUTES = "trains for minutes"
 EXCUSED = {
     "keras_efgsm/data/tfds_source.py:load_tfds": "downloads MNIST",
     "keras_efgsm/distribution/launcher.py:launch": "starts two processes",
-    "keras_efgsm/distribution/strategies.py:make_strategy": "splits the processor, which TensorFlow allows before its first use alone",
+    "keras_efgsm/distribution/strategies.py:make_strategy": "splits the processor, once",
     "keras_efgsm/serving/__init__.py:": _SERVER,
     "keras_efgsm/serving/asking.py:ask": _SERVER,
     "keras_efgsm/serving/grpc_client.py:GrpcClient": _SERVER,

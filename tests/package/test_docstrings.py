@@ -1,4 +1,4 @@
-"""The examples of docstrings, of the README and of the documentation run."""
+"""The examples of docstrings and of the documentation run."""
 
 import dataclasses
 import importlib
@@ -27,7 +27,8 @@ from support.example_folder import CLASS_NAMES, SHAPE, make_folder
 # One process makes the folder that all examples share.
 pytestmark = pytest.mark.xdist_group("docstrings")
 
-EXAMPLES = find_examples("README.md", "docs", "keras_efgsm")
+# That of the README runs as a stranger runs it, in `test_packaging`.
+EXAMPLES = find_examples("docs", "keras_efgsm")
 _SERVER = "asks a running TensorFlow Serving"
 _MINUTES = "trains for minutes"
 # What does not run here, by file and owner, and why.

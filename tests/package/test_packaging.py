@@ -89,6 +89,7 @@ def test_every_requirement_but_that_of_the_benchmark_is_in_the_lock():
 def test_the_first_code_of_the_readme_runs_where_the_wheel_is_installed(wheel, tmp_path):
     blocks = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
     install, (language, code), quickstart = blocks[:3]
+    assert [name for name, _ in blocks].count("python") == 1
     assert install == ("sh", "pip install keras-efgsm\n")
     assert quickstart == ("sh", "keras-efgsm quickstart\n")  # tests/cli/test_cli.py runs it
     target = tmp_path / "installed"

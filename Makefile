@@ -1,4 +1,4 @@
-# Everything a checkout needs: `make setup`, `make test`, `make test-all`, `make quickstart`.
+# Everything a checkout needs: `make setup`, `make test`, `make test-all`, `make docs`, `make quickstart`.
 
 VENV ?= .venv
 # Tried by running, as a shim of a version manager may be found and yet not work.
@@ -13,7 +13,7 @@ PINS = tensorflow==2.21.0 keras==3.15.1 tensorflow-datasets==4.9.10 cleverhans==
        keras-tuner==1.4.8 adversarial-robustness-toolbox==1.20.1 \
        jax==0.10.2
 
-.PHONY: setup lint format-check types graph test test-all exhaustive fuzz quickstart tune-demo pictures lock wheel dist clean
+.PHONY: setup lint format-check types graph docs test test-all exhaustive fuzz quickstart tune-demo pictures lock wheel dist clean
 
 setup: $(STAMP)
 
@@ -39,6 +39,11 @@ types: setup
 # The packages by floor, and imports that run upward.
 graph: setup
 	$(BIN)/python scripts/import_graph.py --arrows
+
+# The documentation as a site in site/. It fails on any warning, on a page that nothing leads to and on
+# a link or an anchor that is not there; EXTERNAL=1 asks for the links to elsewhere as well.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(if $(EXTERNAL),CHECK_EXTERNAL_LINKS=true) $(BIN)/python -m mkdocs build --strict --quiet
 
 # A worker for each core. A worker that has run out of tests takes over half of another's: modules
 # stay together, as what they share is trained once, until the very end.

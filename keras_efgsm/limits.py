@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-# Bytes of a text such as a list of the names of 65,536 classes.
 MOST_TEXT = 8 * 2**20
+"""Bytes of a text such as a list of the names of 65,536 classes."""
+
 # No photograph or drawing packs better than this; zeros do, by a factor of 1,000.
 _PACKING = 100
 # Bytes that a packed file may unpack to however well it packs, in pixels of `max_pixels`.

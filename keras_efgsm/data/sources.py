@@ -10,14 +10,17 @@ from keras_efgsm.data.npz_source import NpzSource
 from keras_efgsm.data.source import LoadOptions, Source
 from keras_efgsm.data.tfds_source import TfdsSource
 
-# By name. Of those that claim a data set the last one has it, so that one added by a user, as
-# `SOURCES["mine"] = MySource()`, goes before all of these.
 SOURCES: dict[str, Source] = {
     "tfds": TfdsSource(),
     "npz": NpzSource(),
     "folder": FolderSource(),
     "digits": DigitsSource(),
 }
+"""Sources of images by name.
+
+Of those that claim a data set the last one has it, so that one added by a user, as
+`SOURCES["mine"] = MySource()`, goes before all of these.
+"""
 
 
 def find_source(dataset: str, options: LoadOptions) -> Source:

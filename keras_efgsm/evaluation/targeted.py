@@ -40,6 +40,7 @@ from keras_efgsm.records import TargetedRecord
 from keras_efgsm.records.intervals import Interval, wilson_interval
 
 LEAST_LIKELY = "least-likely"
+"""In place of a target class: of each image the class of its smallest logit."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

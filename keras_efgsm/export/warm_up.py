@@ -12,6 +12,8 @@ from keras_efgsm.checks import check_count
 from keras_efgsm.networks.answers import random_images
 
 WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
+"""Where in a version folder a server looks for requests to begin with."""
+
 # A server replays at most so many records.
 _MOST_RECORDS = 1000
 

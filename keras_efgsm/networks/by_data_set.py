@@ -99,27 +99,51 @@ def _named(
 
 
 digits_classifier = _classifier("digits")
+"""`CLASSIFIERS["digits"]` for 8 x 8 grey images."""
 mnist_classifier = _classifier("mnist")
+"""`CLASSIFIERS["mnist"]` for 28 x 28 grey images."""
 mnist_paper_classifier = _classifier("mnist-paper")
+"""`CLASSIFIERS["mnist-paper"]` for 28 x 28 grey images."""
 mnist_threshold_classifier = _classifier("mnist-threshold")
+"""`CLASSIFIERS["mnist-threshold"]` for 28 x 28 grey images."""
 mnist_deep_threshold_classifier = _classifier("mnist-threshold-deep")
+"""`CLASSIFIERS["mnist-threshold-deep"]` for 28 x 28 grey images."""
 mnist_madry_classifier = _classifier("mnist-madry")
+"""`CLASSIFIERS["mnist-madry"]` for 28 x 28 grey images."""
 mnist_trades_classifier = _classifier("mnist-trades")
+"""`CLASSIFIERS["mnist-trades"]` for 28 x 28 grey images."""
 mnist_resnet = _classifier("mnist-resnet")
+"""`CLASSIFIERS["mnist-resnet"]` for 28 x 28 grey images."""
 cifar10_threshold_classifier = _classifier("cifar10-threshold")
+"""`CLASSIFIERS["cifar10-threshold"]` for 32 x 32 colour images."""
 cifar10_conv4 = _classifier("cifar10-conv4")
+"""`CLASSIFIERS["cifar10-conv4"]` for 32 x 32 colour images."""
 cifar10_resnet = _classifier("cifar10-resnet")
+"""`CLASSIFIERS["cifar10-resnet"]` for 32 x 32 colour images."""
 cifar10_resnet18 = _classifier("cifar10-resnet18")
+"""`CLASSIFIERS["cifar10-resnet18"]` for 32 x 32 colour images."""
 cifar10_preact_resnet18 = _classifier("cifar10-preact-resnet18")
+"""`CLASSIFIERS["cifar10-preact-resnet18"]` for 32 x 32 colour images."""
 cifar10_strided = _classifier("cifar10-strided")
+"""`CLASSIFIERS["cifar10-strided"]` for 32 x 32 colour images."""
 cifar10_strided_wide = _classifier("cifar10-strided-wide")
+"""`CLASSIFIERS["cifar10-strided-wide"]` for 32 x 32 colour images."""
 cifar10_wrn10_1 = _classifier("cifar10-wrn10-1")
+"""`CLASSIFIERS["cifar10-wrn10-1"]` for 32 x 32 colour images."""
 cifar10_wrn10_2 = _classifier("cifar10-wrn10-2")
+"""`CLASSIFIERS["cifar10-wrn10-2"]` for 32 x 32 colour images."""
 cifar10_wrn22_5 = _classifier("cifar10-wrn22-5")
+"""`CLASSIFIERS["cifar10-wrn22-5"]` for 32 x 32 colour images."""
 cifar10_wrn34_10 = _classifier("cifar10-wrn34-10")
+"""`CLASSIFIERS["cifar10-wrn34-10"]` for 32 x 32 colour images."""
 
 digits_reconstructor = _reconstructor("digits")
+"""`RECONSTRUCTORS["digits"]` of 8 x 8 grey images."""
 mnist_reconstructor = _reconstructor("mnist")
+"""`RECONSTRUCTORS["mnist"]` of 28 x 28 grey images."""
 mnist_dense_reconstructor = _reconstructor("mnist-dense")
+"""`RECONSTRUCTORS["mnist-dense"]` of 28 x 28 grey images."""
 cifar10_small_reconstructor = _reconstructor("cifar10-small")
+"""`RECONSTRUCTORS["cifar10-small"]` of 32 x 32 colour images."""
 cifar10_wrn22_3_reconstructor = _reconstructor("cifar10-wrn22-3")
+"""`RECONSTRUCTORS["cifar10-wrn22-3"]` of 32 x 32 colour images."""

@@ -1,6 +1,7 @@
 """The names of the precisions that a network can be trained in."""
 
-# Those that train: plain float16 or bfloat16 would round small updates of the weights away.
 DTYPE_POLICIES = ("float32", "mixed_bfloat16", "mixed_float16")
-# The faster of float32 and mixed_bfloat16 on this machine, see `choose_dtype_policy`.
+"""Precisions to train in: plain float16 or bfloat16 would round small updates away."""
+
 AUTOMATIC = "auto"
+"""The faster of float32 and mixed_bfloat16 on this machine, see `choose_dtype_policy`."""

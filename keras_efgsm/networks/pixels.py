@@ -35,5 +35,7 @@ class PixelStatistics(NamedTuple):
 
 
 CIFAR10_PIXELS = PixelStatistics(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))
-# Of no data set: pixels of [0, 1] become numbers of [-2, 2], alike for any number of channels.
+"""Those of the training images of CIFAR-10."""
+
 NEUTRAL_PIXELS = PixelStatistics(mean=(0.5,), std=(0.25,))
+"""Of no data set: pixels of [0, 1] become numbers of [-2, 2], alike for any number of channels."""

@@ -187,6 +187,7 @@ CLASSIFIERS: dict[str, Callable[..., "keras.Model"]] = {
     "cifar10-wrn22-5": _classifier("cifar10_wrn22_5", _WIDE, depth=22, width=5, **_CIFAR10),
     "cifar10-wrn34-10": _classifier("cifar10_wrn34_10", _WIDE, depth=34, width=10, **_CIFAR10),
 }
+"""Classifiers by name, each a function of image shape, number of classes, activation and name."""
 
 _SUBPIXEL, _DENSE = "subpixel:subpixel_reconstructor", "dense:dense_reconstructor"
 _TRANSPOSED = "transposed:transposed_reconstructor"
@@ -211,3 +212,4 @@ RECONSTRUCTORS: dict[str, Callable[..., "keras.Model"]] = {
         "cifar10_wrn22_3_reconstructor", _UPSAMPLING, depth=22, width=3
     ),
 }
+"""Re-constructors by name, each a function of image shape, number of classes and name."""

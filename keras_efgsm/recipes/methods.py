@@ -184,6 +184,7 @@ METHODS: dict[str, Method] = {
         "gradient-regularisation",
     ),
 }
+"""Training methods by name, in the order in which they are listed."""
 
 
 def compose_name(attack: str, objective: str) -> str:

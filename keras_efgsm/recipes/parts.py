@@ -169,6 +169,7 @@ ATTACKS: dict[str, Part | str | Callable[..., Any]] = {
         passes=lambda options, num_classes: options["outer_steps"] - 1.0,
     ),
 }
+"""Attacks of trainings by name, each as `module:Class`, so that a list of them needs no Keras."""
 
 OBJECTIVES: dict[str, Part | str | Callable[..., Any]] = {
     "cross-entropy": "keras_efgsm.objectives.cross_entropy:AdversarialCrossEntropy",
@@ -192,6 +193,7 @@ OBJECTIVES: dict[str, Part | str | Callable[..., Any]] = {
         passes=_one_more,
     ),
 }
+"""Objectives of trainings by name, likewise."""
 
 
 def part_names(what: str) -> tuple[str, ...]:

@@ -177,3 +177,4 @@ _MAKERS["cifar10-cpu"] = _like(
 _MAKERS["cifar10-cpu-long"] = _like("cifar10-cpu", classifier="cifar10-strided-wide", epochs=56)
 
 PRESETS: MutableMapping[str, TrainingConfig] = Presets(_MAKERS)
+"""Configurations by name, each made when it is first asked for."""

@@ -58,6 +58,7 @@ RECORDS: tuple[type[Record], ...] = (
     UniversalRecord,
     RobustModelRecord,
 )
+"""Every kind of record, one for each kind of file."""
 
 __all__ = [
     "RECORDS",

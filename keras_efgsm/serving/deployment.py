@@ -19,8 +19,9 @@ from keras_efgsm.serving.server_config import (
     parse_config,
 )
 
-# The release that goes with the TensorFlow that writes the exports.
 IMAGE = "tensorflow/serving:2.21.0"
+"""The container image that goes with the TensorFlow that writes the exports."""
+
 _CONFIG_FOLDER = "/config"
 
 

@@ -12,6 +12,7 @@ from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.tuning.search_space import Range, make_ranges
 
 TUNERS = ("random", "bayesian", "hyperband")
+"""How the next trial is chosen, as keras-tuner has it."""
 
 
 @dataclass(frozen=True)

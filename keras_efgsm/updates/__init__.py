@@ -15,6 +15,7 @@ UPDATES: dict[str, type[Update]] = {
     "free": FreeReplayUpdates,
     "yopo": YOPOUpdate,
 }
+"""Classes of update strategies by name."""
 
 
 def update_for(attack: Any) -> Update:

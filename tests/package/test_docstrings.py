@@ -1,4 +1,4 @@
-"""The examples of docstrings, of the README and of the documentation run."""
+"""The examples of docstrings and of the documentation run."""
 
 import dataclasses
 import importlib
@@ -27,16 +27,15 @@ from support.example_folder import CLASS_NAMES, SHAPE, make_folder
 # One process makes the folder that all examples share.
 pytestmark = pytest.mark.xdist_group("docstrings")
 
-EXAMPLES = find_examples("README.md", "docs", "keras_efgsm")
+# That of the README runs as a stranger runs it, in `test_packaging`.
+EXAMPLES = find_examples("docs", "keras_efgsm")
 _SERVER = "asks a running TensorFlow Serving"
 _MINUTES = "trains for minutes"
 # What does not run here, by file and owner, and why.
 EXCUSED = {
-    "docs/scale.md:": "splits the processor, which TensorFlow allows before its first use alone",
-    "docs/serving.md:": _SERVER,
     "keras_efgsm/data/tfds_source.py:load_tfds": "downloads MNIST",
     "keras_efgsm/distribution/launcher.py:launch": "starts two processes",
-    "keras_efgsm/distribution/strategies.py:make_strategy": "splits the processor likewise",
+    "keras_efgsm/distribution/strategies.py:make_strategy": "splits the processor, once",
     "keras_efgsm/networks/torch_files.py:read_torch_tensors": "reads a file of others",
     "keras_efgsm/serving/__init__.py:": _SERVER,
     "keras_efgsm/serving/asking.py:ask": _SERVER,
@@ -166,6 +165,10 @@ def run_example(objects, folder, tmp_path, monkeypatch):
         words = set(re.findall(r"\w+", example.code))
         forms = dict(FORMS)
         try:
+            if example.path.endswith(".md"):
+                # What a page imports is as short as what a docstring is given.
+                monkeypatch.setattr("keras_efgsm.AdversarialTrainer", ShortTrainer)
+                monkeypatch.setattr("keras_efgsm.diagnose", objects["diagnose"]())
             found = {name: make() for name, make in objects.items() if name in words}
             # Only a diagnosis takes more than a few images.
             few = {name: found[name][:8] for name in ("x_test", "y_test") if name in found}

@@ -50,7 +50,7 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 def documents():
     named = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "scripts/README.md")]
-    named += [ROOT / "tuning/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    named += sorted((ROOT / "docs").glob("*.md"))
     return {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in named}
 
 

@@ -1,6 +1,7 @@
 """The package as a stranger installs it: the built wheel, away from the checkout."""
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -107,3 +108,18 @@ def test_the_sources_that_are_released_hold_what_a_packager_needs(tmp_path):
     assert modules <= names
     assert {"tests/conftest.py", "tests/support/networks.py", "scripts/benchmark.py"} <= names
     assert not [n for n in names if n.startswith(("results/", "exported_models/", "runs/"))]
+
+
+@pytest.mark.slow(reason="trains as long as the README does")
+def test_the_first_code_of_the_readme_runs_where_the_wheel_is_installed(wheel, tmp_path):
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    install, (language, code), quickstart = blocks[:3]
+    assert [name for name, _ in blocks].count("python") == 1
+    assert install == ("sh", "pip install keras-efgsm\n")
+    assert quickstart == ("sh", "keras-efgsm quickstart\n")  # tests/cli/test_cli.py runs it
+    target = tmp_path / "installed"
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
+    run(*pip, "--target", target, wheel, cwd=tmp_path)
+    assert language == "python"
+    printed = run(sys.executable, "-P", "-c", code, cwd=tmp_path, PYTHONPATH=str(target))
+    assert "apgd-t" in printed and "square" in printed

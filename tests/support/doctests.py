@@ -6,6 +6,9 @@ Sybil shares one namespace among all examples of a file. An example is what stan
 runs by itself: with what its own module can name, the public names of the package and of its
 folders, and the objects of a namespace that a test hands over. A comment behind an expression that
 reads as a value of Python is what the expression must give: `percent(0.5)  # '50.00 %'`.
+
+In a Markdown file a piece of code that cannot run by itself has a line before it that says why:
+`<!-- fragment: asks a running server -->`.
 """
 
 import ast
@@ -38,6 +41,8 @@ _NAMESPACES = (
     ".universal",
 )
 _FENCE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# In Markdown the line before says why a piece of code does not run by itself.
+_FRAGMENT = re.compile(r"^<!-- fragment: [^\n]+ -->\n\Z", re.MULTILINE)
 _DOTTED = re.compile(r"`[^`\n]*?(keras_efgsm(?:[.:]\w+)+)(?=[^`\n]*`)")
 _EXPECT = "__expect__"
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -144,6 +149,8 @@ def _of_file(file: Path) -> Iterator[DocstringExample]:
     if file.suffix == ".md":
         text = file.read_text(encoding="utf-8")
         for example in _FENCE.finditer(text):
+            if _FRAGMENT.search(text, 0, example.start()):
+                continue
             line = text[: example.start()].count("\n") + 1
             yield DocstringExample(path, "", line, example[1])
         return

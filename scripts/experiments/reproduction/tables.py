@@ -167,7 +167,7 @@ On the networks of their own papers, from the median of {scale.timed_steps} step
 
 {table_of_own_networks(dataset, timed)}
 With the momentum of equation 13 as it is printed, `sign(x_adv - x)`, in place of the gradient's
-sign (see the project's README): natural {100 * printed["natural_accuracy"]:.2f} %, adp
+sign (see docs/method.md): natural {100 * printed["natural_accuracy"]:.2f} %, adp
 {100 * printed["adp"]:.2f} %, with Square {100 * printed["with_black_box"]:.2f} % (seed
 {scale.seeds[0]}).
 

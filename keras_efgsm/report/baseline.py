@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from keras_efgsm.attacks import Attack
 from keras_efgsm.attacks.registry import named_attacks
@@ -124,7 +125,7 @@ def same_attacks(run: ReportedRun) -> list[Attack]:
             "targets": attack.rounds,
             "queries": attack.queries,
         }
-        options = {
+        options: dict[str, Any] = {
             option: value
             for option, value in given.items()
             if value is not None and option in table[attack.name].evaluation_options

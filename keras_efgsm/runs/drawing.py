@@ -93,7 +93,8 @@ def _draw(
     for style, (name, label) in enumerate(names.items()):
         points = [(row["epoch"], scale * row[name]) for row in rows if name in row]
         if points:
-            colour = draw_line(axes, *zip(*points, strict=True), style, colours)
+            epochs, values = zip(*points, strict=True)
+            colour = draw_line(axes, epochs, values, style, colours)
             labels.append(EndLabel(*points[-1], label, colour))
     whole_axis(axes.xaxis)
     axes.set_xlabel("epoch")

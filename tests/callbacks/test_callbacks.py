@@ -224,6 +224,8 @@ def probe(monkeypatch):
 
     def plan(*accuracies, **options):
         class Planned:
+            natural_accuracy = None
+
             def __init__(self, *args):
                 self.left = list(accuracies)
 

@@ -329,7 +329,8 @@ def test_trades_climbs_as_far_in_half_precision_as_in_float32(trained, policy):
     divergence, moved = reached(half, 1024.0 if policy == "mixed_float16" else 1.0)
     # Not the start alone, which is 0.004 at most.
     assert (moved > 0.05).all()
-    assert divergence > 0.9 * exact
+    # Nor as far to the last step: rounding to 4 thousandths is a good part of a step of 10.
+    assert divergence > 0.8 * exact
 
 
 # The exact continuation; determinism is switched on for a whole process.

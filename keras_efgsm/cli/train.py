@@ -103,6 +103,8 @@ def _add_run_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Trains, and prints what came out."""
+    from keras.callbacks import LambdaCallback
+
     from keras_efgsm.cli.epoch_bar import EpochBar
     from keras_efgsm.distribution.limits import check_backend
     from keras_efgsm.distribution.strategies import make_strategy
@@ -121,13 +123,12 @@ def run(options: argparse.Namespace) -> None:
         _launch(options, out)
         return
     strategy = make_strategy(options.replicas)
-    print("accuracy of an epoch: under the training's attack; on clean images it comes at the end")
     with EpochBar() as bar:
         result = train(
             config,
             out,
             resume=options.resume,
-            callbacks=[] if options.quiet else [bar],
+            callbacks=[] if options.quiet else [bar, LambdaCallback(on_train_begin=_say_accuracy)],
             tensorboard=f"{out}/tensorboard" if options.tensorboard == "" else options.tensorboard,
             checkpoint_minutes=options.checkpoint_minutes,
             deterministic=options.deterministic,
@@ -221,3 +222,7 @@ def _launch(options: argparse.Namespace, out: str) -> None:
     status = launch(words, options.workers, restarts=options.restarts, more_on_restart=resume)
     if status:
         raise SystemExit(status)
+
+
+def _say_accuracy(logs: Any = None) -> None:
+    print("accuracy of an epoch: under the training's attack; on clean images it comes at the end")

@@ -22,6 +22,7 @@ NAMESPACES = (
     "limits",
     "networks",
     "objectives",
+    "pretrained",
     "recipes",
     "records",
     "report",

@@ -160,7 +160,7 @@ def test_figures_of_another_norm_than_that_of_the_training_lie_beside_its_own(
         assert (attack["norm"], attack["epsilon"], attack["step_size"]) == ("l2", 1.5, 0.05)
         output = capsys.readouterr().out
         assert "1.5 (L2)" in output
-        assert f"diagnose {run.path} --norm l2 --epsilon 1.5" in output
+        assert f"diagnose {run.path} --epsilon 1.5 --norm l2" in output
         told = evaluation_command.command_line(json.loads(beside.read_text()), test_images=360)
         assert "--norm l2 --epsilon 1.5" in told
     finally:

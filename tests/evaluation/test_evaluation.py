@@ -403,14 +403,15 @@ def test_the_bar_shows_the_robust_share_of_the_images_known_so_far(monkeypatch):
 
     class Recorder(Progress):
         def update(self, task_id, **changes):
-            shown.append(changes.get("robust"))
+            shown.append(changes.get("said"))
             super().update(task_id, **changes)
 
     monkeypatch.setattr(attacking, "progress_bar", lambda wanted: Recorder(disable=True))
     attack = PGD(epsilon=EPSILON, steps=2, step_size=0.2, random_start=False)
     evaluate(brightness_classifier(), (X[:6], Y[:6]), attack, batch_size=2)
     # Image 5 is misclassified and in no batch, but it counts in the end.
-    assert shown == [2 / 2, 3 / 4, 3 / 5, 3 / 6]
+    shares = ("100.00", "75.00", "60.00", "50.00")
+    assert shown == [f"robust so far {share} %" for share in shares]
 
 
 @pytest.mark.tensorflow("SavedModel")

@@ -5,8 +5,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from keras_efgsm.recipes.option import kind_of
-
 
 def number(text: str) -> float:
     """A number, or a fraction such as `8/255`.
@@ -149,6 +147,9 @@ def reader_of(annotation: Any) -> Callable[[str], Any]:
     Args:
         annotation: the type, such as `float | None`.
     """
+    # Not at the top: what asks a server reads values, and is quick to start.
+    from keras_efgsm.recipes.option import kind_of
+
     kind, has_none = kind_of(annotation)
     readers: dict[Any, Callable[[str], Any]] = {
         float: number,

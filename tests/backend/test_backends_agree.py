@@ -16,8 +16,9 @@ SCRIPT = Path(__file__).parents[1] / "support" / "backend_trajectory.py"
 # Largest difference of a weight, a moving statistic, a Gamma, a loss or a metric, relative to the
 # largest value of its array where that is above 1.
 ONE_STEP, SIX_STEPS = 1e-3, 2e-2
-# Images of `TEST_IMAGES` that one backend's training leaves robust and the other's does not.
-MOST_OTHERS = 1
+# How far the numbers of robust images may lie apart that two whole trainings end with, whose
+# roundings differ: 1 was seen on an Intel Xeon, 3 on an AMD EPYC.
+MOST_OTHERS = 4
 
 pytestmark = [
     pytest.mark.slow(reason="traces the step of every method on both backends"),

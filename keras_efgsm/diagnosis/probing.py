@@ -15,8 +15,8 @@ from keras_efgsm.attacks.losses import LOSSES
 from keras_efgsm.attacks.random_sampling import RandomSampling
 from keras_efgsm.attacks.square import Square
 from keras_efgsm.backend import compiled_once, input_gradient
-from keras_efgsm.diagnosis.open_pgd import open_pgd
 from keras_efgsm.evaluation import EvaluatedModel, Transfer, evaluate_robustness
+from keras_efgsm.evaluation.open_pgd import open_pgd, pgd_options
 from keras_efgsm.noise import Noise
 from keras_efgsm.typing import Tensor
 
@@ -168,14 +168,10 @@ class Probing:
                 ("pgd", loss),
                 lambda: open_pgd(self.model.logits_fn, loss, self.seed, self.norm),
             )
-            options = (
-                ops.convert_to_tensor(restart, "int32"),
-                ops.convert_to_tensor(epsilon, "float32"),
-                ops.convert_to_tensor(steps, "int32"),
-                ops.convert_to_tensor(step_size, "float32"),
-                ops.convert_to_tensor(epsilon if random_start else 0.0, "float32"),
+            options = pgd_options(
+                epsilon, steps, step_size=step_size, restart=restart, random_start=random_start
             )
-            self._held[key] = self._by_batch(lambda *batch: graph(*batch, *options), self.x)
+            self._held[key] = self._by_batch(lambda *batch: graph(*batch, *options)[1], self.x)
         return self._held[key]
 
     def fgsm(self, part: float = 1.0) -> np.ndarray:

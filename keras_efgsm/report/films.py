@@ -6,10 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_efgsm.attacks import PGD
-from keras_efgsm.backend import compiled_once
-from keras_efgsm.evaluation import EvaluatedModel
-from keras_efgsm.evaluation.native_engine import compile_native
+from keras_efgsm.evaluation.open_pgd import pgd_options
 from keras_efgsm.pictures.png import png_text
 
 FILM_STEPS = 50
@@ -28,26 +25,24 @@ def film_radii(epsilon: float, whole: float = 1.0) -> list[float]:
 
 
 def measure_films(
-    model: EvaluatedModel,
+    attack: Callable[..., Any],
+    predict: Callable[..., Any],
     x: np.ndarray,
     labels: np.ndarray,
     clean: np.ndarray,
     radii: list[float],
     *,
-    seed: int,
-    norm: str,
     on_attack: Callable[[], None],
 ) -> list[dict[str, Any]]:
     """Attacks a few images at each radius.
 
     Args:
-        model: the classifier.
+        attack: the function of `open_pgd` that attacks them.
+        predict: maps images to probabilities `(B, K)`.
         x: clean images `(n, H, W, C)`.
         labels: true classes `(n,)`.
         clean: probabilities `(n, K)` of the clean images.
         radii: in pixels of [0, 1], rising.
-        seed: of the attack's noise.
-        norm: of the ball, see `checks.NORMS`.
         on_attack: called after each radius.
 
     Returns:
@@ -58,7 +53,6 @@ def measure_films(
         for _ in radii:
             on_attack()
         return []
-    predict = compiled_once(lambda x: ops.softmax(model.logits_fn(x)), model.variables)
     films: list[dict[str, Any]] = [
         {
             "label": int(labels[index]),
@@ -68,12 +62,9 @@ def measure_films(
         for index in chosen
     ]
     images, truth = ops.convert_to_tensor(x[chosen]), ops.convert_to_tensor(labels[chosen])
-    ids, step = ops.convert_to_tensor(chosen.astype("int32")), ops.convert_to_tensor(0, "int32")
+    ids = ops.convert_to_tensor(chosen.astype("int32"))
     for radius in radii:
-        attack = PGD(epsilon=radius, steps=FILM_STEPS, loss="cw", norm=norm)
-        x_adv = compile_native(attack, model.logits_fn, seed, model.variables)(
-            images, truth, ids, step
-        )
+        x_adv, _ = attack(images, truth, ids, *pgd_options(radius, FILM_STEPS))
         given = np.asarray(predict(x_adv))
         for film, pixels, probabilities in zip(films, np.asarray(x_adv), given, strict=True):
             if film["frames"][-1]["predicted"] == film["label"]:

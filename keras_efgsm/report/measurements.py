@@ -1,7 +1,7 @@
 """Measurements of a report: accuracy by epsilon and by iterations, examples, confusion."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,12 +9,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_efgsm.attacks import PGD
 from keras_efgsm.attacks.ball import BALLS, Ball
 from keras_efgsm.backend import compiled_once
 from keras_efgsm.data import ImageData
-from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness
-from keras_efgsm.evaluation.native_engine import compile_native
+from keras_efgsm.evaluation import EvaluatedModel
+from keras_efgsm.evaluation.open_pgd import open_pgd, pgd_options
 from keras_efgsm.networks.own_models import read_keras_file
 from keras_efgsm.pictures.png import png_text, signed_colours
 from keras_efgsm.report.films import film_radii, measure_films, picture
@@ -90,38 +89,37 @@ def measure_model(
         A dict for JSON: `natural_accuracy`, `epsilon_curve`, `steps_curve`, `confusion`,
         `examples`, `films`, `milliseconds_per_image`.
     """
+    # One graph of each for all radii and numbers of steps.
+    attacks = {
+        loss: compiled_once(open_pgd(model.logits_fn, loss, seed, norm), model.variables)
+        for loss in LOSSES
+    }
+    predict = compiled_once(lambda x: ops.softmax(model.logits_fn(x)), model.variables)
+    ball = BALLS[norm]
+    shown = _attack_shown(attacks["cw"], predict, data, epsilon)
+    on_attack()
+    was_right = shown.clean.argmax(axis=1) == shown.labels
+    natural = float(was_right.mean())
 
     def accuracies(radius: float, steps: int) -> dict[str, float]:
         found = {}
-        for loss in LOSSES:
-            # One attack a call: the figure of one must not depend on which others ran.
-            report = evaluate_robustness(
-                model,
-                data,
-                PGD(epsilon=radius, steps=steps, loss=loss, norm=norm),
-                batch_size=_BATCH,
-                seed=seed,
-                progress=False,
-            )
-            found[f"pgd-{loss}"] = report.worst_case_accuracy
+        for loss, attack in attacks.items():
+            options = pgd_options(radius, steps)
+            held = [np.asarray(attack(*batch, *options)[1]) for _, batch in _batches(data)]
+            found[f"pgd-{loss}"] = float((np.concatenate(held) & was_right).mean())
             on_attack()
         return found
 
-    ball = BALLS[norm]
-    shown = _attack_shown(model, data, epsilon, seed, norm)
-    on_attack()
-    natural = float((shown.clean.argmax(axis=1) == shown.labels).mean())
     clean_point = {"epsilon": 0.0} | {f"pgd-{loss}": natural for loss in LOSSES}
     points = radii(epsilon, ball.diameter(data.image_shape))
     by_radius = [{"epsilon": r} | accuracies(r, EPSILON_STEPS) for r in points]
     films = measure_films(
-        model,
+        attacks["cw"],
+        predict,
         shown.x,
         shown.labels,
         shown.clean,
         film_radii(epsilon, ball.diameter(data.image_shape)),
-        seed=seed,
-        norm=norm,
         on_attack=on_attack,
     )
     return {
@@ -143,25 +141,28 @@ def num_attacks(epsilon: float, whole: float = 1.0) -> int:
 
 
 def _attack_shown(
-    model: EvaluatedModel, data: ImageData, epsilon: float, seed: int, norm: str
+    attack: Callable[..., Any], predict: Callable[..., Any], data: ImageData, epsilon: float
 ) -> Shown:
     x, labels = data.pixels(), data.labels
-    attack = PGD(epsilon=epsilon, steps=SHOWN_STEPS, loss="cw", norm=norm)
-    run = compile_native(attack, model.logits_fn, seed, model.variables)
-    predict = compiled_once(lambda x: ops.softmax(model.logits_fn(x)), model.variables)
     x_adv, clean, attacked = x.copy(), [], []
-    for start in range(0, len(x), _BATCH):
-        part = slice(start, start + _BATCH)
-        images, truth = ops.convert_to_tensor(x[part]), ops.convert_to_tensor(labels[part])
-        ids = ops.arange(start, start + len(images), dtype="int32")
-        clean.append(np.asarray(predict(images)))
+    for part, batch in _batches(data):
+        clean.append(np.asarray(predict(batch[0])))
         # As in an evaluation, what is misclassified clean is lost without an attack.
         was_right = clean[-1].argmax(axis=1) == labels[part]
-        made = np.asarray(run(images, truth, ids, ops.convert_to_tensor(0, "int32")))
+        made = np.asarray(attack(*batch, *pgd_options(epsilon, SHOWN_STEPS))[0])
         x_adv[part] = np.where(was_right[:, None, None, None], made, x[part])
         attacked.append(np.asarray(predict(ops.convert_to_tensor(x_adv[part]))))
     milliseconds = _milliseconds(predict, x[:_BATCH])
     return Shown(x, x_adv, labels, np.concatenate(clean), np.concatenate(attacked), milliseconds)
+
+
+def _batches(data: ImageData) -> Iterator[tuple[slice, tuple[Any, ...]]]:
+    """Which images, and they, their labels and ids as tensors."""
+    for start in range(0, len(data), _BATCH):
+        part = slice(start, min(start + _BATCH, len(data)))
+        images = ops.convert_to_tensor(data.pixels(part))
+        ids = ops.arange(part.start, part.stop, dtype="int32")
+        yield part, (images, ops.convert_to_tensor(data.labels[part]), ids)
 
 
 def _milliseconds(predict: Callable[..., Any], x: np.ndarray) -> float:

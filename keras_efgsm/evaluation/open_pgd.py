@@ -4,6 +4,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from keras import ops
+
 from keras_efgsm.attacks import PGD
 from keras_efgsm.attacks.losses import still_correct
 from keras_efgsm.noise import Noise
@@ -30,8 +32,8 @@ def open_pgd(logits_fn: LogitsFn, loss: str, seed: int, norm: str = "linf") -> C
         norm: of the ball, see `checks.NORMS`. Defaults to `"linf"`.
 
     Returns:
-        A function of images, labels `(B,)`, sample ids `(B,)`, the restart's number, epsilon,
-        steps, step size and the radius of the start; it returns which images `(B,)` hold.
+        A function of images, labels `(B,)`, sample ids `(B,)` and what `pgd_options` makes; it
+        returns the adversarial images and which of them `(B,)` are classified correctly.
     """
 
     def run(
@@ -43,11 +45,37 @@ def open_pgd(logits_fn: LogitsFn, loss: str, seed: int, norm: str = "linf") -> C
         steps: Tensor,
         step_size: Tensor,
         start_radius: Tensor,
-    ) -> Tensor:
+    ) -> tuple[Tensor, Tensor]:
         attack = copy.copy(_OpenPGD(epsilon=1.0, loss=loss, norm=norm))
         attack.epsilon, attack.steps = epsilon, steps
         attack.step_size, attack.start_radius = step_size, start_radius
         images = attack.perturb(logits_fn, x, labels, Noise(seed, restart, ids)).images
-        return still_correct(logits_fn(images), labels)
+        return images, still_correct(logits_fn(images), labels)
 
     return run
+
+
+def pgd_options(
+    epsilon: float,
+    steps: int,
+    *,
+    step_size: float | None = None,
+    restart: int = 0,
+    random_start: bool = True,
+) -> tuple[Tensor, ...]:
+    """What a function of `open_pgd` takes beside a batch.
+
+    Args:
+        epsilon: radius of the ball in pixels of [0, 1].
+        steps: number of steps.
+        step_size: in pixels of [0, 1]. Defaults to `2.5 * epsilon / steps`, as of `PGD`.
+        restart: number of the random start. Defaults to `0`.
+        random_start: whether it starts at random in the ball. Defaults to `True`.
+    """
+    return (
+        ops.convert_to_tensor(restart, "int32"),
+        ops.convert_to_tensor(epsilon, "float32"),
+        ops.convert_to_tensor(steps, "int32"),
+        ops.convert_to_tensor(step_size or 2.5 * epsilon / steps, "float32"),
+        ops.convert_to_tensor(epsilon if random_start else 0.0, "float32"),
+    )

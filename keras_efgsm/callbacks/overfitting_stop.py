@@ -99,7 +99,7 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         self.verbose = verbose
         self._restored: dict[str, Any] | None = None
         self._probe: Probe | None = None
-        self._natural: float | None = None  # of the probe
+        self._natural = 0.0  # of the probe
         self._reset()
 
     def _reset(self) -> None:
@@ -147,11 +147,9 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """The probe's accuracy, the same on all workers, so that all of them stop or none."""
         assert self._probe is not None
         strategy = getattr(self.model, "distribute_strategy", None)
-        agreement = Agreement(strategy)
-        robust = agreement.mean(self._probe.accuracy())
-        if self._probe.natural_accuracy is not None:
-            self._natural = agreement.mean(self._probe.natural_accuracy)
-        return robust
+        agreement, found = Agreement(strategy), self._probe.accuracies()
+        self._natural = agreement.mean(found.natural)
+        return agreement.mean(found.robust)
 
     def _keep(self, epoch: int, accuracy: float | None) -> None:
         """Keeps the weights to go back to: the best of the probe, or those of an epoch ago."""
@@ -172,8 +170,7 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         else:
             accuracy = self._measure()
             logs["probe_accuracy"] = self._last_score = accuracy
-            if self._natural is not None:
-                logs["probe_natural_accuracy"] = self._natural
+            logs["probe_natural_accuracy"] = self._natural
             reason = None
             if accuracy <= self._best_score - self.probe_drop:
                 reason = f"the PGD probe fell to {accuracy:.3f} from {self._best_score:.3f}" + (

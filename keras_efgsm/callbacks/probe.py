@@ -1,6 +1,6 @@
 """Robust accuracy on a few fixed images, compiled once."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -11,6 +11,18 @@ from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.backend import compiled
 from keras_efgsm.noise import Noise
 from keras_efgsm.typing import Tensor
+
+
+class ProbeAccuracies(NamedTuple):
+    """Shares of the images of a probe.
+
+    Attributes:
+        natural: classified correctly clean.
+        robust: classified correctly both clean and attacked.
+    """
+
+    natural: float
+    robust: float
 
 
 class Probe:
@@ -44,11 +56,13 @@ class Probe:
             return natural, keras.ops.logical_and(natural, robust)
 
         self._correct = compiled(correct, classifier.variables)
-        self.natural_accuracy: float | None = None
-        """Share of the images classified correctly clean, at the last measurement."""
+
+    def accuracies(self) -> ProbeAccuracies:
+        """What the classifier reaches now."""
+        natural, robust = self._correct(self._images, self._labels)
+        to_numpy = keras.ops.convert_to_numpy
+        return ProbeAccuracies(float(to_numpy(natural).mean()), float(to_numpy(robust).mean()))
 
     def accuracy(self) -> float:
         """Share of the images classified correctly both clean and attacked."""
-        natural, both = self._correct(self._images, self._labels)
-        self.natural_accuracy = float(keras.ops.convert_to_numpy(natural).mean())
-        return float(keras.ops.convert_to_numpy(both).mean())
+        return self.accuracies().robust

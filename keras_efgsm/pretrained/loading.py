@@ -1,11 +1,12 @@
 """Finds the robust models that come with the package, and loads one."""
 
-import hashlib
 from pathlib import Path
 
 import keras
 
 from keras_efgsm.networks.own_models import read_keras_file
+from keras_efgsm.printing import ResultTable, as_html, as_text
+from keras_efgsm.records.exported_files import digests
 from keras_efgsm.records.robust_model import RobustModelRecord
 from keras_efgsm.records.wording import number, percent
 
@@ -17,12 +18,14 @@ RECORD_FILE, CARD_FILE, CLASSIFIER_FILE = "model.json", "README.md", "classifier
 class RobustModels(dict[str, RobustModelRecord]):
     """Robust models by name, which print as a table."""
 
-    _HEADER = ("name", "images", "ball", "natural", "robust", "parameters", "recipe")
-
-    def rows(self) -> list[tuple[str, ...]]:
-        """A row for each model, in the order of the table's columns."""
-        return [
-            (
+    def table(self) -> ResultTable:
+        """A row for each model."""
+        table = ResultTable("name", "images", "ball", title="robust models, under `standard`")
+        for figure in ("natural", "robust", "parameters"):
+            table.add_column(figure, justify="right")
+        table.add_column("recipe", overflow="fold")
+        for name, record in self.items():
+            table.add_row(
                 name,
                 " x ".join(map(str, record.image_shape)),
                 record.ball,
@@ -31,21 +34,13 @@ class RobustModels(dict[str, RobustModelRecord]):
                 number(record.parameters),
                 record.recipe,
             )
-            for name, record in self.items()
-        ]
+        return table
 
     def __str__(self) -> str:
-        lines = [self._HEADER, *self.rows()]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        padded = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-            for line in lines
-        ]
-        return "\n".join(padded)
+        return as_text(self.table())
 
-    def _repr_markdown_(self) -> str:
-        lines = [self._HEADER, ("---",) * len(self._HEADER), *self.rows()]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    def _repr_html_(self) -> str:
+        return as_html(self.table())
 
 
 def robust_models() -> RobustModels:
@@ -101,7 +96,7 @@ def load_robust(name: str) -> keras.Model:
             f"`name` must be one of the robust models {', '.join(known)}. Received: name={name!r}"
         )
     file = MODELS / name / known[name].file
-    found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+    found = digests(file)[file.name] if file.is_file() else None
     if found != known[name].sha256:
         raise ValueError(
             f"The file of {name!r} must be as it was released, with the SHA-256 "

@@ -7,7 +7,7 @@ import pytest
 import keras_efgsm.callbacks.overfitting_stop
 from keras_efgsm.attacks import EFGSM, FGSM, PGD
 from keras_efgsm.callbacks import OverfittingStop, WeightAveraging
-from keras_efgsm.callbacks.probe import Probe
+from keras_efgsm.callbacks.probe import Probe, ProbeAccuracies
 from keras_efgsm.evaluation import evaluate_robustness
 
 
@@ -224,13 +224,11 @@ def probe(monkeypatch):
 
     def plan(*accuracies, **options):
         class Planned:
-            natural_accuracy = None
-
             def __init__(self, *args):
                 self.left = list(accuracies)
 
-            def accuracy(self):
-                return self.left.pop(0)
+            def accuracies(self):
+                return ProbeAccuracies(natural=1.0, robust=self.left.pop(0))
 
         monkeypatch.setattr(keras_efgsm.callbacks.overfitting_stop, "Probe", Planned)
         return OverfittingStop(probe=("images", "labels"), verbose=False, **options)

@@ -22,6 +22,7 @@ import keras_efgsm.callbacks.overfitting_stop
 import keras_efgsm.runs.folder
 import keras_efgsm.runs.training
 from keras_efgsm.callbacks import OverfittingStop, WeightAveraging
+from keras_efgsm.callbacks.probe import ProbeAccuracies
 from keras_efgsm.cli import main
 from keras_efgsm.data import ImageData, load_digits, training_dataset
 from keras_efgsm.file_lock import folder_lock
@@ -292,13 +293,11 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew_and_says_so(
 
 def test_a_stopped_run_stays_stopped_and_gets_its_good_weights_back(data, tmp_path, monkeypatch):
     class Falls:
-        natural_accuracy = None
-
         def __init__(self, *args):
             self.left = [0.1, 0.6, 0.1]
 
-        def accuracy(self):
-            return self.left.pop(0)
+        def accuracies(self):
+            return ProbeAccuracies(natural=1.0, robust=self.left.pop(0))
 
     good = []
 

@@ -5,10 +5,13 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from keras_efgsm.attacks import Attack
+from keras_efgsm.attacks.apgd import AutoPGD
+from keras_efgsm.evaluation import make_attacks
 from keras_efgsm.pictures import PAGE, styled
 from keras_efgsm.pictures.accuracies import AccuracyRow, accuracies_figure
 from keras_efgsm.pictures.inline_svg import inline_svg
-from keras_efgsm.records import AttackRecord, EvaluationRecord
+from keras_efgsm.records import EvaluationRecord
 from keras_efgsm.records.wording import (
     count,
     interval,
@@ -23,9 +26,9 @@ from keras_efgsm.report.run_files import ReportedRun
 
 STANDARD, GRADIENTS, FIRST_LOOK = "standard", "gradients", "first"
 """How thorough the attacks of an evaluation were."""
-# What AutoAttack spends: steps of a gradient attack, targets, queries.
-_STEPS, _TARGETS, _QUERIES = 100, 9, 5000
 _MOST_LETTERS = 40
+# Where nothing tells how many there are.
+_CLASSES = 10
 
 
 class OtherFigure(NamedTuple):
@@ -120,27 +123,25 @@ def thoroughness(run: ReportedRun) -> str:
         `STANDARD` if all of AutoAttack's set ran in full, `GRADIENTS` if its APGD attacks did, else
         `FIRST_LOOK`.
     """
-    classes = run.evaluation.classes
-    names = run.metrics.class_names
-    count = classes.num_classes if classes else len(names) if names else _TARGETS + 1
-    targets = min(_TARGETS, count - 1)
+    classes, names = run.evaluation.classes, run.metrics.class_names
+    count = classes.num_classes if classes else len(names) if names else _CLASSES
+    ran = {attack.name: attack for attack in reversed(run.evaluation.headline_attacks)}
 
-    def ran(name: str) -> AttackRecord | None:
-        found = [attack for attack in run.evaluation.headline_attacks if attack.name == name]
-        return found[0] if found else None
-
-    def in_full(name: str, *, rounds: int = 1) -> bool:
-        attack = ran(name)
+    def in_full(attack: Attack) -> bool:
+        spent, budget = ran.get(attack.name), attack.budget
         return (
-            attack is not None and (attack.steps or 0) >= _STEPS and (attack.rounds or 1) >= rounds
+            spent is not None
+            and (spent.steps or 0) >= (budget.steps or 0)
+            and (spent.rounds or 1) >= budget.rounds
+            and (spent.queries or 0) >= (budget.queries or 0)
         )
 
-    square = ran("square")
-    if not (in_full("apgd-ce") and in_full("apgd-t", rounds=targets)):
+    standard = [
+        attack.for_classes(count) for attack in make_attacks("standard", run.epsilon, norm=run.norm)
+    ]
+    if not all(in_full(attack) for attack in standard if isinstance(attack, AutoPGD)):
         return FIRST_LOOK
-    if square is None or (square.queries or 0) < _QUERIES:
-        return GRADIENTS
-    return STANDARD if in_full("fab-t", rounds=targets) else GRADIENTS
+    return STANDARD if all(map(in_full, standard)) else GRADIENTS
 
 
 def change_in_words(epsilon: float, norm: str) -> str:

@@ -207,4 +207,31 @@ def visible(text: str) -> str:
     )
 
 
+def raise_interrupt_behind(error: BaseException) -> None:
+    """Raises the interrupt that an error came of, for whoever takes errors for something else.
+
+    An interrupt in the midst of TensorFlow's tracing comes out as an `AssertionError` on the
+    nesting of its graphs.
+
+    Args:
+        error: what was raised.
+
+    Raises:
+        KeyboardInterrupt: if there is one behind it.
+
+    Example:
+
+    ```python
+    raise_interrupt_behind(ValueError("nothing was interrupted"))
+    ```
+    """
+    seen: list[BaseException] = []
+    found: BaseException | None = error
+    while found is not None and found not in seen:
+        if isinstance(found, KeyboardInterrupt):
+            raise KeyboardInterrupt(*found.args) from error
+        seen.append(found)
+        found = found.__cause__ or found.__context__
+
+
 _DIRECTIONS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

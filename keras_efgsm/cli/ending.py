@@ -62,7 +62,7 @@ def run_to_an_end(
             ignore(_TERMINATIONS if not is_program else (*_TERMINATIONS, signal.SIGINT))
             if isinstance(error, BrokenPipeError) and _is_closed(sys.stdout, sys.stderr):
                 return NOBODY_READS
-            status, line = outcome(error)
+            status, line = outcome(_uncovered(error))
             if debug or status == FAULT:
                 _say("".join(traceback.format_exception(error)).rstrip())
             # Below the ^C of a terminal.
@@ -75,6 +75,23 @@ def run_to_an_end(
         finally:
             if is_program:
                 _drop_what_nobody_takes()
+
+
+def _uncovered(error: BaseException) -> BaseException:
+    """The interrupt behind an error of the code that it came into, else the error.
+
+    Not behind one of the machine: that the end of an interrupted command found the disk full is
+    what must be said.
+    """
+    # Here, as `--help` needs no NumPy.
+    from keras_efgsm.checks import raise_interrupt_behind
+
+    if not isinstance(error, (OSError, MemoryError)):
+        try:
+            raise_interrupt_behind(error)
+        except KeyboardInterrupt as interrupt:
+            return interrupt
+    return error
 
 
 def outcome(error: BaseException) -> tuple[int, str]:

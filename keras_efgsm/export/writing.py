@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 
+from keras_efgsm.checks import raise_interrupt_behind
 from keras_efgsm.export.operations import plain
 from keras_efgsm.export.verification import check_agreement, measure_agreement
 from keras_efgsm.form import FORMS, ExportError, Given
@@ -30,6 +31,7 @@ def write_form(form: str, classifier: keras.Model, path: Path, given: Given) -> 
         raise
     # Tracing raises whatever a layer does, and the errors of the converters have no common base.
     except Exception as error:
+        raise_interrupt_behind(error)
         raise ExportError(
             f"The form {form!r} cannot be written: {type(error).__name__}: {plain(error)}. "
             f"Received: classifier={classifier.name!r}"

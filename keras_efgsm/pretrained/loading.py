@@ -19,11 +19,10 @@ class RobustModels(dict[str, RobustModelRecord]):
     """Robust models by name, which print as a table."""
 
     def table(self) -> ResultTable:
-        """A row for each model."""
+        """A row for each model, in 80 columns."""
         table = ResultTable("name", "images", "ball", title="robust models, under `standard`")
         for figure in ("natural", "robust", "parameters"):
             table.add_column(figure, justify="right")
-        table.add_column("recipe", overflow="fold")
         for name, record in self.items():
             table.add_row(
                 name,
@@ -32,7 +31,6 @@ class RobustModels(dict[str, RobustModelRecord]):
                 percent(record.natural_accuracy),
                 percent(record.robust_accuracy),
                 number(record.parameters),
-                record.recipe,
             )
         return table
 

@@ -11,6 +11,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.callbacks.remaining_time import describe_duration, seconds_left
+from keras_efgsm.checks import raise_interrupt_behind
 from keras_efgsm.progress_bar import titled
 from keras_efgsm.records import StopRecord, TrialMeasurementRecord, read_json
 from keras_efgsm.records.wording import percent, seconds
@@ -92,6 +93,7 @@ class RobustTuner(keras_tuner.Tuner):  # type: ignore[misc]  # keras-tuner has n
             self._save_weights(trainer, folder)
             self._write_measured(folder, hp)
         except Exception as error:
+            raise_interrupt_behind(error)
             # The message of a worker's trial is not handed on to the chief.
             write_atomically(failure, f"{type(error).__name__}: {error}\n")
             raise

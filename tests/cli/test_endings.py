@@ -62,6 +62,24 @@ def test_what_input_can_cause_is_one_line_and_status_two(ends, error, line):
     assert line in err
 
 
+def uncovered(error):
+    """The error as library code raises it while an interrupt passes through."""
+    error.__context__ = RuntimeError("between them")
+    error.__context__.__context__ = KeyboardInterrupt()
+    return error
+
+
+@pytest.mark.parametrize("error", [AssertionError("Nesting violated"), ValueError("bad input")])
+def test_an_interrupt_that_library_code_turned_into_an_error_is_one(ends, error):
+    assert ends(raising(uncovered(error)))[::2] == (130, "\nkeras-efgsm report: interrupted\n")
+
+
+def test_what_an_interrupted_command_finds_full_is_told(ends):
+    full = uncovered(OSError(errno.ENOSPC, "No space left on device"))
+    status, _, err = ends(raising(full))
+    assert status == 2 and "No space left on device" in err
+
+
 @pytest.mark.parametrize(
     "error",
     [ZeroDivisionError("division by zero"), KeyError("loss"), AssertionError(), TypeError("a\nb")],

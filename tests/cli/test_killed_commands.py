@@ -32,13 +32,13 @@ COMMANDS = {
         ["compared.json"],
     ),
     "diagnose": (
-        "diagnose {}/run --num-images 40 --steps 3 --queries 8 --transfer-from {}/mine.keras",
+        "diagnose {}/run --num-images 100 --steps 3 --queries 8 --transfer-from {}/mine.keras",
         ["run/diagnosis.json"],
     ),
-    "report": ("report {}/evaluated --num-images 40 --out {}/page.html", ["evaluated/*.json"]),
+    "report": ("report {}/evaluated --num-images 100 --out {}/page.html", ["evaluated/*.json"]),
     "report of a .keras file": (
         f"report {{}}/mine.keras {DATA} --evaluation {{}}/evaluated/evaluation.json "
-        "--num-images 40 --out {}/page.html",
+        "--num-images 100 --out {}/page.html",
         ["mine.report/*.json"],
     ),
     "tune": (f"tune digits --out {{}}/search {SEARCH}", ["search/search.json"]),

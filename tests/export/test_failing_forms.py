@@ -263,3 +263,17 @@ def test_few_training_images_leave_out_integers_alone(run, tmp_path, only):
     with pytest.raises(ValueError, match="at least 16.*12"):
         export_run(run.path, tmp_path / "n", forms=["tflite-int8"])
     assert not (tmp_path / "n").exists()
+
+
+def test_an_interrupt_within_a_trace_ends_an_export_and_is_no_failed_form(monkeypatch, tmp_path):
+    def write(self, classifier, path, given):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            # As TensorFlow does where its stack of graphs is not what it was.
+            raise AssertionError("Nesting violated")
+
+    monkeypatch.setattr(type(FORMS["tflite"]), "write", write)
+    with pytest.raises(KeyboardInterrupt):
+        export_classifier(classifier_of(), tmp_path / "m", class_names=NAMES)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

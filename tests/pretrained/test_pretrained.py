@@ -120,8 +120,10 @@ def test_a_model_is_added_by_its_folder(models):
     assert load_robust("mine").count_params() == record["parameters"]
 
 
-def test_the_models_print_as_a_table_in_a_terminal_and_in_a_notebook():
+def test_the_models_print_as_a_table_in_a_terminal_and_in_a_notebook(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     text, found = str(robust_models()), robust_models()["mnist"]
+    assert len(text.splitlines()) == len(NAMES) + 5 and "…" not in text
     line = next(line for line in text.splitlines() if "mnist " in line)
     for part in ("28 x 28 x 1", "L-infinity, 0.3", f"{100 * found.robust_accuracy:.2f} %"):
         assert part in line

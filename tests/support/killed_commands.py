@@ -49,6 +49,9 @@ _OF_THE_MOMENT = ("seconds", "hardware", "versions", "latency", "date", "measure
 _OF_THE_MOMENT += ("command", "sha256", "size")
 
 
+STOPPING = "stopping after this step; once more to stop at once\n"
+
+
 class Command(NamedTuple):
     """A command and the folder that it works in.
 
@@ -174,10 +177,12 @@ class Killer:
         else:
             name = self.command.words[0]
             assert done.returncode == 130, done.stderr
+            # A training says so at once, as its step may take a while.
+            said = done.stderr.removeprefix(f"\n{STOPPING}")
             # Without its name before the words of the command line are read.
             begins = (f"\nkeras-efgsm {name}: interrupted", "\nkeras-efgsm: interrupted\n")
-            assert done.stderr.startswith(begins), done.stderr
-            assert done.stderr.count("\n") == 2, done.stderr
+            assert said.startswith(begins), done.stderr
+            assert said.count("\n") == 2, done.stderr
             # What a kill before left may still lie there.
             assert set(leftovers(folder)) <= set(left)
 

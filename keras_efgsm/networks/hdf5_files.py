@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 
 from keras_efgsm.limits import check_unpacked
-from keras_efgsm.records.record import parse_json
+from keras_efgsm.records.json_text import parse_json
 
 # More than any network has layers and weights.
 _MOST_MEMBERS = 10**6

@@ -19,9 +19,10 @@ from keras_efgsm.records.distances import DistanceRecord, DistancesRecord
 from keras_efgsm.records.evaluation import AttackRecord, EvaluationRecord
 from keras_efgsm.records.export import Agreement, ContractRecord, ExportRecord, FileRecord
 from keras_efgsm.records.history import HistoryRecord, LogRecord
+from keras_efgsm.records.json_text import RecordError, read_json
 from keras_efgsm.records.measurements import FormRecord, MeasurementsRecord
 from keras_efgsm.records.metrics import MetricsRecord, StopRecord
-from keras_efgsm.records.record import NewerSchemaError, Record, RecordError, read_json
+from keras_efgsm.records.record import NewerSchemaError, Record
 from keras_efgsm.records.report_curves import ReportCurvesRecord
 from keras_efgsm.records.robust_model import RobustModelRecord
 from keras_efgsm.records.search import (

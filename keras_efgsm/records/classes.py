@@ -8,7 +8,8 @@ import numpy as np
 
 from keras_efgsm.limits import limits
 from keras_efgsm.records.intervals import Interval, interval_of
-from keras_efgsm.records.record import Count, Part, RecordError
+from keras_efgsm.records.json_text import RecordError
+from keras_efgsm.records.part import Count, Part
 
 NO_CLASS = -1
 """In place of a class where the logits were not finite."""

@@ -7,7 +7,9 @@ from typing import Annotated, Any, ClassVar
 
 from keras_efgsm.records.evaluation import EvaluationRecord
 from keras_efgsm.records.intervals import Interval, interval_of
-from keras_efgsm.records.record import Count, Part, Record, RecordError, Share
+from keras_efgsm.records.json_text import RecordError
+from keras_efgsm.records.part import Count, Part, Share
+from keras_efgsm.records.record import Record
 
 WHITE_BOX, TWIN, BLACK_BOX = "white-box", "twin", "black-box"
 ACCESSES = (WHITE_BOX, TWIN, BLACK_BOX)

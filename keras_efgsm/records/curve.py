@@ -6,15 +6,9 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from keras_efgsm.records.evaluation import AttackRecord, check_interval
-from keras_efgsm.records.record import (
-    Count,
-    Part,
-    Record,
-    RecordError,
-    Seconds,
-    Share,
-    check_radius_of,
-)
+from keras_efgsm.records.json_text import RecordError
+from keras_efgsm.records.part import Count, Part, Seconds, Share, check_radius_of
+from keras_efgsm.records.record import Record
 
 # A radius of any norm, or 0 for the clean images.
 AnyEpsilon = Annotated[float, (0.0, math.inf)]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from keras_efgsm.records.record import Count, Part
+from keras_efgsm.records.part import Count, Part
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,15 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from keras_efgsm.records.record import (
-    AnyRadius,
-    Count,
-    Part,
-    Record,
-    Seconds,
-    Share,
-    check_radius_of,
-)
+from keras_efgsm.records.part import AnyRadius, Count, Part, Seconds, Share, check_radius_of
+from keras_efgsm.records.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)

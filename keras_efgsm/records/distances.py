@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from keras_efgsm.records.record import Count, Part, Record, RecordError, Seconds
+from keras_efgsm.records.json_text import RecordError
+from keras_efgsm.records.part import Count, Part, Seconds
+from keras_efgsm.records.record import Record
 
 Distance = Annotated[float, (0.0, math.inf)]
 

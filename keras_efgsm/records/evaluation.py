@@ -6,16 +6,9 @@ from typing import Any, ClassVar
 from keras_efgsm.records import wording
 from keras_efgsm.records.classes import ClassesPart
 from keras_efgsm.records.intervals import Interval, interval_of
-from keras_efgsm.records.record import (
-    AnyRadius,
-    Count,
-    Part,
-    Record,
-    RecordError,
-    Seconds,
-    Share,
-    check_radius_of,
-)
+from keras_efgsm.records.json_text import RecordError
+from keras_efgsm.records.part import AnyRadius, Count, Part, Seconds, Share, check_radius_of
+from keras_efgsm.records.record import Record
 from keras_efgsm.records.single_draws import SingleDraws
 
 

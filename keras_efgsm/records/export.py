@@ -10,7 +10,9 @@ from typing import Any, ClassVar, Self
 
 from keras_efgsm.form import Contract
 from keras_efgsm.records.evaluation import EvaluationRecord
-from keras_efgsm.records.record import Count, Part, Record, RecordError, Share
+from keras_efgsm.records.json_text import RecordError
+from keras_efgsm.records.part import Count, Part, Share
+from keras_efgsm.records.record import Record
 
 _RESIZING = "antialiased bilinear interpolation"
 

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Self
 from keras_efgsm.checks import visible
 from keras_efgsm.printing import Printed, ResultTable
 from keras_efgsm.records import wording
-from keras_efgsm.records.record import Record, RecordError, parse_json
+from keras_efgsm.records.json_text import RecordError, parse_json
+from keras_efgsm.records.record import Record
 
 COLUMNS = {
     "accuracy": "accuracy under the training's attack",

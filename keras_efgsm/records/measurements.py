@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from keras_efgsm.records.evaluation import EvaluationRecord
-from keras_efgsm.records.record import Count, Part, Record
+from keras_efgsm.records.part import Count, Part
+from keras_efgsm.records.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from keras_efgsm.records.data import DataRecord
 from keras_efgsm.records.intervals import Interval, interval_of
-from keras_efgsm.records.record import Count, Part, Record, Seconds, Share
+from keras_efgsm.records.part import Count, Part, Seconds, Share
+from keras_efgsm.records.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,16 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from keras_efgsm.records.record import (
-    AnyRadius,
-    Count,
-    Part,
-    Record,
-    RecordError,
-    Seconds,
-    Share,
-    check_radius_of,
-)
+from keras_efgsm.records.json_text import RecordError
+from keras_efgsm.records.part import AnyRadius, Count, Part, Seconds, Share, check_radius_of
+from keras_efgsm.records.record import Record
 from keras_efgsm.records.wording import is_number
 
 

@@ -4,14 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from keras_efgsm.records.evaluation import EvaluationRecord
-from keras_efgsm.records.record import (
-    AnyRadius,
-    Count,
-    Record,
-    RecordError,
-    Seconds,
-    check_radius_of,
-)
+from keras_efgsm.records.json_text import RecordError
+from keras_efgsm.records.part import AnyRadius, Count, Seconds, check_radius_of
+from keras_efgsm.records.record import Record
 from keras_efgsm.records.wording import norm_name, percent, radius
 
 

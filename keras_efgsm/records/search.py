@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from keras_efgsm.records.data import DataRecord
 from keras_efgsm.records.evaluation import EvaluationRecord
 from keras_efgsm.records.metrics import StopRecord
-from keras_efgsm.records.record import Count, Part, Record, Share
+from keras_efgsm.records.part import Count, Part, Share
+from keras_efgsm.records.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from keras_efgsm.records.record import Count, Part, RecordError, Share
+from keras_efgsm.records.json_text import RecordError
+from keras_efgsm.records.part import Count, Part, Share
 from keras_efgsm.records.wording import number, percent
 
 

@@ -9,14 +9,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from keras_efgsm.archives import read_array_headers
-from keras_efgsm.records.record import (
-    Count,
-    Record,
-    RecordError,
-    Seconds,
-    check_schema,
-    parse_json,
-)
+from keras_efgsm.records.json_text import RecordError, parse_json
+from keras_efgsm.records.part import Count, Seconds
+from keras_efgsm.records.record import Record, check_schema
 
 # Unpacked: five bytes for each image and attack, so this is 25 attacks on a million images.
 _MOST_BYTES = 2**27

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from keras_efgsm.records.evaluation import AttackRecord, check_interval
-from keras_efgsm.records.record import Count, Record, RecordError, Seconds, Share
+from keras_efgsm.records.json_text import RecordError
+from keras_efgsm.records.part import Count, Seconds, Share
+from keras_efgsm.records.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from keras_efgsm.records.record import Count, Record, Seconds, Share
+from keras_efgsm.records.part import Count, Seconds, Share
+from keras_efgsm.records.record import Record
 
 Length = Annotated[float, (1e-12, math.inf)]
 

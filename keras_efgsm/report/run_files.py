@@ -18,7 +18,7 @@ from keras_efgsm.records import (
     UniversalRecord,
     read_json,
 )
-from keras_efgsm.records.record import Part
+from keras_efgsm.records.part import Part
 from keras_efgsm.records.report_curves import MeasuredPart
 from keras_efgsm.records.wording import data_name, number
 from keras_efgsm.runs.folder import RunFolder

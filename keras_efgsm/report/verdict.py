@@ -6,7 +6,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from keras_efgsm.attacks import Attack
-from keras_efgsm.attacks.apgd import AutoPGD
+from keras_efgsm.attacks.auto_pgd import AutoPGD
 from keras_efgsm.evaluation import make_attacks
 from keras_efgsm.pictures import PAGE, styled
 from keras_efgsm.pictures.accuracies import AccuracyRow, accuracies_figure

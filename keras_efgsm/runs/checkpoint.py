@@ -12,7 +12,8 @@ import numpy as np
 
 from keras_efgsm.archives import read_array_headers
 from keras_efgsm.atomic_file import atomic_file
-from keras_efgsm.records.record import Count, Part, Seconds, parse_json
+from keras_efgsm.records.json_text import parse_json
+from keras_efgsm.records.part import Count, Part, Seconds
 
 _SCHEMA = 2
 # Without checksum and only from epoch ends; written by the first version.

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,15 +19,12 @@ from keras_efgsm.callbacks import (
 from keras_efgsm.checks import check_count, check_number
 from keras_efgsm.data import (
     ImageData,
-    evaluation_dataset,
     steps_per_epoch,
-    training_dataset,
 )
 from keras_efgsm.data.choosing import missing_note
 from keras_efgsm.distribution.agreement import Agreement
 from keras_efgsm.distribution.limits import check_run
 from keras_efgsm.keras_settings import check_keras_settings
-from keras_efgsm.networks import synchronize_batch_norm
 from keras_efgsm.networks.dtype_policies import AUTOMATIC, DTYPE_POLICIES
 from keras_efgsm.recipes.building import (
     build_trainer,
@@ -38,11 +35,6 @@ from keras_efgsm.recipes.building import (
     with_dtype_policy,
 )
 from keras_efgsm.recipes.config import TrainingConfig
-from keras_efgsm.records.environment import hardware, versions
-from keras_efgsm.records.wording import data_name
-from keras_efgsm.runs.common_checkpoint import read_common_checkpoint
-from keras_efgsm.runs.drawing import draw_curves
-from keras_efgsm.runs.ending import outcome_of, warnings_of
 from keras_efgsm.runs.folder import RunFolder
 from keras_efgsm.runs.interruption import RESUME, Interruption
 from keras_efgsm.runs.recorder import RunRecorder
@@ -50,12 +42,12 @@ from keras_efgsm.runs.result import TrainingResult
 from keras_efgsm.runs.resumed_epoch import ResumedEpoch
 from keras_efgsm.runs.same_data import (
     check_data_fit,
-    check_same_data,
     check_workers_agree,
     untrained_note,
 )
+from keras_efgsm.runs.saving import save_result
+from keras_efgsm.runs.start import Start, dataset_from, restore
 from keras_efgsm.runs.worker_folders import prepare_folders
-from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 
 # Whose margins TensorBoard shows where no images are held out.
 _SHOWN_IMAGES = 256
@@ -208,9 +200,9 @@ def _train(
         data=described,
     )
     steps = steps_per_epoch(train_data, config.batch_size)
-    start = _Start()
+    start = Start()
     if resume:
-        start = _restore(folder, trainer, stateful, recorder, config.epochs, steps, agreement)
+        start = restore(folder, trainer, stateful, recorder, config.epochs, steps, agreement)
     # A run that was stopped has no epochs left; its callbacks still put their weights back.
     epochs = start.epoch if start.stopped else config.epochs
     watching = [
@@ -234,7 +226,7 @@ def _train(
         )
     with interruption:
         trainer.fit(
-            _dataset(config, train_data, start, strategy, shards),
+            dataset_from(config, train_data, start, strategy, shards),
             epochs=epochs,
             initial_epoch=start.epoch,
             steps_per_epoch=steps,
@@ -249,7 +241,7 @@ def _train(
     if agreement.any([finished])[0]:
         return TrainingResult(trainer, {} if worker else folder.read_metrics(), folder)
     with folder.writing():
-        metrics = _finish(
+        metrics = save_result(
             config,
             folder,
             trainer,
@@ -304,137 +296,3 @@ def _warn_of_classes(everything: ImageData, trained: ImageData, test: ImageData)
     ):
         if note:
             print(f"warning: {note}", flush=True)
-
-
-class _Start(NamedTuple):
-    """Where a run begins: after `step` steps of the epoch numbered `epoch` from 0."""
-
-    epoch: int = 0
-    step: int = 0
-    stopped: bool = False
-
-
-def _dataset(
-    config: TrainingConfig, data: ImageData, start: _Start, strategy: Any, shards: int
-) -> Any:
-    options = {
-        "seed": config.seed,
-        "initial_epoch": start.epoch,
-        "initial_step": start.step,
-    }
-    if strategy is None and shards == 1:
-        return training_dataset(data, config.batch_size, **options)
-    from keras_efgsm.data.distributed import distributed_training_dataset
-
-    return distributed_training_dataset(strategy, data, config.batch_size, shards=shards, **options)
-
-
-def _restore(
-    folder: RunFolder,
-    trainer: AdversarialTrainer,
-    callbacks: dict[str, Any],
-    recorder: RunRecorder,
-    epochs: int,
-    steps: int,
-    agreement: Agreement,
-) -> _Start:
-    """Puts the newest good checkpoint in place."""
-    checkpoint = read_common_checkpoint(recorder.checkpoints, agreement)
-    if checkpoint is None:
-        if folder.metrics.exists():
-            raise ValueError(
-                "The run is finished, but its checkpoints are gone, so that there is nothing to "
-                f"resume; train anew in another folder. Received: out={str(folder.path)!r}"
-            )
-        print("no checkpoint was written yet; starting from the beginning")
-        return _Start()
-    check_same_data(checkpoint.meta.get("data"), recorder.data, checkpoint.path.name)
-    trainer.make_momentum(verbose=False)
-    if checkpoint.meta.get("steps", steps) != steps:
-        raise ValueError(
-            f"The checkpoint must be of the same data set: it has {checkpoint.meta['steps']} steps "
-            f"an epoch, these data have {steps}. Received: checkpoint={checkpoint.path.name}"
-        )
-    for name, value in recorder.facts.items():
-        stored = checkpoint.meta.get(name, 1)
-        if stored != value:
-            raise ValueError(
-                f"The checkpoint must be of a run with as many {name}: {stored} "
-                f"there, {value} now. Received: checkpoint={checkpoint.path.name}"
-            )
-    # Checkpoints of earlier versions, which had one backend, do not name it.
-    backend = checkpoint.meta.get("backend", "tensorflow")
-    if backend != keras.backend.backend():
-        raise ValueError(
-            "A run must be resumed on the Keras backend that it was begun on, as the order of the "
-            f"images is another one on each: set KERAS_BACKEND={backend}. Received: "
-            f"keras.backend.backend()={keras.backend.backend()!r}, "
-            f"checkpoint={checkpoint.path.name}"
-        )
-    checkpoint.restore(trainer, callbacks)
-    recorder.resume_from(checkpoint)
-    start = _Start(*(checkpoint.meta[name] for name in _Start._fields))
-    within = f", step {start.step} of {steps} of the next" if start.step else ""
-    print(f"resuming after epoch {start.epoch} of {epochs}{within}")
-    recorder.update_files(epochs)
-    return start
-
-
-def _finish(
-    config: TrainingConfig,
-    folder: RunFolder,
-    trainer: AdversarialTrainer,
-    recorder: RunRecorder,
-    callbacks: dict[str, Any],
-    train_data: ImageData,
-    test_data: ImageData,
-    *,
-    probe: tuple[Any, Any] | None,
-    loaded: Sequence[str],
-    worker: int,
-) -> dict[str, Any]:
-    """Worker 0 saves the networks, curves and metrics of a trained run; the metrics last."""
-    for network in filter(None, (trainer.classifier, trainer.reconstructor)):
-        # As it was set for several replicas, which no other backend knows.
-        synchronize_batch_norm(network, False)
-    if worker == 0:
-        folder.save_model(trainer.classifier, folder.classifier)
-        if trainer.reconstructor is not None:
-            folder.save_model(trainer.reconstructor, folder.reconstructor)
-    natural = trainer.evaluate(evaluation_dataset(test_data, 1000), verbose=0, return_dict=True)
-    if worker == 0:
-        draw_curves(
-            recorder.rows,
-            folder.curves,
-            f"{data_name(config.dataset)}, epsilon {config.epsilon_in_words}",
-            natural_accuracy=natural["accuracy"],
-        )
-    stop = callbacks["stop"].report() if "stop" in callbacks else None
-    outcome = outcome_of(
-        trainer, recorder.rows, stop, train_data, probe, natural["accuracy"], len(test_data)
-    )
-    metrics = {
-        "natural_accuracy": natural["accuracy"],
-        "test_images": len(test_data),
-        "train_images": len(train_data),
-        "epochs": len(recorder.rows),
-        "training_seconds": round(recorder.seconds, 1),
-        "stop": stop,
-        "warnings": warnings_of(config, outcome),
-        "parameters": {
-            "classifier": trainer.classifier.count_params(),
-            "reconstructor": trainer.reconstructor.count_params() if trainer.reconstructor else 0,
-        },
-        "momentum_bytes": trainer.momentum.nbytes if trainer.momentum else 0,
-        "class_names": list(train_data.class_names),
-        # Of what can be loaded again, by which an evaluation tells whether it changed.
-        "data": {split: recorder.data[split].to_dict() for split in loaded},
-        "versions": versions(),
-        "hardware": hardware(),
-        "seed": config.seed,
-    }
-    if recorder.facts["shards"] > 1:
-        metrics |= recorder.facts
-    if worker == 0:
-        folder.write_metrics(metrics)
-    return metrics

@@ -5,7 +5,8 @@ from keras import ops
 from keras.ops import convert_to_tensor as tensor
 
 from keras_efgsm.attacks import PGD
-from keras_efgsm.attacks.apgd import APGD, TargetedAPGD, window_lengths
+from keras_efgsm.attacks.apgd import APGD, TargetedAPGD
+from keras_efgsm.attacks.auto_pgd import window_lengths
 from keras_efgsm.attacks.losses import (
     dlr_loss,
     still_correct,

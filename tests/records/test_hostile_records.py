@@ -6,7 +6,7 @@ import pytest
 
 from keras_efgsm import records
 from keras_efgsm.records import RecordError, read_json
-from keras_efgsm.records.record import MOST_BYTES, parse_json
+from keras_efgsm.records.json_text import MOST_BYTES, parse_json
 from keras_efgsm.runs.folder import RunFolder
 
 

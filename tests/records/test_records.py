@@ -1,5 +1,6 @@
 """Every type of record goes through the same contract; then what is special to each."""
 
+import dataclasses
 import io
 import json
 import zipfile
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from keras_efgsm import records
+from keras_efgsm.records import part as part_module
 from keras_efgsm.records import record as record_module
 from keras_efgsm.records import wording
 from keras_efgsm.records.report_curves import ReportCurvesRecord
@@ -514,8 +516,8 @@ def test_a_value_that_is_not_finite_is_not_written(kind, tmp_path):
 @pytest.mark.parametrize("kind", JSON)
 def test_a_field_of_another_type_or_a_missing_one_is_named(kind, tmp_path):
     whole = json.loads(make(kind).encode())
-    fields = record_module.dataclasses.fields(kind)
-    required = [field.name for field in fields if record_module._is_required(field)]
+    fields = dataclasses.fields(kind)
+    required = [field.name for field in fields if part_module._is_required(field)]
     assert required
     for name in required:
         given = whole.pop(name)

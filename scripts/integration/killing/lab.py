@@ -156,7 +156,7 @@ class Lab:
 
     def _train(self, out: Path, minutes: float, at: int, action: Callable | None) -> int:
         position = self.position
-        write, finish = checkpoint_pair.CheckpointPair.write, training._finish
+        write, finish = checkpoint_pair.CheckpointPair.write, training.save_result
 
         def told_write(*args, **kwargs):
             before = position.get()[0]
@@ -164,16 +164,16 @@ class Lab:
             write(*args, **kwargs)
             position.set(before)
 
-        def told_finish(*args):
+        def told_finish(*args, **kwargs):
             position.set(FINAL)
             begun = time.perf_counter()
             if at == -2:
                 action()
-            metrics = finish(*args)
+            metrics = finish(*args, **kwargs)
             position.note(FINAL, time.perf_counter() - begun)
             return metrics
 
-        checkpoint_pair.CheckpointPair.write, training._finish = told_write, told_finish
+        checkpoint_pair.CheckpointPair.write, training.save_result = told_write, told_finish
         try:
             training.train(
                 self.config,

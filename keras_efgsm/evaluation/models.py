@@ -14,7 +14,8 @@ from keras import ops
 from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.checks import visible
 from keras_efgsm.evaluation.digests import digest_of_arrays, digest_of_files, digest_of_model
-from keras_efgsm.form import FORMS, Form, form_of
+from keras_efgsm.form import Form
+from keras_efgsm.form_table import FORMS, form_of
 from keras_efgsm.keras_settings import check_keras_settings
 from keras_efgsm.networks.answers import Answers, check_answers, random_images
 from keras_efgsm.networks.other_forms import read_model
@@ -154,9 +155,9 @@ def load_classifier(
 
     Args:
         path: a run folder (`classifier.keras` and `config.json`), a `.keras` file, an `.h5` file
-            of a whole model, the version
-            folder of an exported SavedModel (`saved_model.pb`), a file of another form
-            (`.tflite`, `.onnx`, `.xml`, see `keras_efgsm.form.FORMS`), or a `keras.Model` itself.
+            of a whole model, the version folder of an exported SavedModel (`saved_model.pb`), a
+            file of another form (`.tflite`, `.onnx`, `.xml`, see `keras_efgsm.form_table.FORMS`),
+            or a `keras.Model` itself.
         output: `"probabilities"` for a classifier that ends in a softmax or sigmoid: that is taken
             off, or of what no layers are known (an export, a function) the logarithm taken, with a
             doubt in the report; `"logits"` for one whose logits look like probabilities. Defaults

@@ -27,31 +27,15 @@ if TYPE_CHECKING:
     from keras_efgsm.export.tflite import tflite_logits, write_tflite
     from keras_efgsm.export.verification import check_agreement, measure_agreement
     from keras_efgsm.export.warm_up import WARM_UP_FILE, write_warm_up_requests
-    from keras_efgsm.form import (
-        FORMS,
-        Contract,
-        ExportError,
-        Form,
-        Given,
-        Runner,
-        Words,
-        register_form,
-    )
+    from keras_efgsm.form import Contract, ExportError, Form, Given, Runner, Words
+    from keras_efgsm.form_table import FORMS, register_form
     from keras_efgsm.networks.precision import float32_twin
     from keras_efgsm.records.export import Agreement, ExportRecord
 
 # Where each name comes from; the modules of the last group write with TensorFlow.
 _ON_EVERY_BACKEND = {
-    "keras_efgsm.form": (
-        "FORMS",
-        "Contract",
-        "ExportError",
-        "Form",
-        "Given",
-        "Runner",
-        "Words",
-        "register_form",
-    ),
+    "keras_efgsm.form": ("Contract", "ExportError", "Form", "Given", "Runner", "Words"),
+    "keras_efgsm.form_table": ("FORMS", "register_form"),
     "keras_efgsm.export.figures": ("check_figures", "read_figures"),
     "keras_efgsm.records.export": ("Agreement", "ExportRecord"),
 }

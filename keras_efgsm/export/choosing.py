@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_efgsm.checks import check_choice
-from keras_efgsm.form import FORMS
+from keras_efgsm.form_table import FORMS
 
 
 def choose_forms(

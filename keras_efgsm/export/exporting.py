@@ -18,7 +18,8 @@ from keras_efgsm.export.operations import reason_of
 from keras_efgsm.export.tflite import check_representative_images
 from keras_efgsm.export.versions import check_name, next_version, publish
 from keras_efgsm.export.writing import write_form
-from keras_efgsm.form import FORMS, ExportError, Given
+from keras_efgsm.form import ExportError, Given
+from keras_efgsm.form_table import FORMS
 from keras_efgsm.networks.precision import float32_twin
 from keras_efgsm.printing import Printed, ResultTable
 from keras_efgsm.progress_bar import progress_bar

@@ -16,7 +16,7 @@ from keras_efgsm.export.exporting import ExportResult, export_classifier
 from keras_efgsm.export.figures import Figures, read_figures
 from keras_efgsm.export.tflite import FEWEST_REPRESENTATIVE_IMAGES
 from keras_efgsm.export.versions import check_name
-from keras_efgsm.form import FORMS
+from keras_efgsm.form_table import FORMS
 from keras_efgsm.networks.other_forms import with_logits
 from keras_efgsm.networks.own_models import MODEL_SUFFIXES, from_file, read_keras_file
 from keras_efgsm.recipes.building import load_images

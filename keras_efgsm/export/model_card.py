@@ -10,7 +10,8 @@ from typing import Any
 from keras_efgsm.export.figures import check_figures, headline, results
 from keras_efgsm.export.front_matter import check_license, front_matter
 from keras_efgsm.export.markdown import LIMITS, MEASURED, code, fence, table
-from keras_efgsm.form import FORMS, Contract
+from keras_efgsm.form import Contract
+from keras_efgsm.form_table import FORMS
 from keras_efgsm.records.evaluation import EvaluationRecord
 from keras_efgsm.records.export import Agreement, ContractRecord, ExportRecord, FileRecord
 from keras_efgsm.records.exported_files import digests, size_in_bytes

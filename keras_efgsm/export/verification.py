@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_efgsm.export.operations import plain
-from keras_efgsm.form import FORMS, ExportError
+from keras_efgsm.form import ExportError
+from keras_efgsm.form_table import FORMS
 from keras_efgsm.networks.answers import random_images
 from keras_efgsm.records.export import Agreement
 

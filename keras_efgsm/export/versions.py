@@ -11,7 +11,7 @@ from pathlib import Path
 
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.file_lock import LOCK_FILE, HeldLock, in_any_case, lock_file, locks_work
-from keras_efgsm.form import MAX_VERSION, parse_name
+from keras_efgsm.form_table import MAX_VERSION, parse_name
 
 # In a hidden folder: what is about to be renamed out of it.
 _PUBLISHING = ".publishing"

@@ -7,7 +7,8 @@ import keras
 from keras_efgsm.checks import raise_interrupt_behind
 from keras_efgsm.export.operations import plain
 from keras_efgsm.export.verification import check_agreement, measure_agreement
-from keras_efgsm.form import FORMS, ExportError, Given
+from keras_efgsm.form import ExportError, Given
+from keras_efgsm.form_table import FORMS
 from keras_efgsm.records.export import Agreement
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from keras_efgsm.form import form_of, parse_name
+from keras_efgsm.form_table import form_of, parse_name
 from keras_efgsm.records.export import ExportRecord
 
 

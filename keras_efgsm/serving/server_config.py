@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from google.protobuf import message, text_format
 
-from keras_efgsm.form import parse_name
+from keras_efgsm.form_table import parse_name
 from keras_efgsm.records.exported_files import check_exported_files
 from keras_efgsm.serving.published_messages import build_messages
 

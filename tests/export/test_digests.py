@@ -14,7 +14,7 @@ from keras_efgsm.evaluation import load_classifier
 from keras_efgsm.export import export_classifier
 from keras_efgsm.export.measuring import find_export
 from keras_efgsm.export.versions import next_version
-from keras_efgsm.form import MAX_VERSION, parse_name
+from keras_efgsm.form_table import MAX_VERSION, parse_name
 from keras_efgsm.records import ExportRecord
 from keras_efgsm.records.exported_files import check_exported_files, without_digests
 from keras_efgsm.serving import model_versions

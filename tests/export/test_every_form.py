@@ -20,7 +20,7 @@ from keras_efgsm.export import (
     register_form,
 )
 from keras_efgsm.export.measuring import find_export, find_twin, measure
-from keras_efgsm.form import form_of, parse_name
+from keras_efgsm.form_table import form_of, parse_name
 
 SHAPE = (8, 8, 3)
 NAMES = ["a", "b", "c"]

@@ -17,7 +17,7 @@ from keras_efgsm.attacks import ATTACKS, EFGSM
 from keras_efgsm.backend import BACKEND
 from keras_efgsm.data import training_dataset
 from keras_efgsm.diagnosis import diagnose
-from keras_efgsm.form import FORMS
+from keras_efgsm.form_table import FORMS
 from keras_efgsm.objectives import OBJECTIVES
 from keras_efgsm.sample_memory import TrainingBatch
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer

@@ -84,7 +84,7 @@ def _of_tensorflow(module: str, read: str, write: Callable[[Any, Any], object]) 
 
 
 def _forms() -> dict[str, Any]:
-    return _module("keras_efgsm.form").FORMS
+    return _module("keras_efgsm.form_table").FORMS
 
 
 PARTS = {

@@ -2,7 +2,7 @@
 
 import importlib
 
-from keras_efgsm.form import FORMS
+from keras_efgsm.form_table import FORMS
 
 __all__ = ["FORMS"]
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from keras_efgsm.export.markdown import fence
-from keras_efgsm.form import Contract, Form, Given, Runner, register_form
+from keras_efgsm.form import Contract, Form, Given, Runner
+from keras_efgsm.form_table import register_form
 
 if TYPE_CHECKING:
     import keras

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from keras_efgsm.export.markdown import fence, table
-from keras_efgsm.form import Contract, Form, Given, Runner, Words, register_form
+from keras_efgsm.form import Contract, Form, Given, Runner, Words
+from keras_efgsm.form_table import register_form
 from keras_efgsm.typing import Tensor
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_efgsm.export.markdown import code, fence
-from keras_efgsm.form import Contract, Form, Given, Runner, Words, register_form
+from keras_efgsm.form import Contract, Form, Given, Runner, Words
+from keras_efgsm.form_table import register_form
 
 if TYPE_CHECKING:
     import keras

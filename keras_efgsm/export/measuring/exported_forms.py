@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_efgsm.export.forms.saved_model import SAVED_MODEL, SAVED_MODEL_FILE
-from keras_efgsm.form import FORMS, parse_name
+from keras_efgsm.form_table import FORMS, parse_name
 
 
 @dataclass(frozen=True)

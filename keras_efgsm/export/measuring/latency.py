@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_efgsm.evaluation.models import load_classifier
-from keras_efgsm.form import form_of
+from keras_efgsm.form_table import form_of
 from keras_efgsm.networks.answers import random_images
 
 Runner = Callable[[np.ndarray], np.ndarray]

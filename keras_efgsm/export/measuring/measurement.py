@@ -17,7 +17,7 @@ from keras_efgsm.evaluation.image_set import check_data
 from keras_efgsm.export.measuring.exported_forms import Export, find_export
 from keras_efgsm.export.measuring.latency import BATCH, measure_latencies, runner
 from keras_efgsm.export.measuring.measurements import KERAS, KERAS_EAGER, FormResult, Measurements
-from keras_efgsm.form import FORMS
+from keras_efgsm.form_table import FORMS
 from keras_efgsm.progress_bar import titled
 from keras_efgsm.records.environment import allowed_cores, hardware, versions
 from keras_efgsm.records.exported_files import size_in_bytes

@@ -13,7 +13,7 @@ PINS = tensorflow==2.21.0 keras==3.15.1 tensorflow-datasets==4.9.10 cleverhans==
        keras-tuner==1.4.8 adversarial-robustness-toolbox==1.20.1 \
        jax==0.10.2
 
-.PHONY: setup lint format-check types graph docs test test-all exhaustive fuzz quickstart tune-demo pictures lock wheel dist clean
+.PHONY: setup lint format-check types graph docs test test-all exhaustive fuzz quickstart tune-demo pictures tables lock wheel dist clean
 
 setup: $(STAMP)
 
@@ -86,6 +86,11 @@ lock:
 	"$$fresh/bin/python" -m pip freeze --all --exclude pip --exclude keras-efgsm > "$$fresh/lock" && \
 	! grep -vE '^[A-Za-z0-9._-]+==[^ ]+$$' "$$fresh/lock" && \
 	cp "$$fresh/lock" requirements.lock && wc -l requirements.lock
+
+# The tables of README.md and docs/ again, from the figures in results/; nothing is trained.
+tables: setup
+	$(BIN)/python scripts/reporting/tables.py
+	$(BIN)/python scripts/reporting/robust_models_page.py
 
 wheel: setup
 	$(BIN)/python -m build --wheel --no-isolation

@@ -1,0 +1,90 @@
+"""The tables on CIFAR-10 as JPEG."""
+
+from reporting.result_table import ResultTable
+from reporting.written.figures import evaluation, load, seeds, summary
+from reporting.written.table import cascade, percent, pieces, table
+
+_CPU = "cifar10_jpeg75/cpu"
+_RECIPE = "cifar10_jpeg75/mnist-recipe/ablation.json"
+
+
+@table
+def cifar10_cpu() -> ResultTable:
+    """What the preset `cifar10-cpu` withstands."""
+    found = evaluation(f"{_CPU}/evaluation.json")
+    natural = load(f"{_CPU}/metrics.json")
+    rows = cascade(found.attacks, found.natural_accuracy)
+    rows = [[name, f"first {found.num_images:,}", accuracy] for name, accuracy in rows]
+    rows[-1][2] = f"**{rows[-1][2]}**"
+    rows.insert(0, ["none", f"{natural['test_images']:,}", percent(natural["natural_accuracy"], 1)])
+    return ResultTable(("attack, epsilon 8/255", "images", "accuracy so far"), rows)
+
+
+@table
+def cifar10_tried() -> ResultTable:
+    """Steps to the boundary and of epsilon, after 3 epochs and at the end."""
+    rows = []
+    short = "cpu-step"
+    for variant, what in (
+        ("base", "step to the boundary, 3 epochs"),
+        ("step", "a step of epsilon (`--step-size 0.03137`), 3 epochs"),
+    ):
+        row = summary(f"cifar10_jpeg75/{short}/ablation.json", variant)
+        rows.append([what, short, row["natural_accuracy"], row["robust_accuracy"]])
+    for folder, what in (
+        ("cpu-boundary-step", "step to the boundary, 28 epochs"),
+        ("cpu", "a step of epsilon, 36 epochs: `cifar10-cpu`"),
+    ):
+        found = evaluation(f"cifar10_jpeg75/{folder}/evaluation.json")
+        rows.append([what, folder, found.natural_accuracy, found.worst_case_accuracy])
+    return ResultTable(
+        ("what", "seed", "natural", "robust", "figures"),
+        [
+            [
+                what,
+                "0",
+                percent(natural, 1),
+                percent(robust, 1),
+                f"[{folder}](../results/cifar10_jpeg75/{folder})",
+            ]
+            for what, folder, natural, robust in rows
+        ],
+    )
+
+
+@table
+def cifar10_small() -> ResultTable:
+    """What the small run withstands."""
+    found = evaluation("cifar10_jpeg75/small/evaluation.json")
+    rows = cascade(found.attacks, found.natural_accuracy)
+    return ResultTable(("attack", "accuracy so far"), rows)
+
+
+@table
+def cifar10_pieces() -> ResultTable:
+    """What each piece of `cifar10-small` is worth."""
+    return pieces(load("cifar10_jpeg75/ablation.json")["summary"])
+
+
+@table
+def cifar10_by_the_recipe_of_mnist() -> ResultTable:
+    """The recipe of `mnist` on CIFAR-10."""
+    reports = seeds(_RECIPE, "report")
+
+    def line(name: str, images: str, shares: list[float]) -> list[str]:
+        mean = percent(sum(shares) / len(shares), 1)
+        return [name, images, *(percent(share, 1) for share in shares), mean]
+
+    def after(position: int) -> list[float]:
+        return [report["attacks"][position]["robust_accuracy"] for report in reports]
+
+    images = f"{reports[0]['num_images']}"
+    return ResultTable(
+        ("", "images", "seed 0", "seed 1", "seed 2", "mean"),
+        [
+            line("natural", "10,000", seeds(_RECIPE, "natural_accuracy_all")),
+            line("APGD-CE", images, after(0)),
+            line("then targeted APGD", images, after(1)),
+            line("then targeted FAB, then Square (`standard`)", images, after(-1)),
+        ],
+    )

@@ -1,0 +1,65 @@
+"""Figures of results for the tables of the documentation, read from the committed files."""
+
+import csv
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from keras_efgsm.records import EvaluationRecord, RobustModelRecord
+
+ROOT = Path(__file__).parents[3]
+RESULTS = ROOT / "results"
+
+
+@cache
+def load(path: str) -> Any:
+    """The JSON of a file below `results/`.
+
+    Args:
+        path: such as `"mnist/adp/ablation.json"`.
+    """
+    return json.loads((RESULTS / path).read_text("utf-8"))
+
+
+def summary(path: str, variant: str = "base") -> dict[str, Any]:
+    """Means over seeds of a variant, of a file that `ablate.py` wrote.
+
+    Args:
+        path: below `results/`.
+        variant: of its table. Defaults to `"base"`.
+    """
+    found = load(path)
+    rows = found["summary"] if isinstance(found, dict) else found
+    return next(row for row in rows if row["variant"] == variant)
+
+
+def seeds(path: str, value: str) -> list[float]:
+    """A value of each run that `ablate.py` made, by seed.
+
+    Args:
+        path: below `results/`.
+        value: its name in the file.
+    """
+    return [run[value] for _, run in sorted(load(path)["runs"].items())]
+
+
+def evaluation(path: str) -> EvaluationRecord:
+    """An evaluation below `results/`."""
+    return EvaluationRecord.read(RESULTS / path)
+
+
+def packaged(name: str) -> RobustModelRecord:
+    """The record of a robust model that comes with the package."""
+    return RobustModelRecord.read(ROOT / "keras_efgsm/pretrained/models" / name / "model.json")
+
+
+def accuracy_after(record: EvaluationRecord, attack: str) -> float:
+    """The worst case over an attack of a cascade and those before it."""
+    return next(found.robust_accuracy for found in record.attacks if found.name == attack)
+
+
+def rows_of(path: str) -> list[dict[str, str]]:
+    """The rows of a CSV file below `results/`."""
+    with (RESULTS / path).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

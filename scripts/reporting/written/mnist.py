@@ -1,0 +1,161 @@
+"""The tables on MNIST."""
+
+from typing import Any
+
+from keras_efgsm.records import EvaluationRecord
+from reporting.result_table import ResultTable
+from reporting.written.figures import accuracy_after, load, seeds
+from reporting.written.table import means, percent, pieces, table
+
+_ADP, _STANDARD = "mnist/adp/ablation.json", "mnist/standard/ablation.json"
+_DEEP, _THOUSAND = "mnist/deep/ablation.json", "mnist/adp-1000/ablation.json"
+_WORDS = {
+    "apgd-ce": "APGD-CE",
+    "apgd-dlr": "APGD-DLR",
+    "apgd-t": "targeted APGD",
+    "square": "Square",
+}
+
+
+@table
+def mnist_preset() -> ResultTable:
+    """What the preset `mnist` withstands: means of three seeds, lowest and highest."""
+    two_thousand = [EvaluationRecord.from_dict(r) for r in seeds(_STANDARD, "report")]
+    return ResultTable(
+        ("", "images", "accuracy"),
+        [
+            ["natural", "10,000", means(seeds(_ADP, "natural_accuracy"))],
+            [
+                "`adp`: APGD-CE (100 steps), targeted APGD (9 x 100 steps)",
+                "10,000",
+                means(seeds(_ADP, "robust_accuracy"), bold=True),
+            ],
+            [
+                "`adp`, first 2,000 images",
+                "2,000",
+                means([accuracy_after(found, "apgd-t") for found in two_thousand]),
+            ],
+            [
+                "**`standard`: these, targeted FAB (9 x 100 steps), Square (5,000 queries)**",
+                "2,000",
+                means(seeds(_STANDARD, "robust_accuracy"), bold=True),
+            ],
+        ],
+    )
+
+
+@table
+def mnist_deep() -> ResultTable:
+    """The deeper network beside the preset `mnist`, on the same images."""
+    both = (_DEEP, _THOUSAND)
+    return ResultTable(
+        ("", "images", "`mnist-deep`", "`mnist`"),
+        [
+            ["natural", "10,000", *(means(seeds(f, "natural_accuracy_all")) for f in both)],
+            [
+                "`adp`",
+                "the first 1,000",
+                *(means(seeds(f, "robust_accuracy"), digits=1) for f in both),
+            ],
+        ],
+    )
+
+
+@table
+def mnist_threshold_attacks() -> ResultTable:
+    """What attacks made for the threshold find."""
+    words = {"standard": "`standard`", "adp": "`adp`", "start": "random start"}
+
+    def said(name: str) -> str:
+        for word, better in words.items():
+            name = name.replace(word, better)
+        return name.replace("through steepness", "straight through a threshold of steepness")
+
+    return ResultTable(
+        ("on the first 200 test images, seed 0", "robust alone", "with all before"),
+        [
+            [
+                said(row["attacks"]),
+                percent(row["robust_accuracy"], 1),
+                percent(row["with_all_before"], 1),
+            ]
+            for row in load("mnist/attack_threshold.json")["rows"]
+        ],
+    )
+
+
+@table
+def mnist_pieces() -> ResultTable:
+    """What each piece of the preset `mnist` is worth."""
+    return pieces(load("mnist/ablation/ablation.json")["summary"])
+
+
+@table
+def mnist_time_all() -> ResultTable:
+    """All methods on the network of `mnist`, in the time that each had."""
+    return _in_time("mnist/time_to_robustness/time_to_robustness.json")
+
+
+@table
+def mnist_time_short() -> ResultTable:
+    """A short schedule, of eFGSM and PGD."""
+    rows = load("mnist/time_to_88_short/time_to_robustness.json")["summary"]
+    return ResultTable(
+        ("method", "`adp` in % after s", "", "", "88 % reached by"),
+        [
+            [
+                f"`{row['method']}`",
+                *(_mark(mark, with_spread=True) for mark in row["marks"]),
+                f"{sum(s is not None for s in row['seconds_to_target'])} of {row['seeds']} seeds",
+            ]
+            for row in rows
+        ],
+    )
+
+
+@table
+def l2_with_art() -> ResultTable:
+    """Another library's attacks in L2 beside ours."""
+    return _with_art("mnist/l2_with_art.json")
+
+
+@table
+def linf_with_art() -> ResultTable:
+    """Another library's attacks in L-infinity beside ours."""
+    return _with_art("mnist/linf_with_art.json")
+
+
+def _in_time(path: str) -> ResultTable:
+    return ResultTable(
+        ("method", "natural", "`adp` in % after s", "", ""),
+        [
+            [
+                f"`{row['method']}`",
+                f"{100 * row['marks'][-1]['natural_accuracy']:.1f}",
+                *(_mark(mark) for mark in row["marks"]),
+            ]
+            for row in load(path)["summary"]
+        ],
+    )
+
+
+def _mark(mark: dict[str, Any], *, with_spread: bool = False) -> str:
+    spread = f" ±{50 * mark['spread']:.1f}" if with_spread else ""
+    seconds = mark["seconds"]
+    return f"{100 * mark['robust_accuracy']:.1f}{spread} ({seconds:.{1 if seconds < 10 else 0}f})"
+
+
+def _with_art(path: str) -> ResultTable:
+    rows: dict[str, dict[str, str]] = {}
+    for found in load(path)["attacks"]:
+        if " and " in found["name"]:
+            continue  # the worst case over several
+        rounds = "9 x " if found["name"] == "apgd-t" else ""
+        unit = "queries" if found["name"] == "square" else "iterations"
+        name = f"{_WORDS[found['name']]}, {rounds}{found['steps']:,} {unit}"
+        said = f"{percent(found['robust_accuracy'], 1)} in {found['seconds']:.1f} s"
+        rows.setdefault(name, {})[found["engine"]] = said
+    return ResultTable(
+        ("attack", "theirs", "ours"),
+        [[name, row.get("art", "-"), row.get("ours", "-")] for name, row in rows.items()],
+    )

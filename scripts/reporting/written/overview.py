@@ -1,0 +1,85 @@
+"""What README and docs/results.md show first."""
+
+from statistics import fmean
+
+from reporting.result_table import ResultTable
+from reporting.written.figures import accuracy_after, evaluation, load, packaged, seeds, summary
+from reporting.written.table import percent, table
+
+_HEADINGS = ("data, epsilon", "preset", "natural", "`adp`", "`standard`")
+
+
+@table
+def headline() -> ResultTable:
+    """What README shows."""
+    return ResultTable(
+        _HEADINGS,
+        [
+            _mnist("`mnist`, three seeds", " of 2,000 images"),
+            _mnist_joint("`mnist-joint`, pixels as they are", " of 10,000"),
+            _cifar10_cpu("`cifar10-cpu`", " of 1,000"),
+            _cifar10_small("`cifar10-small`, 10 minutes", " of 500"),
+        ],
+    )
+
+
+@table
+def all_results() -> ResultTable:
+    """The first table of docs/results.md."""
+    deep = "mnist/deep/ablation.json"
+    return ResultTable(
+        _HEADINGS,
+        [
+            _mnist("[`mnist`](mnist.md), behind a pixel threshold", " (2,000 images)"),
+            [
+                "MNIST, 0.3",
+                "[`mnist-deep`](mnist.md#a-deeper-network), behind one too",
+                percent(fmean(seeds(deep, "natural_accuracy_all"))),
+                f"{percent(summary(deep)['robust_accuracy'])} (1,000 images)",
+                "not run",
+            ],
+            _mnist_joint("`mnist-joint`, which sees the pixels themselves", ""),
+            _cifar10_cpu("[`cifar10-cpu`](cifar10.md)", " (1,000 images)"),
+            _cifar10_small("[`cifar10-small`](cifar10.md#the-small-run)", " (500 images)"),
+        ],
+    )
+
+
+def _mnist(name: str, images: str) -> list[str]:
+    adp, standard = summary("mnist/adp/ablation.json"), summary("mnist/standard/ablation.json")
+    return [
+        "MNIST, 0.3",
+        name,
+        percent(adp["natural_accuracy"]),
+        percent(adp["robust_accuracy"]),
+        f"**{percent(standard['robust_accuracy'])}**{images}",
+    ]
+
+
+def _mnist_joint(name: str, images: str) -> list[str]:
+    found = packaged("mnist-joint").evaluation
+    return [
+        "MNIST, 0.3",
+        name,
+        percent(found.natural_accuracy),
+        percent(accuracy_after(found, "apgd-t")),
+        f"**{percent(found.worst_case_accuracy)}**{images}",
+    ]
+
+
+def _cifar10_cpu(name: str, images: str) -> list[str]:
+    found = evaluation("cifar10_jpeg75/cpu/evaluation.json")
+    natural = load("cifar10_jpeg75/cpu/metrics.json")["natural_accuracy"]
+    adp = f"{percent(accuracy_after(found, 'apgd-t'), 1)}{images}"
+    return ["CIFAR-10 as JPEG, 8/255", name, percent(natural, 1), adp, "not run"]
+
+
+def _cifar10_small(name: str, images: str) -> list[str]:
+    found = evaluation("cifar10_jpeg75/small/evaluation.json")
+    return [
+        "CIFAR-10 as JPEG, 8/255",
+        name,
+        percent(found.natural_accuracy, 1),
+        percent(accuracy_after(found, "apgd-t"), 1),
+        f"**{percent(found.worst_case_accuracy, 1)}**{images}",
+    ]

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import shutil
 import signal
 import time
@@ -46,7 +47,7 @@ PROGRAM = """
 # What two runs of a command need not have in common: times, machines, folders, and the bytes that
 # TensorFlow writes.
 _OF_THE_MOMENT = ("seconds", "hardware", "versions", "latency", "date", "measured_with")
-_OF_THE_MOMENT += ("command", "sha256", "size")
+_OF_THE_MOMENT += ("command", "sha256", "size", "checksum")
 
 
 STOPPING = "stopping after this step; once more to stop at once\n"
@@ -184,7 +185,7 @@ class Killer:
             assert said.startswith(begins), done.stderr
             assert said.count("\n") == 2, done.stderr
             # What a kill before left may still lie there.
-            assert set(leftovers(folder)) <= set(left)
+            assert set(leftovers(folder)) <= set(left), leftovers(folder)
 
 
 def names_below(folder):
@@ -203,11 +204,12 @@ def contents_below(folder):
 
 def leftovers(folder):
     """What an orderly end does not leave: half-written files, locks."""
-    states = (".partial.npz", ".partial.json")  # by which an interrupted command goes on
+    # By which an interrupted command goes on; a comparison has one for each model.
+    state = re.compile(r".*\.partial(\.[0-9a-f]{12})?\.(npz|json)")
     return [
         name
         for name in names_below(folder)
-        if Path(name).name.startswith(".") or ("partial" in name and not name.endswith(states))
+        if Path(name).name.startswith(".") or ("partial" in name and not state.fullmatch(name))
     ]
 
 

@@ -21,6 +21,15 @@ from keras_efgsm.pictures.png import signed_colours
 from keras_efgsm.trainer.batch import read_labels
 from keras_efgsm.typing import Logs
 
+# From left to right.
+_PANELS = ("clean", "attacked", "perturbation", "reconstruction")
+# What it is called that a margin is positive.
+_SHARES = {
+    "clean": "accuracy_clean",
+    "attacked": "accuracy_attacked",
+    "linearised": "margin_robust_accuracy",
+}
+
 
 def require_tensorboard() -> None:
     """Checks that event files can be written.
@@ -45,13 +54,13 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
     """Keras's `TensorBoard`, and adversarial images, perturbations and margins beside it.
 
     The scalars of each epoch (losses, accuracies, learning rate) are those of Keras. With `images`
-    there are, under the tag `adversarial`, pictures of a few, evenly spaced: clean, attacked, the
+    there are, under the tag `images`, a few, evenly spaced, each in a row: clean, attacked, the
     perturbation (of grey images red is +epsilon, blue -epsilon and white none, as in reports; of
     others grey is none and a channel lighter or darker; of an L2 ball the largest change)
-    and, with a re-constructor, what it makes of the attacked one; and over all of them histograms
-    of the logit margin on clean and on attacked images and of the smallest margin in the ball if
-    the margin were linear, with the shares that are positive. An image whose margin is negative is
-    misclassified.
+    and, with a re-constructor, what it makes of the attacked one. Over all of them there are, under
+    `margins`, histograms of the logit margin on clean and on attacked images and of the smallest
+    margin in the ball if the margin were linear, and under `robustness` the shares that are
+    positive. An image whose margin is negative is misclassified.
 
     Training is not touched: the attack starts from the same noise at each epoch, has no part in
     the momentum of the training and sees the classifier in evaluation mode; with and without this
@@ -162,30 +171,49 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
         self._train_writer.flush()
 
     def _write(self, epoch: int, seen: dict[str, np.ndarray]) -> None:
-        shares = {"clean": "accuracy_clean", "attacked": "accuracy_attacked"}
-        shares["linearised"] = "margin_robust_accuracy"
+        panels = [name for name in _PANELS if name in seen]
         is_grey = seen["perturbation"].shape[-1] == 1
         if is_grey:
             # As a report shows it.
             scaled = 2.0 * seen["perturbation"] - 1.0
             seen["perturbation"] = np.stack([signed_colours(change, 1.0) for change in scaled])
         colours = ("red", "blue", "white") if is_grey else ("lighter", "darker", "grey")
-        of_perturbation = (
-            f"attacked minus clean, amplified, epsilon = {self._epsilon:g}: {colours[0]} is a rise "
-            f"by {self._strength}, {colours[1]} a fall by it, {colours[2]} no change"
+        described = (
+            f"From left to right: {', '.join(panels)}. The perturbation, attacked minus clean, is "
+            f"amplified, epsilon = {self._epsilon:g}: {colours[0]} is a rise by {self._strength}, "
+            f"{colours[1]} a fall by it, {colours[2]} no change."
         )
         with self._train_writer.as_default():
-            for name, value in seen.items():
-                kind = name.removeprefix("margin_")
-                if kind == name:
-                    self.summary.image(
-                        f"adversarial/{name}",
-                        np.clip(value, 0.0, 1.0),
-                        step=epoch,
-                        max_outputs=len(value),
-                        description=of_perturbation if name == "perturbation" else None,
-                    )
-                else:
-                    self.summary.histogram(f"adversarial/{name}", value, step=epoch)
-                    share = float(np.mean(value > 0.0))
-                    self.summary.scalar(f"adversarial/{shares[kind]}", share, step=epoch)
+            self.summary.image(
+                f"images/{', '.join(panels)}",
+                side_by_side([np.clip(seen[name], 0.0, 1.0) for name in panels]),
+                step=epoch,
+                max_outputs=len(seen["clean"]),
+                description=described,
+            )
+            for kind, share in _SHARES.items():
+                margins = seen[f"margin_{kind}"]
+                self.summary.histogram(f"margins/{kind}", margins, step=epoch)
+                positive = float(np.mean(margins > 0.0))
+                self.summary.scalar(f"robustness/{share}", positive, step=epoch)
+
+
+def side_by_side(panels: list[np.ndarray]) -> np.ndarray:
+    """Batches of pictures, image by image in a row, as `(n, H, W', C)`.
+
+    Args:
+        panels: each `(n, H, W, C)` in [0, 1]; grey ones are drawn in colour beside coloured ones.
+
+    Example:
+
+    ```python
+    side_by_side([np.zeros((2, 8, 8, 1)), np.ones((2, 8, 8, 3))]).shape  # (2, 8, 17, 3)
+    ```
+    """
+    channels = max(panel.shape[-1] for panel in panels)
+    count, height, width, _ = panels[0].shape
+    gap = np.full((count, height, max(width // 16, 1), channels), 0.5, panels[0].dtype)
+    row = [gap]
+    for panel in panels:
+        row += [np.repeat(panel, channels // panel.shape[-1], axis=-1), gap]
+    return np.concatenate(row[1:-1], axis=2)

@@ -21,7 +21,7 @@ from keras_efgsm.pictures.png import signed_colours
 from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.presets import PRESETS
-from keras_efgsm.runs import training
+from keras_efgsm.runs import saving, training
 from keras_efgsm.runs.log import RunLog
 
 EPSILON = 0.2
@@ -43,6 +43,11 @@ def pictures(entry):
     return np.stack([tf.io.decode_png(png).numpy() for png in entry[1][2:]]) / 255.0
 
 
+def grey(images):
+    """Grey images `(n, H, W, 1)` in colour."""
+    return np.repeat(images, 3, axis=-1)
+
+
 # TensorBoard.
 
 
@@ -62,10 +67,10 @@ def board(tmp_path_factory, new_trainer, small):
 def test_each_epoch_is_logged_once_also_after_a_resume(board):
     logged, _ = board
     assert set(logged) == {
-        *(f"adversarial/{n}" for n in ("clean", "attacked", "perturbation", "reconstruction")),
-        *(f"adversarial/margin_{n}" for n in ("clean", "attacked", "linearised")),
-        *(f"adversarial/{n}" for n in ("accuracy_clean", "accuracy_attacked")),
-        "adversarial/margin_robust_accuracy",
+        "images/clean, attacked, perturbation, reconstruction",
+        *(f"margins/{n}" for n in ("clean", "attacked", "linearised")),
+        *(f"robustness/{n}" for n in ("accuracy_clean", "accuracy_attacked")),
+        "robustness/margin_robust_accuracy",
         *(f"epoch_{n}" for n in ("loss", "classification_loss", "reconstruction_loss")),
         *(f"epoch_{n}" for n in ("accuracy", "margin_robust_accuracy", "learning_rate")),
     }
@@ -78,30 +83,30 @@ def test_the_pictures_show_clean_and_attacked_images_and_what_lies_between(board
     x, y = small[0][:40], small[1][:40]
     x_adv = ATTACK(trainer.classifier, x, y).numpy()
     shown = [0, 9, 19, 29, 39]
-    clean, attacked, perturbation, again = (
-        pictures(logged[f"adversarial/{n}"][-1])
-        for n in ("clean", "attacked", "perturbation", "reconstruction")
-    )
-    np.testing.assert_allclose(clean, x[shown], atol=1 / 255)
-    np.testing.assert_allclose(attacked, x_adv[shown], atol=1 / 255)
+    rows = pictures(logged["images/clean, attacked, perturbation, reconstruction"][-1])
+    assert rows.shape == (5, 8, 4 * 8 + 3, 3)
+    clean, attacked, perturbation, again = (rows[:, :, 9 * i : 9 * i + 8] for i in range(4))
+    np.testing.assert_allclose(rows[:, :, 8::9], 0.5, atol=1 / 255)
+    np.testing.assert_allclose(clean, grey(x[shown]), atol=1 / 255)
+    np.testing.assert_allclose(attacked, grey(x_adv[shown]), atol=1 / 255)
     coloured = [signed_colours(change, EPSILON) for change in (x_adv - x)[shown]]
     np.testing.assert_allclose(perturbation, coloured, atol=1 / 255)
     # The whole range is used, so that it can be seen.
     assert perturbation.min() < 0.06
     assert perturbation.max() > 0.99
     expected = trainer.reconstructor(tf.nn.softmax(trainer.classifier(x_adv[shown])))
-    np.testing.assert_allclose(again, expected, atol=1 / 255)
+    np.testing.assert_allclose(again, grey(expected), atol=1 / 255)
 
 
 def test_the_margins_are_those_of_the_classifier_under_the_attack(board, small):
     logged, trainer = board
     x, y = small[0][:40], small[1][:40]
-    attacked = float(logged["adversarial/accuracy_attacked"][-1][1])
+    attacked = float(logged["robustness/accuracy_attacked"][-1][1])
     assert attacked == pytest.approx(Probe(trainer.classifier, ATTACK, x, y).accuracy())
-    clean = float(logged["adversarial/accuracy_clean"][-1][1])
+    clean = float(logged["robustness/accuracy_clean"][-1][1])
     assert clean == pytest.approx(np.mean(np.argmax(trainer.classifier(x), axis=1) == y))
     assert attacked < clean
-    counts = {n: logged[f"adversarial/margin_{n}"][-1][1] for n in ("clean", "attacked")}
+    counts = {n: logged[f"margins/{n}"][-1][1] for n in ("clean", "attacked")}
     for histogram in counts.values():
         assert histogram[:, 2].sum() == 40
     # Buckets of (left, right, count): attacked margins lie lower.
@@ -115,15 +120,15 @@ def test_the_perturbation_says_its_epsilon(tmp_path, new_trainer, small):
     trainer = new_trainer(FGSM(epsilon=0.125))
     trainer.fit(x, y, epochs=3, batch_size=50, verbose=0, callbacks=[callback])
     logged = events(tmp_path)
-    assert [step for step, _ in logged["adversarial/attacked"]] == [0, 2]
+    name = "images/clean, attacked, perturbation"
+    assert [step for step, _ in logged[name]] == [0, 2]
     assert [step for step, _ in logged["epoch_loss"]] == [0, 1, 2]
-    assert "adversarial/reconstruction" not in logged
     path = glob.glob(f"{tmp_path}/train/*")[0]
     described = {
         value.metadata.summary_description
         for event in tf.compat.v1.train.summary_iterator(path)
         for value in event.summary.value
-        if value.tag == "adversarial/perturbation"
+        if value.tag == name
     }
     assert any("epsilon = 0.125" in text for text in described)
 
@@ -419,7 +424,7 @@ def tiny(monkeypatch):
         return keras.Sequential(layers)
 
     monkeypatch.setitem(CLASSIFIERS, "tiny", network)
-    monkeypatch.setattr(training, "draw_curves", lambda *_, **__: None)  # slower than the training
+    monkeypatch.setattr(saving, "draw_curves", lambda *_, **__: None)  # slower than the training
     digits = load_digits("train")
     data = ImageData(digits.images[:70], digits.labels[:70], digits.class_names)
 

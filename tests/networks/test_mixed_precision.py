@@ -17,7 +17,7 @@ from keras_efgsm.networks.precision import choose_dtype_policy, dtype_policy_sco
 from keras_efgsm.noise import Noise
 from keras_efgsm.recipes.building import build_trainer
 from keras_efgsm.recipes.presets import PRESETS
-from keras_efgsm.runs import training
+from keras_efgsm.runs import saving, training
 from keras_efgsm.runs.folder import RunFolder
 
 HALF = ("mixed_bfloat16", "mixed_float16")
@@ -259,7 +259,7 @@ def runs(tmp_path_factory):
             )
             out = tmp_path_factory.mktemp("runs") / policy
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(training, "draw_curves", lambda *_, **__: None)  # takes seconds
+                patch.setattr(saving, "draw_curves", lambda *_, **__: None)  # takes seconds
                 training.train(config, out, verbose=0)
             made[policy, method] = out, robust_accuracy(out)
         return made[policy, method]
@@ -341,10 +341,10 @@ def test_a_float16_run_that_is_resumed_gives_the_same_bits(tmp_path, fresh):
     script = f"""
         import hashlib, pathlib
         import keras, numpy as np
-        from keras_efgsm.runs import training
+        from keras_efgsm.runs import saving, training
         from keras_efgsm.recipes.config import TrainingConfig
         from keras_efgsm.data import ImageData, load_digits
-        training.draw_curves = lambda *arguments, **options: None  # takes longer than the training
+        saving.draw_curves = lambda *arguments, **options: None  # takes longer than the training
         # Raises the loss scale within the run, so that its state matters.
         scaled = keras.optimizers.LossScaleOptimizer
         start = scaled.__init__

@@ -816,7 +816,7 @@ def test_a_loss_scale_that_overflows_is_lowered_and_leaves_no_trace(
 SCRIPT = """
     import pathlib, sys
     import keras, numpy as np
-    from keras_efgsm.runs import training
+    from keras_efgsm.runs import saving, training
     from keras_efgsm.backend import enable_determinism
     enable_determinism()
     from keras_efgsm.recipes.config import TrainingConfig
@@ -831,7 +831,7 @@ SCRIPT = """
     digits = load_digits("train")
     data = ImageData(digits.images[:70], digits.labels[:70], digits.class_names)
     options = {"train_data": data, "test_data": data, "verbose": 0}
-    training.draw_curves = lambda *arguments, **options: None  # takes longer than the training
+    saving.draw_curves = lambda *arguments, **options: None  # takes longer than the training
     recorder = training.RunRecorder
 
     class Interrupted(recorder):

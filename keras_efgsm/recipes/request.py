@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_efgsm.checks import check_choice, check_epsilon
+from keras_efgsm.networks.specs import kind_of_spec
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.presets import PRESETS
 
@@ -110,6 +111,9 @@ def changed(
         values = start.part_changes(attack, objective, method_options)
     elif is_other:
         values = base.method_changes(method, method_options)
+    if "classifier" in changes and kind_of_spec(changes["classifier"]) != "name":
+        # One of the user's own has its activation already, whatever the recipe's network has.
+        values["activation"] = TrainingConfig.activation
     _check_step(method_options, values["method_options"].get("step_size"))
     return dataclasses.replace(base, **{**values, **changes})
 

@@ -4,7 +4,8 @@
 
 Runs the Adversarial Robustness Toolbox's APGD-CE, APGD-DLR and Square on the first images of the
 test split, then ours with the same budgets and targeted APGD, and prints for each the robust
-accuracy and the seconds. MODEL is a run folder, or a `.keras` file or an exported version with
+accuracy and the seconds; at last the seconds of as many gradients alone, below which no attack by
+gradients comes. MODEL is a run folder, or a `.keras` file or an exported version with
 `--dataset` and `--epsilon`. `--norm l2` has all of them in the L2 ball, `--json` keeps what was
 printed. `--add` puts the other library's figures into the run's `evaluation.json`, from which the
 model card is written; the card's headline is then the lowest of all. Needs the `oracles` extra.
@@ -68,6 +69,33 @@ def row_of(name: str, engine: str, steps: int, withstood: np.ndarray, seconds: f
         "seconds": round(seconds, 1),
         **more,
     }
+
+
+def seconds_of_gradients(predict, pixels: np.ndarray, labels: np.ndarray, count: int) -> float:
+    """What gradients of the cross-entropy take alone: no attack of as many steps takes less.
+
+    Args:
+        predict: images to logits.
+        pixels: the images.
+        labels: their classes.
+        count: how many.
+    """
+
+    @tf.function(autograph=False)
+    def gradients(x, y, times):
+        def again(i, total):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(y, predict(x))
+            return i + 1, total + tf.reduce_sum(tape.gradient(losses, x))
+
+        return tf.while_loop(lambda i, _: i < times, again, (0, 0.0))
+
+    x, y = tf.constant(pixels), tf.constant(labels)
+    gradients(x, y, 1)
+    begun = time.perf_counter()
+    gradients(x, y, count)[1].numpy()
+    return time.perf_counter() - begun
 
 
 def figures_of(options, data: ImageData, natural: np.ndarray, rows: list[dict]) -> dict:
@@ -163,6 +191,8 @@ def main() -> None:
         figures = (f"{row['robust_accuracy']:.2%}", f"{row['seconds']:.1f}")
         table.add_row(row["name"], row["engine"], count, *figures)
     console.print(table)
+    alone = seconds_of_gradients(model.logits_fn, pixels, labels, options.iterations)
+    console.print(f"{options.iterations} gradients of all images, and nothing else: {alone:.1f} s")
     theirs = {row["name"]: row["seconds"] for row in rows}
     for row in own_rows:
         other = theirs.get("apgd-dlr" if row["name"] == "apgd-t" else row["name"])
@@ -170,6 +200,7 @@ def main() -> None:
             console.print(f"{row['name']}: {row['seconds'] / other:.3f} of the time of theirs")
     if options.json:
         figures = figures_of(options, test, natural, rows + own_rows)
+        figures["gradient_seconds"] = round(alone, 1)
         write_atomically(Path(options.json), json.dumps(figures, indent=2) + "\n")
         console.print(f"figures: {options.json}")
     if options.add:

@@ -4,8 +4,8 @@ from typing import Any
 
 from keras_efgsm.records import EvaluationRecord
 from reporting.result_table import ResultTable
-from reporting.written.figures import accuracy_after, load, seeds
-from reporting.written.table import means, percent, pieces, table
+from reporting.written.figures import accuracy_after, evaluation, load, seeds
+from reporting.written.table import cascade, means, percent, pieces, table
 
 _ADP, _STANDARD = "mnist/adp/ablation.json", "mnist/standard/ablation.json"
 _DEEP, _THOUSAND = "mnist/deep/ablation.json", "mnist/adp-1000/ablation.json"
@@ -117,6 +117,14 @@ def mnist_time_short() -> ResultTable:
 def l2_with_art() -> ResultTable:
     """Another library's attacks in L2 beside ours."""
     return _with_art("mnist/l2_with_art.json")
+
+
+@table
+def standard_in_l2() -> ResultTable:
+    """All four attacks in L2, one after the other."""
+    found = evaluation("mnist/standard_l2.json")
+    rows = cascade(found.attacks, found.natural_accuracy)
+    return ResultTable(("attack", "accuracy so far"), rows)
 
 
 @table

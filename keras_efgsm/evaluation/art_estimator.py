@@ -66,7 +66,11 @@ def art_estimator(model: EvaluatedModel) -> Any:
             # In L2 its Square divides zero by zero where the start improved nothing; as a plain
             # network would, and unlike an export, this answers NaN, which is no improvement.
             finite = tf.reduce_all(tf.math.is_finite(images), axis=(1, 2, 3))
-            logits = logits_fn(tf.where(finite[:, None, None, None], images, 0.0))
+            images = tf.where(finite[:, None, None, None], images, 0.0)
+            # Elastic nets ask about points beyond [0, 1], which an export refuses: they are asked
+            # at the nearest image, with the gradient there.
+            outside = tf.stop_gradient(images - tf.clip_by_value(images, 0.0, 1.0))
+            logits = logits_fn(images - outside)
             return tf.where(finite[:, None], logits, np.nan)
 
     return TensorFlowV2Classifier(

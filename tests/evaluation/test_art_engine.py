@@ -1,5 +1,6 @@
 """The Adversarial Robustness Toolbox as an engine, beside ours and beside cases worked by hand."""
 
+import dataclasses
 import random
 import sys
 
@@ -15,10 +16,12 @@ from keras_efgsm.distances import (
     Pixel,
     measure_distances,
 )
-from keras_efgsm.evaluation import evaluate_robustness
+from keras_efgsm.evaluation import evaluate_robustness, load_classifier
+from keras_efgsm.evaluation.art_estimator import art_estimator
 from keras_efgsm.universal import UniversalPerturbation, measure_universal
 
 pytest.importorskip("art")
+tf = pytest.importorskip("tensorflow")
 SHAPE = (6, 6, 1)
 
 
@@ -162,6 +165,23 @@ def test_one_pixel_turns_the_images_that_one_pixel_can(plane):
 def test_it_has_no_deepfool_in_linf(plane):
     with pytest.raises(ValueError, match=r"ART has DeepFool in L2 alone.*norm='linf'"):
         plane.measure(DeepFool(norm="linf"))
+
+
+def test_a_point_beyond_pixels_is_asked_at_the_nearest_image_with_the_gradient_there(plane):
+    """Elastic nets ask for such, and an export refuses them."""
+
+    def logits_fn(x):
+        tf.debugging.Assert(tf.reduce_all((x >= 0.0) & (x <= 1.0)), [x])
+        return plane.model(x)
+
+    model = dataclasses.replace(load_classifier(plane.model), logits_fn=logits_fn)
+    estimator = art_estimator(model)
+    beyond = plane.x + np.where(plane.w > 0, 0.8, -0.8).reshape(SHAPE).astype("float32")
+    assert beyond.min() < 0.0 and beyond.max() > 1.0
+    expected = plane.model(np.clip(beyond, 0.0, 1.0))
+    np.testing.assert_allclose(estimator.predict(beyond), expected, rtol=1e-5)
+    gradient = estimator.class_gradient(beyond, label=0)[:, 0]
+    np.testing.assert_allclose(gradient.reshape(8, -1), np.tile(plane.w, (8, 1)), rtol=1e-4)
 
 
 # One perturbation for all images.

@@ -1,6 +1,5 @@
 """Figures of results for the tables of the documentation, read from the committed files."""
 
-import csv
 import json
 from functools import cache
 from pathlib import Path
@@ -57,9 +56,3 @@ def packaged(name: str) -> RobustModelRecord:
 def accuracy_after(record: EvaluationRecord, attack: str) -> float:
     """The worst case over an attack of a cascade and those before it."""
     return next(found.robust_accuracy for found in record.attacks if found.name == attack)
-
-
-def rows_of(path: str) -> list[dict[str, str]]:
-    """The rows of a CSV file below `results/`."""
-    with (RESULTS / path).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))

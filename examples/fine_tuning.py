@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Fine-tuning a network of `keras.applications`
+# # Fine-tuning a network of keras.applications
 #
 # A network that has learned to see on other images needs few of yours. Usually its weights are
 # those of ImageNet, `keras.applications:MobileNet:imagenet`, which Keras downloads. So that this

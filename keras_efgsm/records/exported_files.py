@@ -93,7 +93,7 @@ def without_digests(path: Path) -> str | None:
     for file in _records(path):
         if not file.exists():
             return (
-                f"{path.name} was exported without digests: whether it is as it was exported is "
+                f"{path} was exported without digests: whether it is as it was exported is "
                 "not known; a new export has them"
             )
     return None

@@ -131,9 +131,9 @@ def test_an_old_export_without_digests_is_read_with_a_word(to, capsys, monkeypat
     monkeypatch.chdir(to.parent)
     assert load_classifier(to / "1").num_classes == 2
     assert main(["serve-config", "cats"]) == 0
-    assert "exported without digests" in capsys.readouterr().err
+    assert "cats/1 was exported without digests" in capsys.readouterr().err
     assert main(["evaluate", "cats/1", "--dataset", "d.npz", "--epsilon", "9"]) == 2
-    assert "1 was exported without digests" in capsys.readouterr().err
+    assert "cats/1 was exported without digests" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

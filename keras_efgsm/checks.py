@@ -115,8 +115,13 @@ def check_number(
     return float(value)
 
 
+_LARGEST_COUNT = 2**31 - 1
+
+
 def check_count(value: Any, name: str, *, minimum: int = 1) -> int:
-    """Returns `value` as an int if it is a whole number of at least `minimum`.
+    """Returns `value` as an int if it is a whole number from `minimum` to that of 31 bits.
+
+    Tensors hold counts and seeds as int32.
 
     Raises:
         ValueError: otherwise.
@@ -131,6 +136,11 @@ def check_count(value: Any, name: str, *, minimum: int = 1) -> int:
     if not whole or value < minimum:
         raise ValueError(
             f"`{name}` must be a whole number >= {minimum}. Received: {name}={value!r}"
+        )
+    if value > _LARGEST_COUNT:
+        raise ValueError(
+            f"`{name}` must be a whole number from {minimum} to {_LARGEST_COUNT}. "
+            f"Received: {name}={value!r}"
         )
     return int(value)
 
@@ -205,6 +215,27 @@ def visible(text: str) -> str:
         else each
         for each in text
     )
+
+
+def first_words(error: BaseException | str) -> str:
+    """The first line of an error that says what is wrong.
+
+    An error of a graph of TensorFlow begins with where its node was made, and ends with its name.
+
+    Args:
+        error: or its message.
+
+    Example:
+
+    ```python
+    first_words(ValueError("bad pixels"))  # "bad pixels"
+    ```
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if lines and lines[0].startswith("Graph execution error"):
+        nodes = (i for i, line in enumerate(lines) if line.startswith("[[{{"))
+        lines = lines[: next(nodes, None)][-1:]
+    return lines[0] if lines else type(error).__name__
 
 
 def raise_interrupt_behind(error: BaseException) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from keras_efgsm.archives import DAMAGE, read_array_headers
 from keras_efgsm.array_checks import check_labels
-from keras_efgsm.checks import check_printable, visible
+from keras_efgsm.checks import check_count, check_printable, first_words, visible
 from keras_efgsm.limits import TooLarge, check_num_classes, check_unpacked, limits, raised_limits
 
 
@@ -146,3 +146,25 @@ def test_a_name_with_control_characters_is_refused(name):
 def test_labels_that_are_no_numbers_are_refused_in_words(labels):
     with pytest.raises(ValueError, match=r"`y` must be numbers.*Received: y\.dtype="):
         check_labels(np.array(labels), 4, 2, "y")
+
+
+def test_a_count_beyond_what_tensors_hold_is_refused():
+    assert check_count(2**31 - 1, "seed") == 2**31 - 1
+    with pytest.raises(ValueError, match=r"from 0 to 2147483647. Received: seed=99999999999"):
+        check_count(99999999999, "seed", minimum=0)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("wrong\nmore of it"), "wrong"),
+        (
+            "Graph execution error:\n\nDetected at node d defined at (most recent call last):\n"
+            'File "f.py", line 3, in f\n\nInvalid PNG\n\t [[{{node d}}]] [Op:f]',
+            "Invalid PNG",
+        ),
+        (KeyError(), "KeyError"),
+    ],
+)
+def test_the_first_words_of_an_error_say_what_is_wrong(error, words):
+    assert first_words(error) == words

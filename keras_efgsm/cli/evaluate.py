@@ -151,11 +151,11 @@ def run(options: argparse.Namespace) -> None:
     names = attack_names(options)
     model, attacks = attacked_model(options, names, subject)
     places = _places(options, subject)
-    evaluate = _evaluation(options)
+    evaluate, data = _evaluation(options), subject.load_data()
     try:
         report = evaluate(
             model,
-            subject.load_data(),
+            data,
             attacks,
             cascade=names in ATTACK_SETS if options.cascade is None else options.cascade,
             engine=options.engine,
@@ -177,8 +177,18 @@ def run(options: argparse.Namespace) -> None:
     if options.per_class:
         console.print(report.class_table())
     _write(report, places, console)
-    if subject.model.differentiable:
+    _say_next(options, subject, len(data), report)
+
+
+def _say_next(options: argparse.Namespace, subject: Subject, images: int, report: Any) -> None:
+    """A diagnosis, unless the split has too few images for one; then the report of a run."""
+    from keras_efgsm.diagnosis.thresholds import FEWEST
+
+    natural = getattr(report, "natural_accuracy", 1.0)  # one towards a class has none
+    if subject.model.differentiable and images * natural >= FEWEST:
         say_next("diagnose", options.path, *_of_subject(options, subject))
+    elif subject.config is not None:
+        say_next("report", options.path)
 
 
 def _of_subject(options: argparse.Namespace, subject: Subject) -> list[str]:

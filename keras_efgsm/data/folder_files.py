@@ -269,11 +269,15 @@ def _is_image(file: Path) -> bool:
 
 
 def _walk(folder: Path) -> list[Path]:
-    """All files below a folder but hidden ones, links followed, none twice."""
+    """All files below a folder but hidden ones, links followed, none twice.
+
+    A link to a folder above this one is not followed, as all classes lie there.
+    """
     found, seen = [], set()
+    above = {str(parent) for parent in Path(os.path.realpath(folder)).parents}
     for at, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(at)
-        if real in seen:  # a link to a folder above
+        if real in seen or real in above:
             folders.clear()
             continue
         seen.add(real)

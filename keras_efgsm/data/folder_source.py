@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_efgsm.checks import check_choice
+from keras_efgsm.checks import check_choice, first_words
 from keras_efgsm.data.digests import DIGEST_BYTES, digest_of_file
 from keras_efgsm.data.folder_files import (
     ImageFiles,
@@ -195,8 +195,7 @@ def _read(
         lying, orientation = decode(file, channels)
     # Whatever a damaged file makes of its decoder.
     except Exception as error:
-        reason = str(error).strip() or type(error).__name__
-        raise ValueError(unreadable(file, reason.splitlines()[0])) from error
+        raise ValueError(unreadable(file, first_words(error))) from error
     sides = tuple(lying.shape[:2])
     sides = sides[::-1] if orientation >= 5 else sides
     if sides != (header.height, header.width):
@@ -216,8 +215,7 @@ def _with_tensorflow(file: Path, channels: int) -> tuple[Any, int]:
     try:
         pixels, orientation = _served_decoder(channels)(tf.constant(file.read_bytes()))
     except tf.errors.OpError as error:
-        # The first line, without the names of the graph's nodes after it.
-        raise ValueError(error.message.strip().splitlines()[0]) from error
+        raise ValueError(first_words(error.message)) from error
     return pixels, int(orientation)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
+from keras_efgsm.checks import first_words
 from keras_efgsm.limits import Limits, limits
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
@@ -159,8 +160,7 @@ def _read_header(name: str, size: int, modified: int) -> ImageHeader:
         raise ValueError(unreadable(file, reason)) from error
     # Pillow lets through whatever a damaged header makes of its readers.
     except Exception as error:
-        reason = str(error).strip() or type(error).__name__
-        raise ValueError(unreadable(file, reason.splitlines()[0])) from error
+        raise ValueError(unreadable(file, first_words(error))) from error
 
 
 def _header(image: Image.Image) -> ImageHeader:

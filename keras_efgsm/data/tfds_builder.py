@@ -15,6 +15,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from keras_efgsm.checks import first_words
 from keras_efgsm.data.source import UnknownDataset
 
 # tensorflow-datasets is imported inside the functions, see `tfds_source`.
@@ -114,7 +115,7 @@ def find_builder(name: str, base: Path) -> Any:
         # Its message lists a thousand names.
         raise _cannot_be_had(name, base, "no builder has that name") from None
     except Exception as error:  # network, checksum, disk and builder errors share no base class
-        first_line = str(error).strip().partition("\n")[0]
+        first_line = first_words(error)
         reason = f"{type(error).__name__}: {first_line[:300]}"
         raise _cannot_be_had(name, base, reason, registered=True) from error
     finally:

@@ -240,8 +240,9 @@ def _correct(model: EvaluatedModel, x: np.ndarray, labels: np.ndarray) -> np.nda
 def _too_few(correct: np.ndarray) -> ValueError:
     return ValueError(
         f"At least {thresholds.FEWEST} images must be classified correctly, so that counts can be "
-        "told from chance; give more images, and check that labels and the pixels' range fit the "
-        f"classifier. Received: correct images={int(correct.sum())} of {len(correct)}"
+        "told from chance; give more images, of this split or, if it has no more, of another, and "
+        "check that labels and the pixels' range fit the classifier. Received: "
+        f"correct images={int(correct.sum())} of {len(correct)}"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_efgsm.archives import check_archive
+from keras_efgsm.checks import first_words, raise_interrupt_behind
 from keras_efgsm.limits import TooLarge
 from keras_efgsm.networks.hdf5_files import check_hdf5_model
 from keras_efgsm.networks.random_barrage import RandomBarrage
@@ -113,8 +114,8 @@ def from_function(spec: str, image_shape: tuple[int, int, int], num_classes: int
         num_classes: number of classes K, its second argument.
 
     Raises:
-        ValueError: if there is no such module or function. What the function itself raises goes
-            through.
+        ValueError: if there is no such module or function. Also if the function raises
+            anything; that is the cause of the error.
     """
     module_name, _, names = spec.partition(":")
     received = f"Received: classifier={spec!r}"
@@ -138,4 +139,15 @@ def from_function(spec: str, image_shape: tuple[int, int, int], num_classes: int
             f"{names!r} of {module_name!r} must be a function of image_shape and num_classes. "
             f"{received}"
         )
-    return found(image_shape, num_classes)
+    try:
+        return found(image_shape, num_classes)
+    except MemoryError:
+        raise
+    # It is the user's own, and may raise anything.
+    except Exception as error:
+        raise_interrupt_behind(error)
+        raise ValueError(
+            f"`{names}` of `{module_name}` must make a model when it is called with "
+            f"image_shape={image_shape}, num_classes={num_classes}, but raised "
+            f"{type(error).__name__}: {first_words(error)}. {received}"
+        ) from error

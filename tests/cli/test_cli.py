@@ -136,6 +136,16 @@ def test_a_run_its_classifier_and_its_export_are_evaluated_alike(run, exported, 
     assert not run.evaluation.exists()
 
 
+def test_a_diagnosis_comes_next_only_where_there_are_images_enough(
+    run, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("keras_efgsm.diagnosis.thresholds.FEWEST", 10**6)
+    evaluated(run.path, tmp_path / "run.json")
+    assert next_command(capsys.readouterr().out) == ["report", str(run.path)]
+    evaluated(run.classifier, tmp_path / "keras.json", "--dataset", "digits", "--epsilon", "0.2")
+    assert "next:" not in capsys.readouterr().out
+
+
 def test_the_figures_of_a_run_go_into_its_folder_unless_told_otherwise(run, capsys):
     try:
         assert main(["evaluate", str(run.path), *QUICK_ATTACK, "--epsilon", "0.1"]) == 0

@@ -121,6 +121,8 @@ def test_links_are_followed_and_a_broken_one_is_named(copy, tmp_path):
     shutil.move(copy / "disc", tmp_path / "elsewhere")
     (copy / "disc").symlink_to(tmp_path / "elsewhere")
     (copy / "bar" / "round").symlink_to(copy / "bar")
+    # Where the images of the other classes lie as well.
+    (copy / "bar" / "above").symlink_to("..")
     assert describe_source(copy).num_images == {"train": 36, "test": 4}
     (copy / "bar" / "gone.jpg").symlink_to(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"every link.*Received: file=.*gone\.jpg"):

@@ -231,6 +231,9 @@ def own_module(tmp_path, monkeypatch):
             class Nets:
                 small = staticmethod(small)
 
+            def raising(image_shape, num_classes):
+                raise KeyError("weights")
+
             number = 3
         """)
     )
@@ -253,6 +256,8 @@ def test_a_function_in_the_working_directory_is_called(own_module):
         ("own_networks:none", "has no function 'none'"),
         ("own_networks:number", "must be a function of image_shape and num_classes"),
         ("own_networks:wrong", "has 8 logits, the data 7 classes"),
+        ("own_networks:raising", "must make a model.*but raised KeyError: 'weights'"),
+        ("os:getcwd", r"image_shape=\(5, 4, 3\), num_classes=7, but raised TypeError: .*argument"),
         ("no_such_module:small", "no module 'no_such_module'"),
         ("os.no_such:small", "no module 'os.no_such'"),
     ],

@@ -133,6 +133,28 @@ def linf_with_art() -> ResultTable:
     return _with_art("mnist/linf_with_art.json")
 
 
+@table
+def distances_with_art() -> ResultTable:
+    """Distances to the boundary by another library's attacks beside ours."""
+    names = {"deepfool": "DeepFool", "cw": "Carlini & Wagner"}
+    norms = {"l2": "L2", "linf": "L-infinity"}
+    lines = []
+    for row in load("mnist/distances/check-plain.json"):
+        asked = row["options"]
+        searches = f"{asked['searches']} searches of " if "searches" in asked else ""
+        lines.append(
+            [
+                f"{names[row['name']]}, {norms[row['norm']]}",
+                {"native": "ours", "art": "theirs"}[row["engine"]],
+                f"{searches}{asked['steps']:,} steps",
+                f"{row['num_found']} of {row['num_attacked']}",
+                "-" if row["median"] is None else f"{row['median']:.4f}",
+                f"{row['seconds']:.0f} s",
+            ]
+        )
+    return ResultTable(("attack", "by", "at most", "found", "median", "time"), lines)
+
+
 def _in_time(path: str) -> ResultTable:
     return ResultTable(
         ("method", "natural", "`adp` in % after s", "", ""),

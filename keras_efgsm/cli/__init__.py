@@ -33,6 +33,20 @@ COMMANDS = (
     "serve-request",
     "quickstart",
 )
+# Options that say where something lies or goes.
+_PLACES = (
+    "out",
+    "to",
+    "json",
+    "page",
+    "picture",
+    "state",
+    "save_adversarial",
+    "save_images",
+    "tensorboard",
+    "data_dir",
+    "momentum_directory",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = make_parser(words).parse_args(words)
         options.words = words
         program.append(options.command)
+        _check_places(options)
         if not options.verbose:
             silence()
         light = getattr(options, "light", False)  # a command that needs no network
@@ -70,6 +85,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return " ".join(program)
 
     return run_to_an_end(run, name, debug="--debug" in words, is_program=is_program)
+
+
+def _check_places(options: argparse.Namespace) -> None:
+    """Refuses blank names of files and folders, which would be taken for none."""
+    for name in _PLACES:
+        value = getattr(options, name, None)
+        if isinstance(value, str) and not value.strip():
+            flag = f"--{name.replace('_', '-')}"
+            raise ValueError(f"`{flag}` must name a file or folder. Received: {name}={value!r}")
 
 
 def make_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:

@@ -157,6 +157,11 @@ def _read_frame(path: Path) -> tuple[dict[str, tuple[int, int, int, int]], tuple
             f"{most} {bound}"
         )
     check_num_classes(count if names is None else names.shape[0], received)
+    if max(count, most if names is not None else 0) < 2:
+        raise ValueError(
+            "there must be images of two classes at least, but all labels are 0. "
+            f"Received: {received}"
+        )
     if names is None:
         return shapes, tuple(str(number) for number in range(count))
     (found,) = _read_arrays(path, "class_names")
@@ -177,8 +182,10 @@ def _check_shapes(part: str, headers: Mapping[str, ArrayHeader]) -> tuple[int, i
     labels, dtype = headers[f"y_{part}"]
     if len(shape) == 3:
         shape = (*shape, 1)
-    if len(shape) != 4 or 0 in shape:
+    if len(shape) != 4:
         raise ValueError(f"x_{part} has the shape {shape}, not (n, height, width, channels)")
+    if 0 in shape:
+        raise ValueError(f"x_{part} has the shape {shape}, so that it holds no image")
     if pixels != np.uint8:
         raise ValueError(
             f"x_{part} must hold 8-bit pixels in 0..255, convert floats in [0, 1] with "
@@ -192,7 +199,10 @@ def _check_shapes(part: str, headers: Mapping[str, ArrayHeader]) -> tuple[int, i
 
 
 def _not_a_data_set(path: Path, error: Any) -> str:
+    reason = str(error).partition(". Received: ")[0]
+    if isinstance(error, KeyError):
+        reason = f"{error.args[0]} is missing"
     return (
         "an .npz data set must hold the arrays x_train, y_train, x_test and y_test "
-        f"({error}). Received: path={str(path)!r}"
+        f"({reason}). Received: path={str(path)!r}"
     )

@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+import traceback
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -146,8 +147,11 @@ def from_function(spec: str, image_shape: tuple[int, int, int], num_classes: int
     # It is the user's own, and may raise anything.
     except Exception as error:
         raise_interrupt_behind(error)
+        # The first frame is this one.
+        inside = traceback.extract_tb(error.__traceback__)[1:]
+        where = f" in line {inside[0].lineno} of {inside[0].filename}" if inside else ""
         raise ValueError(
             f"`{names}` of `{module_name}` must make a model when it is called with "
             f"image_shape={image_shape}, num_classes={num_classes}, but raised "
-            f"{type(error).__name__}: {first_words(error)}. {received}"
+            f"{type(error).__name__}{where}: {first_words(error)}. {received}"
         ) from error

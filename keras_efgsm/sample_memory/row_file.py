@@ -66,7 +66,8 @@ class RowFile:
             file = tempfile.TemporaryFile(dir=directory, buffering=0)  # noqa: SIM115
         except OSError as error:
             raise OSError(
-                error.errno, f"The store on disk needs a folder it can write ({error}). {received}"
+                error.errno,
+                f"The store on disk needs a folder it can write ({error.strerror}). {received}",
             ) from error
         try:
             if self.nbytes > free:

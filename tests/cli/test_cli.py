@@ -69,6 +69,14 @@ def refused(capsys):
     return check
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["train digits --out=", "evaluate run --json=", "export run --to=", "train digits --data-dir="],
+)
+def test_a_place_without_a_name_is_not_taken_for_none(refused, words):
+    refused("must name a file or folder", *words.split())
+
+
 # What the commands do.
 
 

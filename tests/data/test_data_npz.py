@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,30 @@ def test_a_file_that_is_no_data_set_is_refused(tmp_path):
     for name in ("other", "broken", "missing"):
         with pytest.raises(ValueError, match="x_train.*Received: path="):
             load_npz(tmp_path / f"{name}.npz")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x_test": None}, r"\(x_test is missing\)\. Received: path="),
+        ({"x_train": np.zeros((0, 4, 4, 1), "uint8")}, "so that it holds no image"),
+        ({"y_train": [0, 0], "y_test": [0, 0]}, "images of two classes.*all labels are 0.*path="),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_once(tmp_path, changes, message):
+    x, y = np.zeros((2, 4, 4, 1), "uint8"), np.array([0, 1])
+    arrays = {"x_train": x, "y_train": y, "x_test": x, "y_test": y} | changes
+    np.savez(tmp_path / "d.npz", **{k: v for k, v in arrays.items() if v is not None})
+    with pytest.raises(ValueError, match=message) as raised:
+        load_npz(tmp_path / "d.npz")
+    assert str(raised.value).count("Received: ") == 1
+
+
+def test_a_pipe_is_refused_with_one_word_on_what_was_received(tmp_path):
+    os.mkfifo(tmp_path / "d.npz")
+    with pytest.raises(ValueError, match="no pipe or device") as raised:
+        load_npz(tmp_path / "d.npz")
+    assert str(raised.value).count("Received: ") == 1
 
 
 def test_splits_of_other_classes_are_not_saved(tmp_path):

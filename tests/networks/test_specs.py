@@ -256,7 +256,10 @@ def test_a_function_in_the_working_directory_is_called(own_module):
         ("own_networks:none", "has no function 'none'"),
         ("own_networks:number", "must be a function of image_shape and num_classes"),
         ("own_networks:wrong", "has 8 logits, the data 7 classes"),
-        ("own_networks:raising", "must make a model.*but raised KeyError: 'weights'"),
+        (
+            "own_networks:raising",
+            r"but raised KeyError in line \d+ of .*own_networks.py: 'weights'",
+        ),
         ("os:getcwd", r"image_shape=\(5, 4, 3\), num_classes=7, but raised TypeError: .*argument"),
         ("no_such_module:small", "no module 'no_such_module'"),
         ("os.no_such:small", "no module 'os.no_such'"),

@@ -56,3 +56,11 @@ def test_everything_that_is_packed_with_the_sources_is_there():
         elif kind == "recursive-include":
             folder, *patterns = names
             assert all(any((ROOT / folder).rglob(pattern)) for pattern in patterns)
+
+
+def test_every_requirement_has_a_lower_bound():
+    """Without one `install_matrix.py --lowest` tries the first version that there ever was."""
+    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    named = [text for group in groups for text in group if not text.startswith("keras-efgsm[")]
+    assert len(named) > 20
+    assert [text for text in named if ">=" not in text] == []

@@ -118,10 +118,10 @@ def check_number(
 _LARGEST_COUNT = 2**31 - 1
 
 
-def check_count(value: Any, name: str, *, minimum: int = 1) -> int:
-    """Returns `value` as an int if it is a whole number from `minimum` to that of 31 bits.
+def check_count(value: Any, name: str, *, minimum: int = 1, maximum: int = _LARGEST_COUNT) -> int:
+    """Returns `value` as an int if it is a whole number from `minimum` to `maximum`.
 
-    Tensors hold counts and seeds as int32.
+    Tensors hold counts as int32, so that `maximum` defaults to 31 bits.
 
     Raises:
         ValueError: otherwise.
@@ -137,12 +137,27 @@ def check_count(value: Any, name: str, *, minimum: int = 1) -> int:
         raise ValueError(
             f"`{name}` must be a whole number >= {minimum}. Received: {name}={value!r}"
         )
-    if value > _LARGEST_COUNT:
+    if value > maximum:
         raise ValueError(
-            f"`{name}` must be a whole number from {minimum} to {_LARGEST_COUNT}. "
+            f"`{name}` must be a whole number from {minimum} to {maximum}. "
             f"Received: {name}={value!r}"
         )
     return int(value)
+
+
+def check_seed(value: Any, name: str = "seed") -> int:
+    """Returns `value` as an int if it is a whole number from 0 to that of 63 bits.
+
+    Raises:
+        ValueError: otherwise.
+
+    Example:
+
+    ```python
+    check_seed(2**40)  # 1099511627776
+    ```
+    """
+    return check_count(value, name, minimum=0, maximum=2**63 - 1)
 
 
 def check_choice(value: Any, name: str, choices: tuple[_Choice, ...]) -> _Choice:

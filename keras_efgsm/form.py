@@ -146,6 +146,9 @@ class Form(ABC):
     Example:
 
     ```python
+    from keras_efgsm.export import register_form
+
+
     class Weights(Form):
         name, ending, what = "weights", ".npz", "weights of a linear classifier"
 
@@ -242,6 +245,8 @@ class Form(ABC):
         Example:
 
         ```python
+        from keras_efgsm.export import FORMS
+
         FORMS["tflite-int8"].file_name("mnist", 3)  # "mnist-3-int8.tflite"
         ```
         """

@@ -1,4 +1,5 @@
 import contextvars
+import dataclasses
 import io
 import struct
 import threading
@@ -9,8 +10,9 @@ import pytest
 
 from keras_efgsm.archives import DAMAGE, read_array_headers
 from keras_efgsm.array_checks import check_labels
-from keras_efgsm.checks import check_count, check_printable, first_words, visible
+from keras_efgsm.checks import check_count, check_printable, check_seed, first_words, visible
 from keras_efgsm.limits import TooLarge, check_num_classes, check_unpacked, limits, raised_limits
+from keras_efgsm.recipes import PRESETS
 
 
 def test_bounds_are_raised_inside_a_block_alone():
@@ -149,9 +151,18 @@ def test_labels_that_are_no_numbers_are_refused_in_words(labels):
 
 
 def test_a_count_beyond_what_tensors_hold_is_refused():
-    assert check_count(2**31 - 1, "seed") == 2**31 - 1
-    with pytest.raises(ValueError, match=r"from 0 to 2147483647. Received: seed=99999999999"):
-        check_count(99999999999, "seed", minimum=0)
+    assert check_count(2**31 - 1, "steps") == 2**31 - 1
+    with pytest.raises(ValueError, match=r"from 1 to 2147483647. Received: steps=99999999999"):
+        check_count(99999999999, "steps")
+
+
+def test_a_seed_may_have_63_bits_and_that_of_a_run_what_keras_takes():
+    assert check_seed(2**63 - 1) == 2**63 - 1
+    with pytest.raises(ValueError, match=rf"from 0 to {2**63 - 1}. Received: seed={2**63}"):
+        check_seed(2**63)
+    assert dataclasses.replace(PRESETS["digits"], seed=2**32 - 1).seed == 2**32 - 1
+    with pytest.raises(ValueError, match=r"`seed`.*from 0 to 4294967295"):
+        dataclasses.replace(PRESETS["digits"], seed=2**32)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from keras_efgsm.attacks.ball import BALLS, Ball, check_radius
 from keras_efgsm.attacks.graphs import CompiledAttacks, in_graph
 from keras_efgsm.attacks.inputs import check_call
 from keras_efgsm.attacks.losses import LOSSES
-from keras_efgsm.checks import check_choice, check_count, check_epsilon
+from keras_efgsm.checks import check_choice, check_epsilon, check_seed
 from keras_efgsm.configured import Configured
 from keras_efgsm.noise import Noise, seed_words
 from keras_efgsm.typing import Config, ImageShape, LogitsFn, Tensor
@@ -198,7 +198,7 @@ class Attack(Configured, ABC):
             ValueError: if images, labels or seed are not as above, or not as the classifier takes
                 them, or if that is none: see `read_contract`.
         """
-        check_count(seed, "seed", minimum=0)
+        check_seed(seed)
         check_radius(self.epsilon, self.norm, tuple(x.shape[1:]))
         attack = self if in_graph(x, y) else self.for_classes(check_call(classifier, x, y))
         x = keras.ops.convert_to_tensor(x, dtype="float32")

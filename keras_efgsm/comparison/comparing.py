@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_efgsm.attacks import Attack
-from keras_efgsm.checks import check_count
+from keras_efgsm.checks import check_count, check_seed
 from keras_efgsm.comparison.contenders import Contender, check_contender, read_contenders
 from keras_efgsm.comparison.kept_results import KeptResults
 from keras_efgsm.comparison.measured import asked_attack, called, measured_part
@@ -113,7 +113,7 @@ def compare_models(
     attacks = _check_attacks(attacks)
     for name, value in (("batch_size", batch_size), ("restarts", restarts), ("eot", eot)):
         check_count(value, name)
-    check_count(seed, "seed", minimum=0)
+    check_seed(seed)
     contenders = read_contenders(models, attacks, names)
     first = contenders[0].model
     _check_data(data, contenders)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from keras_efgsm.checks import check_count
+from keras_efgsm.checks import check_count, check_seed
 from keras_efgsm.data.image_data import ImageData
 from keras_efgsm.data.steps import steps_per_epoch
 
@@ -51,7 +51,7 @@ def training_dataset(
     ```
     """
     steps = steps_per_epoch(data, batch_size)
-    seed = check_count(seed, "seed", minimum=0)
+    seed = check_seed(seed)
     initial_epoch = check_count(initial_epoch, "initial_epoch", minimum=0)
     initial_step = check_count(initial_step, "initial_step", minimum=0)
     if initial_step > steps:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_efgsm.checks import check_count, check_number, check_printable, visible
+from keras_efgsm.checks import check_count, check_number, check_printable, check_seed, visible
 from keras_efgsm.data.choosing import draw_by_class
 from keras_efgsm.data.digests import DIGEST_BYTES, digests_of_images, record_of
 from keras_efgsm.limits import check_num_classes
@@ -202,7 +202,7 @@ class ImageData:
         ```
         """
         fraction = check_number(fraction, "fraction", minimum=0.0, maximum=1.0, strict=True)
-        seed = check_count(seed, "seed", minimum=0)
+        seed = check_seed(seed)
         # RandomState, unlike the newer generators, promises the same numbers in every version.
         random = np.random.RandomState(seed)
         held = np.zeros(len(self), bool)

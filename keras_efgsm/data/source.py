@@ -6,7 +6,7 @@ import abc
 import os
 from dataclasses import dataclass
 
-from keras_efgsm.checks import check_count, check_number
+from keras_efgsm.checks import check_number, check_seed
 from keras_efgsm.data.image_channels import check_channels
 from keras_efgsm.data.image_data import ImageData
 from keras_efgsm.data.image_size import check_image_size
@@ -50,7 +50,7 @@ class LoadOptions:
             )
         object.__setattr__(self, "image_size", check_image_size(self.image_size))
         check_channels(self.channels)
-        check_count(self.seed, "seed", minimum=0)
+        check_seed(self.seed)
         check_number(self.test_share, "test_share", minimum=0.0, strict=True)
         if self.test_share >= 1:
             raise ValueError(

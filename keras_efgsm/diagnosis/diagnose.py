@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_efgsm.attacks.ball import check_radius
 from keras_efgsm.backend import BACKEND
-from keras_efgsm.checks import check_count, check_epsilon, check_norm
+from keras_efgsm.checks import check_count, check_epsilon, check_norm, check_seed
 from keras_efgsm.diagnosis import attack_properties, gradient_properties, thresholds
 from keras_efgsm.diagnosis.findings import Diagnosis, Finding
 from keras_efgsm.diagnosis.loss_surface import margin_surfaces
@@ -121,7 +121,7 @@ def diagnose(
         (batch_size, "batch_size"),
     ):
         check_count(value, name)
-    check_count(seed, "seed", minimum=0)
+    check_seed(seed)
     model = _with_gradients(with_eot(model, eot, shape_of_images(data)))
     check_radius(epsilon, norm, model.image_shape)
     source = None if transfer_from is None else with_eot(_source(transfer_from, model), eot)

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from keras_efgsm.attacks.losses import still_correct
 from keras_efgsm.backend import compiled_once
-from keras_efgsm.checks import check_choice, check_count
+from keras_efgsm.checks import check_choice, check_count, check_seed
 from keras_efgsm.data import ImageData
 from keras_efgsm.distances.art_attacks import compile_art
 from keras_efgsm.distances.minimum_attack import Finder, MinimumAttack
@@ -105,7 +105,7 @@ def measure_distances(
     began = time.perf_counter()
     attacks = _check_attacks(attacks, check_choice(engine, "engine", tuple(ENGINES)))
     check_count(batch_size, "batch_size")
-    check_count(seed, "seed", minimum=0)
+    check_seed(seed)
     model = with_eot(model, eot)
     needing = [attack.kind for attack in attacks if attack.needs_gradient]
     if needing and not model.differentiable:

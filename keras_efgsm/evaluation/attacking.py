@@ -8,7 +8,7 @@ import keras
 
 from keras_efgsm.attacks import Attack
 from keras_efgsm.attacks.ball import check_radius
-from keras_efgsm.checks import check_choice, check_count
+from keras_efgsm.checks import check_choice, check_count, check_seed
 from keras_efgsm.evaluation.adversarial import FOUND_SUFFIX, AdversarialImages, found_images
 from keras_efgsm.evaluation.art_engine import compile_art
 from keras_efgsm.evaluation.attack_result import AttackResult
@@ -219,7 +219,7 @@ def check_options(
     """
     check_choice(engine, "engine", tuple(ENGINES))
     check_count(batch_size, "batch_size")
-    check_count(seed, "seed", minimum=0)
+    check_seed(seed)
     check_count(restarts, "restarts")
     if state is not None and engine != "native":
         raise ValueError(

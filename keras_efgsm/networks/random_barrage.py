@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_efgsm.backend import compiled_once
-from keras_efgsm.checks import check_choice, check_count
+from keras_efgsm.checks import check_choice, check_count, check_seed
 from keras_efgsm.networks.image_transforms import NUMBERS, TRANSFORMS, Draw
 from keras_efgsm.typing import Tensor
 
@@ -65,7 +65,7 @@ class RandomBarrage(keras.layers.Layer):  # type: ignore[misc]  # Keras has no t
         for name in self.transforms or ():
             check_choice(name, "transforms", tuple(TRANSFORMS))
         self._check_count(len(TRANSFORMS if self.transforms is None else self.transforms))
-        self.seed = None if seed is None else check_count(seed, "seed", minimum=0)
+        self.seed = None if seed is None else check_seed(seed)
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

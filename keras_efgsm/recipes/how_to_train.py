@@ -124,7 +124,7 @@ class HowToTrain:
         "float32",
         check=_policy,
     )
-    seed: int = option("machine", "of weights, order and noise", 0, check=count(0))
+    seed: int = option("machine", "of weights, order and noise", 0, check=count(0, 2**32 - 1))
     attack_in_training_mode: bool = option(
         "method",
         "the attack sees batch norm as the update does, by the statistics of the batch; off for "

@@ -129,9 +129,11 @@ def with_documented_fields(cls: type) -> type:
     return cls
 
 
-def count(minimum: int = 1) -> Check:
-    """Checks for a whole number of at least `minimum`."""
-    return lambda value, name: _unchanged(value, check_count(value, name, minimum=minimum))
+def count(minimum: int = 1, maximum: int = 2**31 - 1) -> Check:
+    """Checks for a whole number within bounds, see `check_count`."""
+    return lambda value, name: _unchanged(
+        value, check_count(value, name, minimum=minimum, maximum=maximum)
+    )
 
 
 def number(

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from keras_efgsm.attacks.ball import BALLS
-from keras_efgsm.checks import check_count
+from keras_efgsm.checks import check_count, check_seed
 from keras_efgsm.data import load_data
 from keras_efgsm.data.choosing import choose_images, missing_note
 from keras_efgsm.evaluation import load_classifier
@@ -60,7 +60,7 @@ def measure_run(
         ValueError: if an option is out of range, or the data or a network cannot be loaded.
     """
     check_count(num_images, "num_images")
-    check_count(seed, "seed", minimum=0)
+    check_seed(seed)
     split = run.evaluation.split or "test"
     with_what = {
         "classifier": _digest(RunFolder(run.path).classifier),

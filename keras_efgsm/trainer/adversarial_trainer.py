@@ -7,7 +7,7 @@ import keras
 
 from keras_efgsm.attacks import Attack, Perturbed
 from keras_efgsm.backend import BACKEND, use_fast_layers
-from keras_efgsm.checks import check_count
+from keras_efgsm.checks import check_count, check_seed
 from keras_efgsm.distribution.limits import check_distribution
 from keras_efgsm.distribution.workers import own_shard
 from keras_efgsm.networks.requirements import check_reconstructor, read_contract, uses_float16
@@ -168,7 +168,7 @@ class AdversarialTrainer(SteppedModel):
         if momentum_storage == "disk" and BACKEND == "tensorflow":
             # XLA compiles no calls to the host there.
             self.supports_jit = False
-        self.seed = check_count(seed, "seed", minimum=0)
+        self.seed = check_seed(seed)
         self.epsilon_warmup_steps = check_count(
             epsilon_warmup_steps, "epsilon_warmup_steps", minimum=0
         )

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from keras_efgsm.attacks import Attack
-from keras_efgsm.checks import check_choice, check_count
+from keras_efgsm.checks import check_choice, check_count, check_seed
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import ATTACK_SETS, make_attacks
 from keras_efgsm.recipes.building import load_training_data
@@ -74,7 +74,7 @@ class SearchOptions:
         object.__setattr__(self, "attack_options", dict(self.attack_options or {}))
         check_count(self.factor, "factor", minimum=2)
         check_count(self.epochs, "epochs")
-        check_count(self.seed, "seed", minimum=0)
+        check_seed(self.seed)
         for name in ("trials", "train_images", "validation_images"):
             if getattr(self, name) is not None:
                 check_count(getattr(self, name), name)

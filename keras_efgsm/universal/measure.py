@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_efgsm.backend import compiled_once
-from keras_efgsm.checks import check_choice, check_count
+from keras_efgsm.checks import check_choice, check_count, check_seed
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation.art_estimator import art_attacks, art_estimator, one_hot, seeded_numpy
 from keras_efgsm.evaluation.expectation import doubts_of, with_eot
@@ -84,7 +84,7 @@ def measure_universal(
     began = time.perf_counter()
     check_choice(engine, "engine", ENGINES)
     check_count(batch_size, "batch_size")
-    check_count(seed, "seed", minimum=0)
+    check_seed(seed)
     model = with_eot(model, eot)
     if not model.differentiable:
         raise ValueError(

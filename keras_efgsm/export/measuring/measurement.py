@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_efgsm.attacks import Attack
-from keras_efgsm.checks import check_count
+from keras_efgsm.checks import check_count, check_seed
 from keras_efgsm.data import ImageData
 from keras_efgsm.data.choosing import FIRST
 from keras_efgsm.evaluation import EvaluatedModel, evaluate_robustness, load_classifier, with_twin
@@ -86,7 +86,7 @@ def measure_export(
     ```
     """
     check_count(calls, "calls")
-    check_count(seed, "seed", minimum=0)
+    check_seed(seed)
     check_count(batch_size, "batch_size")
     export = find_export(folder)
     paths = ({KERAS: Path(run)} if run is not None else {}) | export.forms

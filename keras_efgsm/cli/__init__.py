@@ -43,7 +43,6 @@ _PLACES = (
     "state",
     "save_adversarial",
     "save_images",
-    "tensorboard",
     "data_dir",
     "momentum_directory",
 )

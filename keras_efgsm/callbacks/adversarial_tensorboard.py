@@ -17,7 +17,7 @@ from keras_efgsm.attacks.logits import evaluation_logits
 from keras_efgsm.backend import compiled, rival_margins_and_gradients
 from keras_efgsm.checks import check_count
 from keras_efgsm.noise import Noise
-from keras_efgsm.pictures.png import signed_colours
+from keras_efgsm.pictures.png import side_by_side, signed_colours
 from keras_efgsm.trainer.batch import read_labels
 from keras_efgsm.typing import Logs
 
@@ -186,7 +186,11 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
         with self._train_writer.as_default():
             self.summary.image(
                 f"images/{', '.join(panels)}",
-                side_by_side([np.clip(seen[name], 0.0, 1.0) for name in panels]),
+                side_by_side(
+                    [np.clip(seen[name], 0.0, 1.0) for name in panels],
+                    gap=max(seen["clean"].shape[2] // 16, 1),
+                    shade=0.5,
+                ),
                 step=epoch,
                 max_outputs=len(seen["clean"]),
                 description=described,
@@ -196,24 +200,3 @@ class AdversarialTensorBoard(keras.callbacks.TensorBoard):  # type: ignore[misc]
                 self.summary.histogram(f"margins/{kind}", margins, step=epoch)
                 positive = float(np.mean(margins > 0.0))
                 self.summary.scalar(f"robustness/{share}", positive, step=epoch)
-
-
-def side_by_side(panels: list[np.ndarray]) -> np.ndarray:
-    """Batches of pictures, image by image in a row, as `(n, H, W', C)`.
-
-    Args:
-        panels: each `(n, H, W, C)` in [0, 1]; grey ones are drawn in colour beside coloured ones.
-
-    Example:
-
-    ```python
-    side_by_side([np.zeros((2, 8, 8, 1)), np.ones((2, 8, 8, 3))]).shape  # (2, 8, 17, 3)
-    ```
-    """
-    channels = max(panel.shape[-1] for panel in panels)
-    count, height, width, _ = panels[0].shape
-    gap = np.full((count, height, max(width // 16, 1), channels), 0.5, panels[0].dtype)
-    row = [gap]
-    for panel in panels:
-        row += [np.repeat(panel, channels // panel.shape[-1], axis=-1), gap]
-    return np.concatenate(row[1:-1], axis=2)

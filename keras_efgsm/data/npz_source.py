@@ -156,10 +156,11 @@ def _read_frame(path: Path) -> tuple[dict[str, tuple[int, int, int, int]], tuple
             f"{bound}. Received: {received} with a label {low if low < 0 else count - 1} and "
             f"{most} {bound}"
         )
-    check_num_classes(count if names is None else names.shape[0], received)
-    if max(count, most if names is not None else 0) < 2:
+    classes = count if names is None else names.shape[0]
+    check_num_classes(classes, received)
+    if classes < 2:
         raise ValueError(
-            "there must be images of two classes at least, but all labels are 0. "
+            f"there must be images of two classes at least, but there is {classes}. "
             f"Received: {received}"
         )
     if names is None:

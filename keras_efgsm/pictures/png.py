@@ -1,8 +1,9 @@
-"""Images as PNG text that a page can hold: pixels, and perturbations in colours of their sign."""
+"""Images for pages: as PNG text, perturbations in colours of their sign, several in a row."""
 
 import base64
 import struct
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -57,3 +58,28 @@ def signed_colours(perturbation: np.ndarray, epsilon: float) -> np.ndarray:
     strength, rises = np.abs(scaled), scaled > 0
     colour = np.where(rises, np.array([0.75, 0.05, 0.10]), np.array([0.05, 0.25, 0.75]))
     return 1.0 - strength * (1.0 - colour)
+
+
+def side_by_side(panels: Sequence[np.ndarray], *, gap: int = 4, shade: float = 1.0) -> np.ndarray:
+    """Pictures of the same size, or batches of them, in a row.
+
+    Args:
+        panels: each `(..., H, W, C)` in [0, 1]; grey ones are drawn in colour beside coloured ones.
+        gap: pixels between two. Defaults to `4`.
+        shade: of the gap. Defaults to `1.0`, white.
+
+    Returns:
+        The row, `(..., H, W', C)`.
+
+    Example:
+
+    ```python
+    side_by_side([np.zeros((2, 8, 8, 1)), np.ones((2, 8, 8, 3))]).shape  # (2, 8, 20, 3)
+    ```
+    """
+    channels = max(panel.shape[-1] for panel in panels)
+    between = np.full((*panels[0].shape[:-2], gap, channels), shade, panels[0].dtype)
+    row: list[np.ndarray] = []
+    for panel in panels:
+        row += [np.repeat(panel, channels // panel.shape[-1], axis=-1), between]
+    return np.concatenate(row[:-1], axis=-2)

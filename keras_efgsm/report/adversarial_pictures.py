@@ -8,11 +8,10 @@ import numpy as np
 
 from keras_efgsm.atomic_file import try_to_make
 from keras_efgsm.evaluation import AdversarialImages
-from keras_efgsm.pictures.png import signed_colours
+from keras_efgsm.pictures.png import side_by_side, signed_colours
 
 # Small images are enlarged by a whole number, to be seen.
 _LEAST_HEIGHT = 96
-_GAP = 4
 _CHANNELS = (1, 3)
 
 
@@ -79,7 +78,7 @@ def write_pictures(adversarial: AdversarialImages, folder: str | os.PathLike[str
     try:
         for places, clean, x_adv in adversarial.batches():
             for place, x, found in zip(places, clean, x_adv, strict=True):
-                picture = _side_by_side(x, found, float(adversarial.epsilon[place]))
+                picture = _in_a_row(x, found, float(adversarial.epsilon[place]))
                 name = (
                     f"{adversarial.index[place]:06d}-label{adversarial.label[place]}"
                     f"-as{adversarial.predicted[place]}.png"
@@ -93,15 +92,10 @@ def write_pictures(adversarial: AdversarialImages, folder: str | os.PathLike[str
         raise
 
 
-def _side_by_side(clean: np.ndarray, adversarial: np.ndarray, epsilon: float) -> np.ndarray:
+def _in_a_row(clean: np.ndarray, adversarial: np.ndarray, epsilon: float) -> np.ndarray:
     """The three pictures as 8-bit colours `(H, W, 3)`."""
     tiles = [clean, adversarial, signed_colours(adversarial - clean, epsilon)]
     factor = -(-_LEAST_HEIGHT // clean.shape[0]) if clean.shape[0] < _LEAST_HEIGHT else 1
-    gap = np.ones((clean.shape[0] * factor, _GAP, 3))
-    parts = []
-    for tile in tiles:
-        colours = np.broadcast_to(tile, (*tile.shape[:2], 3))
-        parts += [gap, colours.repeat(factor, axis=0).repeat(factor, axis=1)]
-    row = np.concatenate(parts[1:], axis=1)
+    row = side_by_side([tile.repeat(factor, axis=0).repeat(factor, axis=1) for tile in tiles])
     pixels: np.ndarray = np.round(np.clip(row, 0.0, 1.0) * 255).astype("uint8")
     return pixels

@@ -44,7 +44,7 @@ def test_a_file_that_is_no_data_set_is_refused(tmp_path):
     [
         ({"x_test": None}, r"\(x_test is missing\)\. Received: path="),
         ({"x_train": np.zeros((0, 4, 4, 1), "uint8")}, "so that it holds no image"),
-        ({"y_train": [0, 0], "y_test": [0, 0]}, "images of two classes.*all labels are 0.*path="),
+        ({"y_train": [0, 0], "y_test": [0, 0]}, "images of two classes.*but there is 1.*path="),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_once(tmp_path, changes, message):

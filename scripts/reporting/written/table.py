@@ -26,7 +26,7 @@ def means(shares: Sequence[float], *, digits: int = 2, bold: bool = False) -> st
 
     Args:
         shares: in [0, 1].
-        digits: after the point. Defaults to `2`.
+        digits: of lowest and highest, after the point. Defaults to `2`.
         bold: whether the mean stands out. Defaults to `False`.
     """
     said = percent(fmean(shares))

@@ -68,9 +68,9 @@ def test_a_test_folder_that_does_not_fit_is_refused_where_training_images_are_lo
 @pytest.mark.parametrize(
     ("lacking", "message"),
     [
-        ("y_test", "'y_test'"),
-        ("x_test", "'x_test'"),
-        ("y_train", "'y_train'"),
+        ("y_test", "y_test is missing"),
+        ("x_test", "x_test is missing"),
+        ("y_train", "y_train is missing"),
     ],
 )
 def test_an_npz_file_without_one_of_its_arrays_is_refused_at_once(tmp_path, lacking, message):

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         pixel_threshold,
         threshold_classifier,
     )
+    from keras_efgsm.networks.classifiers.tone_curve import tone_curve, tone_curve_classifier
     from keras_efgsm.networks.classifiers.wide_resnet import wide_resnet
     from keras_efgsm.networks.cost import multiply_adds
     from keras_efgsm.networks.denoising import denoising_block
@@ -88,6 +89,8 @@ _NEED_KERAS = {
     "subpixel_reconstructor": "reconstructors.subpixel",
     "synchronize_batch_norm": "batch_normalization",
     "threshold_classifier": "classifiers.threshold",
+    "tone_curve": "classifiers.tone_curve",
+    "tone_curve_classifier": "classifiers.tone_curve",
     "wide_resnet": "classifiers.wide_resnet",
     "wide_resnet_reconstructor": "reconstructors.wide_resnet",
     "with_logits": "other_forms",
@@ -146,6 +149,8 @@ __all__ = [
     "subpixel_reconstructor",
     "synchronize_batch_norm",
     "threshold_classifier",
+    "tone_curve",
+    "tone_curve_classifier",
     "wide_resnet",
     "wide_resnet_reconstructor",
     "with_logits",

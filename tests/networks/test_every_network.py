@@ -25,6 +25,7 @@ LIGHTEST = {
     "trades-cnn": (16, 16, 1),
     "threshold": (8, 8, 1),
     "threshold-deep": (8, 8, 1),
+    "tone-curve": (8, 8, 3),
     "strided-narrow": (8, 8, 3),
     "resnet8": (8, 8, 3),
     "resnet8-denoise": (8, 8, 3),

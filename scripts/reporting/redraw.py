@@ -121,7 +121,7 @@ PICTURES: dict[str, Draw] = {
         f"results/mnist/{name}/time_to_robustness.png": partial(courses, target=0.88)
         for name in ("time_to_88", "time_to_88_pgd_published", "time_to_88_short")
     },
-    "results/mnist/time_to_robustness/time_to_robustness.png": courses,
+    "results/mnist-threshold/time_to_robustness/time_to_robustness.png": courses,
     "results/mnist/universal/universal.png": universal,
     "results/overfitting/overfitting.png": overfitting,
     "results/time_to_robustness/time_to_robustness.png": courses,
@@ -130,7 +130,7 @@ PICTURES: dict[str, Draw] = {
 IN_DARK = (
     "docs/pictures/attacked_twin.png",
     "results/mnist-search/search.png",
-    "results/mnist/time_to_88/time_to_robustness.png",
+    "results/mnist-threshold/time_to_88/time_to_robustness.png",
     "results/overfitting/overfitting.png",
 )
 """Those that are drawn in dark as well."""

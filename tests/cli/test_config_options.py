@@ -206,11 +206,11 @@ def test_a_configuration_of_this_run_survives_its_file():
 @pytest.mark.parametrize(
     ("words", "dataset", "classifier"),
     [
-        ("mnist", "mnist", "mnist-threshold"),
+        ("mnist", "mnist", "tone-curve"),
         ("mnist --recipe mnist-paper", "mnist", "mnist-paper"),
         ("photographs --recipe cifar10-cpu", "photographs", "cifar10-strided"),
         ("cifar10-cpu --dataset photographs", "photographs", "cifar10-strided"),
-        ("cifar10-cpu --recipe mnist", "cifar10", "mnist-threshold"),
+        ("cifar10-cpu --recipe mnist", "cifar10", "tone-curve"),
     ],
 )
 def test_what_is_trained_on_and_how_are_two_arguments(words, dataset, classifier):
@@ -338,7 +338,9 @@ def test_tune_takes_its_own_fields_alone():
     assert request.changes == {"epsilon": 0.1}
 
 
-@pytest.mark.parametrize("preset", ["digits", "mnist", "mnist-deep", "mnist-joint", "mnist-paper"])
+@pytest.mark.parametrize(
+    "preset", ["digits", "mnist", "mnist-threshold-deep", "mnist-joint", "mnist-paper"]
+)
 def test_a_preset_starts_where_it_was_searched_and_at_another_radius_with_the_same_share(preset):
     config = parsed(preset)
     assert config.method_options["sigma"] == config.make_attack().sigma == 0.1

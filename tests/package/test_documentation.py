@@ -76,7 +76,7 @@ def test_a_name_that_two_places_offer_is_documented_once():
         ("own_images.md#in-python", "own_images.md#in-python"),
         ("../CONTRIBUTING.md#the-map", "CONTRIBUTING.md#the-map"),
         ("../results/mnist-small/README.md", "results/mnist-small/README.md"),
-        ("../results/mnist/standard", "results/mnist/standard/index.md"),
+        ("../results/mnist-threshold/standard", "results/mnist-threshold/standard/index.md"),
         ("https://keras.io", "https://keras.io"),
         ("not_there.md", "not_there.md"),
     ],

@@ -94,7 +94,7 @@ def test_what_is_given_wins_and_is_not_said_to_be_chosen(facts):
 
 
 def test_a_preset_is_made_when_it_is_asked_for_and_once():
-    assert PRESETS["mnist-deep"] is PRESETS["mnist-deep"]
+    assert PRESETS["mnist-threshold-deep"] is PRESETS["mnist-threshold-deep"]
     assert "no-such" not in PRESETS
     with pytest.raises(KeyError):
         PRESETS["no-such"]

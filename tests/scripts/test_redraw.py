@@ -22,7 +22,10 @@ def test_every_committed_picture_is_drawn_by_make_pictures():
 
 @pytest.mark.parametrize(
     "name",
-    ["results/mnist-search/search.png", "results/mnist/time_to_88/time_to_robustness.png"],
+    [
+        "results/mnist-search/search.png",
+        "results/mnist-threshold/time_to_88/time_to_robustness.png",
+    ],
 )
 def test_a_picture_is_drawn_again_in_light_and_dark_without_training(name, tmp_path):
     light, dark = redraw.redraw(name, tmp_path)

@@ -16,7 +16,7 @@ def load(path: str) -> Any:
     """The JSON of a file below `results/`.
 
     Args:
-        path: such as `"mnist/adp/ablation.json"`.
+        path: such as `"mnist-threshold/adp/ablation.json"`.
     """
     return json.loads((RESULTS / path).read_text("utf-8"))
 

@@ -7,8 +7,8 @@ from reporting.result_table import ResultTable
 from reporting.written.figures import accuracy_after, evaluation, load, seeds
 from reporting.written.table import cascade, means, percent, pieces, table
 
-_ADP, _STANDARD = "mnist/adp/ablation.json", "mnist/standard/ablation.json"
-_DEEP, _THOUSAND = "mnist/deep/ablation.json", "mnist/adp-1000/ablation.json"
+_ADP, _STANDARD = "mnist-threshold/adp/ablation.json", "mnist-threshold/standard/ablation.json"
+_DEEP, _THOUSAND = "mnist-threshold/deep/ablation.json", "mnist-threshold/adp-1000/ablation.json"
 _WORDS = {
     "apgd-ce": "APGD-CE",
     "apgd-dlr": "APGD-DLR",
@@ -18,8 +18,8 @@ _WORDS = {
 
 
 @table
-def mnist_preset() -> ResultTable:
-    """What the preset `mnist` withstands: means of three seeds, lowest and highest."""
+def mnist_threshold() -> ResultTable:
+    """What the preset `mnist-threshold` withstands: means of three seeds, lowest and highest."""
     two_thousand = [EvaluationRecord.from_dict(r) for r in seeds(_STANDARD, "report")]
     return ResultTable(
         ("", "images", "accuracy"),
@@ -46,10 +46,10 @@ def mnist_preset() -> ResultTable:
 
 @table
 def mnist_deep() -> ResultTable:
-    """The deeper network beside the preset `mnist`, on the same images."""
+    """The deeper network beside the preset `mnist-threshold`, on the same images."""
     both = (_DEEP, _THOUSAND)
     return ResultTable(
-        ("", "images", "`mnist-deep`", "`mnist`"),
+        ("", "images", "`mnist-threshold-deep`", "`mnist-threshold`"),
         [
             ["natural", "10,000", *(means(seeds(f, "natural_accuracy_all")) for f in both)],
             [
@@ -79,27 +79,27 @@ def mnist_threshold_attacks() -> ResultTable:
                 percent(row["robust_accuracy"], 1),
                 percent(row["with_all_before"], 1),
             ]
-            for row in load("mnist/attack_threshold.json")["rows"]
+            for row in load("mnist-threshold/attack_threshold.json")["rows"]
         ],
     )
 
 
 @table
 def mnist_pieces() -> ResultTable:
-    """What each piece of the preset `mnist` is worth."""
-    return pieces(load("mnist/ablation/ablation.json")["summary"])
+    """What each piece of the preset `mnist-threshold` is worth."""
+    return pieces(load("mnist-threshold/ablation/ablation.json")["summary"])
 
 
 @table
 def mnist_time_all() -> ResultTable:
-    """All methods on the network of `mnist`, in the time that each had."""
-    return _in_time("mnist/time_to_robustness/time_to_robustness.json")
+    """All methods on the network of `mnist-threshold`, in the time that each had."""
+    return _in_time("mnist-threshold/time_to_robustness/time_to_robustness.json")
 
 
 @table
 def mnist_time_short() -> ResultTable:
     """A short schedule, of eFGSM and PGD."""
-    rows = load("mnist/time_to_88_short/time_to_robustness.json")["summary"]
+    rows = load("mnist-threshold/time_to_88_short/time_to_robustness.json")["summary"]
     return ResultTable(
         ("method", "`adp` in % after s", "", "", "88 % reached by"),
         [

@@ -26,14 +26,14 @@ def headline() -> ResultTable:
 @table
 def all_results() -> ResultTable:
     """The first table of docs/results.md."""
-    deep = "mnist/deep/ablation.json"
+    deep = "mnist-threshold/deep/ablation.json"
     return ResultTable(
         _HEADINGS,
         [
             _mnist("[`mnist`](mnist.md), behind a pixel threshold", " (2,000 images)"),
             [
                 "MNIST, 0.3",
-                "[`mnist-deep`](mnist.md#a-deeper-network), behind one too",
+                "[`mnist-threshold-deep`](mnist_threshold.md#a-deeper-network), behind one too",
                 percent(fmean(seeds(deep, "natural_accuracy_all"))),
                 f"{percent(summary(deep)['robust_accuracy'])} (1,000 images)",
                 "not run",
@@ -46,7 +46,10 @@ def all_results() -> ResultTable:
 
 
 def _mnist(name: str, images: str) -> list[str]:
-    adp, standard = summary("mnist/adp/ablation.json"), summary("mnist/standard/ablation.json")
+    adp, standard = (
+        summary("mnist-threshold/adp/ablation.json"),
+        summary("mnist-threshold/standard/ablation.json"),
+    )
     return [
         "MNIST, 0.3",
         name,

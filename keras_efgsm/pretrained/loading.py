@@ -8,7 +8,7 @@ from keras_efgsm.networks.own_models import read_keras_file
 from keras_efgsm.printing import ResultTable, as_html, as_text
 from keras_efgsm.records.exported_files import digests
 from keras_efgsm.records.robust_model import RobustModelRecord
-from keras_efgsm.records.wording import number, percent
+from keras_efgsm.records.wording import percent
 
 MODELS = Path(__file__).parent / "models"
 """The folder of the models, a folder each."""
@@ -19,9 +19,9 @@ class RobustModels(dict[str, RobustModelRecord]):
     """Robust models by name, which print as a table."""
 
     def table(self) -> ResultTable:
-        """A row for each model, in 80 columns."""
+        """A row for each model, in 80 columns; their cards say the rest."""
         table = ResultTable("name", "images", "ball", title="robust models, under `standard`")
-        for figure in ("natural", "robust", "parameters"):
+        for figure in ("natural", "robust"):
             table.add_column(figure, justify="right")
         for name, record in self.items():
             table.add_row(
@@ -30,7 +30,6 @@ class RobustModels(dict[str, RobustModelRecord]):
                 record.ball,
                 percent(record.natural_accuracy),
                 percent(record.robust_accuracy),
-                number(record.parameters),
             )
         return table
 

@@ -36,6 +36,7 @@ from keras_efgsm.records.wording import data_name, radius
 from keras_efgsm.runs.drawing import draw_curves
 from keras_efgsm.tuning.drawing import draw_trials
 from keras_efgsm.universal import draw_universal
+from reporting.tone_picture import draw_tones
 from reporting.twin_picture import draw_twin
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +101,11 @@ def universal(folder: Path, path: Path, theme: str) -> None:
     draw_universal(UniversalRecord.read(folder / "universal.json"), path, theme=theme)
 
 
+def tones(folder: Path, path: Path, theme: str) -> None:
+    """Of `tone_curves.py`."""
+    draw_tones(read_json(folder / "tone_curve.json"), path, theme=theme)
+
+
 def twin(folder: Path, path: Path, theme: str) -> None:
     """Of `attacked_twin.py`."""
     draw_twin(read_json(folder / "attacked_twin.json"), path, theme=theme)
@@ -118,10 +124,11 @@ PICTURES: dict[str, Draw] = {
         for kind, number in KINDS.items()
     },
     **{
-        f"results/mnist/{name}/time_to_robustness.png": partial(courses, target=0.88)
+        f"results/mnist-threshold/{name}/time_to_robustness.png": partial(courses, target=0.88)
         for name in ("time_to_88", "time_to_88_pgd_published", "time_to_88_short")
     },
     "results/mnist-threshold/time_to_robustness/time_to_robustness.png": courses,
+    "results/mnist/tone_curve/tone_curve.png": tones,
     "results/mnist/universal/universal.png": universal,
     "results/overfitting/overfitting.png": overfitting,
     "results/time_to_robustness/time_to_robustness.png": courses,
@@ -131,6 +138,7 @@ IN_DARK = (
     "docs/pictures/attacked_twin.png",
     "results/mnist-search/search.png",
     "results/mnist-threshold/time_to_88/time_to_robustness.png",
+    "results/mnist/tone_curve/tone_curve.png",
     "results/overfitting/overfitting.png",
 )
 """Those that are drawn in dark as well."""

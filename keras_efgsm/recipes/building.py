@@ -111,7 +111,7 @@ def build_trainer(config: TrainingConfig, data: ImageData) -> AdversarialTrainer
     )
     # As `fit` will, but before a run folder is made.
     check_trained(trainer)
-    trainer.compile(_optimizer(config, _learning_rate(config, updates)))
+    trainer.compile(make_optimizer(config, _learning_rate(config, updates)))
     if BACKEND != "tensorflow":
         # Its batches are numbers of samples alone.
         trainer.keep_images(data.images)
@@ -164,7 +164,13 @@ def _classifier(config: TrainingConfig, data: ImageData) -> keras.Model:
     )
 
 
-def _optimizer(config: TrainingConfig, learning_rate: Any) -> keras.optimizers.Optimizer:
+def make_optimizer(config: TrainingConfig, learning_rate: Any) -> keras.optimizers.Optimizer:
+    """The optimizer of a configuration.
+
+    Args:
+        config: the run's options.
+        learning_rate: a number or a schedule.
+    """
     if config.optimizer == "sgd":
         return L2SGD(learning_rate, config.optimizer_momentum, l2=config.weight_decay)
     return keras.optimizers.Adam(learning_rate, weight_decay=config.weight_decay or None)

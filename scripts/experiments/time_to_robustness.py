@@ -40,9 +40,9 @@ from keras_efgsm.callbacks import WeightAveraging
 from keras_efgsm.checks import check_choice, check_count, check_number
 from keras_efgsm.data import ImageData, load_data, training_dataset
 from keras_efgsm.evaluation import evaluate_robustness
-from keras_efgsm.evaluation.attack_sets import make_attacks
+from keras_efgsm.evaluation.attack_sets import ATTACK_SETS, make_attacks
 from keras_efgsm.networks import CLASSIFIERS
-from keras_efgsm.recipes.building import build_trainer
+from keras_efgsm.recipes.building import build_trainer, make_optimizer
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.presets import PRESETS
@@ -64,7 +64,7 @@ NEEDS_WARMUP = ("fgsm", "fgsm-rs", "n-fgsm", "fgsm-pgi", "pgd", "alp", "free", "
 # Options of the preset that may be given here, the same for all methods.
 _OF_PRESET = ("learning_rate", "batch_size", "activation")
 # Options that are not written down with the figures where they are not given.
-_OPTIONAL = ("preset", *_OF_PRESET)
+_OPTIONAL = ("preset", "attacks", *_OF_PRESET)
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
@@ -102,7 +102,7 @@ def make_trainer(config: TrainingConfig, data: ImageData, steps: int, warmup: fl
         0.0, max(1, updates - rise), warmup_target=config.learning_rate, warmup_steps=rise
     )
     trainer.epsilon_warmup_steps = round(warmup * updates)
-    trainer.compile(keras.optimizers.Adam(schedule))
+    trainer.compile(make_optimizer(config, schedule))
     return trainer
 
 
@@ -131,7 +131,7 @@ def measure_method(
     name: str, seed: int, options: argparse.Namespace, data: ImageData, test: ImageData
 ) -> dict[str, Any]:
     """Trains one method for its time and attacks its snapshots."""
-    preset = PRESETS[options.preset or options.dataset]
+    preset = PRESETS[preset_of(options)]
     published = PUBLISHED.get(name, {}) if options.dataset == "mnist" else {}
     if name == preset.method:
         config = preset
@@ -157,7 +157,7 @@ def measure_method(
             data.image_shape, data.num_classes, activation=config.activation
         )
         classifier.set_weights(taken["weights"])
-        attacks = make_attacks("adp", config.epsilon, steps=options.steps)
+        attacks = make_attacks(options.attacks or "adp", config.epsilon, steps=options.steps)
         report = evaluate_robustness(classifier, test, attacks, cascade=True, seed=0)
         points.append(
             {
@@ -169,6 +169,21 @@ def measure_method(
             }
         )
     return {"config": config.to_dict(), "epsilon_warmup": warmup, "points": points}
+
+
+def preset_of(options: argparse.Namespace) -> str:
+    """The preset that was asked for, or that of the data set.
+
+    Raises:
+        ValueError: if neither is one.
+    """
+    name = options.preset or options.dataset
+    if name not in PRESETS:
+        raise ValueError(
+            f"no preset is named after the data set; give `--preset`, one of {', '.join(PRESETS)}. "
+            f"Received: dataset={options.dataset!r}"
+        )
+    return name
 
 
 def read_done(path: Path, key: dict[str, Any]) -> dict[str, Any]:
@@ -207,7 +222,7 @@ def read_multiples(text: str) -> dict[str, float]:
 def main() -> int:
     """Reads the options; bad input is told of in one line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--dataset", choices=("mnist", "digits"), default="mnist")
+    parser.add_argument("--dataset", default="mnist", help="any that keras-efgsm train takes")
     parser.add_argument("--preset", choices=tuple(PRESETS), help="default: that of the data set")
     parser.add_argument("--seconds", type=float, default=150.0, help="of training, each method")
     parser.add_argument("--clock", choices=tuple(CLOCKS), default="wall")
@@ -219,6 +234,7 @@ def main() -> int:
     parser.add_argument("--batch-size", type=int, help="default: the preset's")
     parser.add_argument("--activation", help="default: the preset's")
     parser.add_argument("--num-images", type=int, default=500)
+    parser.add_argument("--attacks", choices=tuple(ATTACK_SETS), help="default: adp")
     parser.add_argument("--steps", type=int, default=100, help="of the attacks")
     parser.add_argument("--seeds", default="0", help="of the training, comma-separated")
     parser.add_argument("--multiples", default="", help="of --seconds, as pgd=20,trades=5")
@@ -242,6 +258,7 @@ def run(options: argparse.Namespace) -> None:
     """Measures, and writes table and plot."""
     out, target = Path(options.out), options.target
     file = out / "time_to_robustness.json"
+    preset_of(options)
     names = [check_choice(name, "methods", tuple(METHODS)) for name in options.methods.split(",")]
     seeds = [check_count(int(seed), "seeds", minimum=0) for seed in options.seeds.split(",")]
     check_number(options.rise, "rise", minimum=0.0, maximum=1.0)

@@ -91,7 +91,7 @@ def draw(
             heights.append(100 * target)
             _mark_target(axes, rows, target, colours)
         fine_percent_axis(axes.yaxis, heights)
-        axes.set_title("robust accuracy (adp)", color=colours.soft)
+        axes.set_title("robust accuracy", color=colours.soft)
         label_ends(axes, labels, size=10)
         save_figure(figure, path)
 

@@ -141,7 +141,9 @@ def measured_on(options: dict[str, Any], seeds: Sequence[int]) -> str:
         seeds: of the trainings.
     """
     named = ", ".join(map(str, seeds))
+    attacks = options.get("attacks") or "adp"
+    losses = "APGD-CE, targeted APGD; " if attacks == "adp" else ""
     return (
-        f"{options['dataset']}, adp (APGD-CE, targeted APGD; {options['steps']} steps), "
+        f"{options['dataset']}, {attacks} ({losses}{options['steps']} steps), "
         f"{options['num_images']} images, seed{'s' if len(seeds) > 1 else ''} {named}"
     )

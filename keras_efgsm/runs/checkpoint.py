@@ -1,12 +1,11 @@
 """The state of a training run on disk, written whole or not at all."""
 
-import hashlib
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,14 +13,20 @@ from keras_efgsm.archives import read_array_headers
 from keras_efgsm.atomic_file import atomic_file
 from keras_efgsm.records.json_text import parse_json
 from keras_efgsm.records.part import Count, Part, Seconds
+from keras_efgsm.runs.checkpoint_arrays import (
+    Digest,
+    Pieces,
+    bytes_of,
+    read_pieces,
+    write_array,
+    write_pieces,
+)
 
 _SCHEMA = 2
 # Without checksum and only from epoch ends; written by the first version.
 _OLD_SCHEMA = 1
 # The one array that may be larger than memory.
 _MOMENTUM = "momentum"
-# Bytes of it that are read at a time.
-_CHUNK = 64 << 20
 
 
 def save_checkpoint(
@@ -47,30 +52,22 @@ def save_checkpoint(
     Raises:
         OSError: if it cannot be written; the old one is where it was.
     """
-    digest = _Digest()
+    digest = Digest()
     with atomic_file(path, keep_old_as) as file, zipfile.ZipFile(file, "w") as archive:
         # One array at a time: together they are as large as the training itself.
         for name, array in _entries(trainer, meta, callbacks):
-            if isinstance(array, _Pieces):
+            if isinstance(array, Pieces):
                 digest.begin(name, array)
-                _write_pieces(archive, name, array, digest)
+                write_pieces(archive, name, array, digest)
                 continue
             digest.add(name, array)
-            _write_array(archive, name, array)
-        _write_array(archive, "sha256", digest.value())
-
-
-class _Pieces(NamedTuple):
-    """An array that comes in pieces along its first axis."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    pieces: Iterable[np.ndarray]
+            write_array(archive, name, array)
+        write_array(archive, "sha256", digest.value())
 
 
 def _entries(
     trainer: Any, meta: dict[str, Any], callbacks: dict[str, Any]
-) -> Iterator[tuple[str, np.ndarray | _Pieces]]:
+) -> Iterator[tuple[str, np.ndarray | Pieces]]:
     states: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
     for name, callback in callbacks.items():
@@ -81,68 +78,8 @@ def _entries(
         yield name, np.asarray(variable)
     if trainer.momentum is not None:
         momentum = trainer.momentum
-        yield _MOMENTUM, _Pieces(momentum.shape, np.dtype(momentum.dtype), momentum.chunks())
+        yield _MOMENTUM, Pieces(momentum.shape, np.dtype(momentum.dtype), momentum.chunks())
     yield from arrays.items()
-
-
-def _write_array(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
-    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-        np.lib.format.write_array(member, array, allow_pickle=False)
-
-
-def _write_pieces(archive: zipfile.ZipFile, name: str, array: _Pieces, digest: "_Digest") -> None:
-    header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
-    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-        np.lib.format.write_array_header_1_0(member, header)
-        for piece in array.pieces:
-            content = _bytes_of(piece)
-            digest.update(content)
-            member.write(content)
-
-
-def _read_pieces(member: IO[bytes]) -> _Pieces:
-    """The array in a member of the archive; its pieces are read while the member is open."""
-    np.lib.format.read_magic(member)
-    shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(member)
-    if fortran_order or dtype.hasobject or not shape:
-        raise ValueError("its momentum is in another form")
-    row_bytes = int(np.prod(shape[1:], dtype="int64")) * dtype.itemsize
-    rows = max(1, _CHUNK // row_bytes)
-
-    def pieces() -> Iterator[np.ndarray]:
-        for first in range(0, shape[0], rows):
-            count = min(rows, shape[0] - first)
-            content = member.read(count * row_bytes)
-            yield np.frombuffer(content, dtype).reshape(count, *shape[1:])
-        # The end is where the CRC is checked.
-        if member.read(1):
-            raise ValueError("its momentum is longer than it says")
-
-    return _Pieces(shape, dtype, pieces())
-
-
-def _bytes_of(array: np.ndarray) -> memoryview:
-    return np.ascontiguousarray(array).reshape(-1).view("uint8").data
-
-
-class _Digest:
-    """SHA-256 over arrays and what they are."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-
-    def begin(self, name: str, array: np.ndarray | _Pieces) -> None:
-        self._hash.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-
-    def update(self, content: memoryview) -> None:
-        self._hash.update(content)
-
-    def add(self, name: str, array: np.ndarray) -> None:
-        self.begin(name, array)
-        self.update(_bytes_of(array))
-
-    def value(self) -> np.ndarray:
-        return np.frombuffer(self._hash.digest(), dtype="uint8")
 
 
 def _targets(trainer: Any) -> dict[str, Any]:
@@ -240,7 +177,7 @@ class Checkpoint:
 
     def _read(self) -> np.ndarray:
         """Reads all but the momentum, and the digest of everything; each CRC is checked."""
-        digest = _Digest()
+        digest = Digest()
         # A header that asks for more than there is would make room for it first.
         read_array_headers(self.path)
         with zipfile.ZipFile(self.path) as archive:
@@ -248,10 +185,10 @@ class Checkpoint:
                 name = entry.removesuffix(".npy")
                 with archive.open(entry) as member:
                     if name == _MOMENTUM:
-                        momentum = _read_pieces(member)
+                        momentum = read_pieces(member)
                         digest.begin(name, momentum)
                         for piece in momentum.pieces:
-                            digest.update(_bytes_of(piece))
+                            digest.update(bytes_of(piece))
                         self._momentum_shape = momentum.shape
                         continue
                     array = np.lib.format.read_array(member, allow_pickle=False)
@@ -328,7 +265,7 @@ class Checkpoint:
 
     def _restore_momentum(self, momentum: Any) -> None:
         with zipfile.ZipFile(self.path) as archive, archive.open(f"{_MOMENTUM}.npy") as member:
-            stored = _read_pieces(member)
+            stored = read_pieces(member)
             if stored.dtype.name != momentum.dtype:
                 raise ValueError(
                     f"The stored momentum must have dtype {momentum.dtype}. "

@@ -13,7 +13,8 @@ from keras_efgsm.cli import main
 from keras_efgsm.data import ImageData, save_npz
 from keras_efgsm.networks.own_models import read_keras_file
 from keras_efgsm.recipes.config import TrainingConfig
-from keras_efgsm.runs.checkpoint import Checkpoint, _Digest
+from keras_efgsm.runs.checkpoint import Checkpoint
+from keras_efgsm.runs.checkpoint_arrays import Digest
 from keras_efgsm.runs.folder import RunFolder
 
 ATTACK = {
@@ -240,7 +241,7 @@ def test_a_keras_file_whose_json_is_nested_deep_is_refused(place):
 def checkpoint(path, meta, callbacks=None, schema=2, **arrays):
     header = {"schema": schema, "meta": meta, "callbacks": {} if callbacks is None else callbacks}
     content = {"header": np.frombuffer(json.dumps(header).encode(), "uint8"), **arrays}
-    digest = _Digest()
+    digest = Digest()
     for name, array in content.items():
         digest.add(name, array)
     np.savez(path, **content, sha256=digest.value())

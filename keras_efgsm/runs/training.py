@@ -163,6 +163,8 @@ def _train(
     if worker:
         verbose, tensorboard = 0, None
     check_number(checkpoint_minutes, "checkpoint_minutes", minimum=0.0)
+    if not resume:
+        folder.check(config, resume)  # before the images are read, which may take minutes
     if tensorboard is not None:
         require_tensorboard()
     loaded = [s for s, d in (("train", train_data), ("test", test_data)) if d is None]

@@ -367,6 +367,15 @@ def test_a_folder_that_cannot_be_written_is_refused(refused, run, tmp_path, monk
     refused(PermissionError, "`out` must be writable", CONFIG, run)
 
 
+def test_a_folder_that_cannot_be_written_is_refused_before_an_image_is_read(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    name = "load_training_data"
+    monkeypatch.setattr(keras_efgsm.runs.training, name, lambda *_: pytest.fail("was read"))
+    for out, error in ((tmp_path / "file" / "run", PermissionError), (tmp_path, ValueError)):
+        with pytest.raises(error, match="`out` must be .*Received: out="):
+            train(CONFIG, out)
+
+
 def test_a_second_training_in_a_folder_is_refused_and_told_who_is_at_work(refused, run, data):
     (run / "metrics.json").unlink()  # as of one that goes on
     with folder_lock(run, "the folder of this run", "out='x'"):

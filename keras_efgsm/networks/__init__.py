@@ -58,7 +58,12 @@ if TYPE_CHECKING:
         pixel_threshold,
         threshold_classifier,
     )
-    from keras_efgsm.networks.classifiers.tone_curve import tone_curve, tone_curve_classifier
+    from keras_efgsm.networks.classifiers.tone_curve import (
+        free_curve_classifier,
+        free_curves,
+        tone_curve,
+        tone_curve_classifier,
+    )
     from keras_efgsm.networks.classifiers.wide_resnet import wide_resnet
     from keras_efgsm.networks.cost import multiply_adds
     from keras_efgsm.networks.denoising import denoising_block
@@ -78,6 +83,8 @@ _NEED_KERAS = {
     "denoising_block": "denoising",
     "efficientnet_lite0": "classifiers.efficientnet_lite0",
     "for_unit_pixels": "unit_pixels",
+    "free_curve_classifier": "classifiers.tone_curve",
+    "free_curves": "classifiers.tone_curve",
     "freeze_until": "freezing",
     "multiply_adds": "cost",
     "pixel_threshold": "classifiers.threshold",
@@ -128,6 +135,8 @@ __all__ = [
     "digits_reconstructor",
     "efficientnet_lite0",
     "for_unit_pixels",
+    "free_curve_classifier",
+    "free_curves",
     "freeze_until",
     "image_shape_of",
     "mnist_classifier",

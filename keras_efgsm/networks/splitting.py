@@ -27,8 +27,9 @@ class SplitClassifier(NamedTuple):
 def split_after_first_layer(classifier: keras.Model) -> SplitClassifier:
     """Cuts a classifier in two after its first layer with a kernel (not a normalisation).
 
-    A model within the classifier is opened up: where it comes first, it is cut inside. A layer
-    that is frozen is a layer all the same.
+    Where that is one of several ways from the images on, as in a tone curve with a line beside it,
+    the cut is where these ways meet. A model within the classifier is opened up: where it comes
+    first, it is cut inside. A layer that is frozen is a layer all the same.
 
     Args:
         classifier: functional or sequential model.
@@ -45,18 +46,33 @@ def split_after_first_layer(classifier: keras.Model) -> SplitClassifier:
     if not candidates:
         raise ValueError(f"`classifier` must have a layer with weights. {received}")
     first = candidates[0]
-    try:
-        if isinstance(first, keras.Model) and first.layers:
-            return _split_within(classifier, first)
-        cut = _output_within(classifier, first)
-        return SplitClassifier(
-            keras.Model(classifier.inputs[0], cut), keras.Model(cut, classifier.outputs[0])
-        )
-    except ValueError as error:
-        raise ValueError(
-            "`classifier` must be a chain up to its first layer with weights, so that it can be "
-            f"cut in two there ({str(error)[:200]}). {received}"
-        ) from error
+    failure = None
+    for layer in classifier.layers[classifier.layers.index(first) :]:
+        try:
+            return _split_behind(classifier, layer)
+        except ValueError as error:
+            failure = failure or error
+    raise ValueError(
+        "`classifier` must have a layer behind its first one with weights that all ways from the "
+        f"images lead through, so that it can be cut in two there ({str(failure)[:200]}). "
+        f"{received}"
+    ) from failure
+
+
+def _split_behind(classifier: keras.Model, layer: keras.layers.Layer) -> SplitClassifier:
+    """Cuts a classifier behind a layer, or inside one that is a model.
+
+    Raises:
+        ValueError: if the rest also needs what lies before, or there is no rest.
+    """
+    if isinstance(layer, keras.Model) and layer.layers:
+        return _split_within(classifier, layer)
+    cut = _output_within(classifier, layer)
+    if cut is classifier.outputs[0]:
+        raise ValueError("only the logits are such a place")
+    return SplitClassifier(
+        keras.Model(classifier.inputs[0], cut), keras.Model(cut, classifier.outputs[0])
+    )
 
 
 def _split_within(classifier: keras.Model, inner: keras.Model) -> SplitClassifier:

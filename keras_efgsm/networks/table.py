@@ -124,6 +124,8 @@ CLASSIFIERS: dict[str, Callable[..., "keras.Model"]] = {
     "threshold-deep": _classifier("threshold_deep", _DEEP_THRESHOLD),
     # A learned curve of each pixel that can only rise.
     "tone-curve": _classifier("tone_curve", "tone_curve:tone_curve_classifier"),
+    # Two that may fall as well, for comparison.
+    "free-curve": _classifier("free_curve", "tone_curve:free_curve_classifier"),
     # Residual networks that leave full resolution at once; the number is the first stride.
     "strided-narrow": _classifier("strided_narrow", _STRIDED, channels=(32, 64, 128), **_NEUTRAL),
     "strided": _classifier("strided", _STRIDED, **_NEUTRAL),

@@ -26,6 +26,7 @@ LIGHTEST = {
     "threshold": (8, 8, 1),
     "threshold-deep": (8, 8, 1),
     "tone-curve": (8, 8, 3),
+    "free-curve": (8, 8, 1),
     "strided-narrow": (8, 8, 3),
     "resnet8": (8, 8, 3),
     "resnet8-denoise": (8, 8, 3),

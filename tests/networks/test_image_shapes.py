@@ -33,7 +33,7 @@ ODD_SHAPES = [(24, 20, 3), (36, 36, 1), (17, 31, 3), (64, 64, 3)]
 # The others are the same functions with more layers or channels.
 LIGHT = [
     *("conv2", "strided-conv", "conv4", "conv4-pool", "madry-cnn", "trades-cnn"),
-    *("threshold", "threshold-deep", "tone-curve", "cifar10-conv4"),
+    *("threshold", "threshold-deep", "tone-curve", "free-curve", "cifar10-conv4"),
 ]
 # Of convolutions with padding and a mean over the image: two shapes tell as much as four.
 RESIDUAL = ["strided", "strided8", "resnet8", "wrn10-1"]

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 
 from keras_efgsm.backend import input_gradient
-from keras_efgsm.networks import multiply_adds, tone_curve, tone_curve_classifier
+from keras_efgsm.networks import (
+    free_curve_classifier,
+    free_curves,
+    multiply_adds,
+    tone_curve,
+    tone_curve_classifier,
+)
 
 PIXELS = np.linspace(0.0, 1.0, 28 * 28, dtype="float32").reshape(1, 28, 28, 1)
 
@@ -71,6 +77,22 @@ def test_the_classifier_has_as_many_parameters_as_the_threshold_and_twelve():
     classifier = tone_curve_classifier((28, 28, 1))
     assert classifier.count_params() == 184_690 + 12
     assert multiply_adds(classifier) < 0.7e6
+
+
+def test_a_free_curve_may_fall():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((28, 28, 1))
+    model = keras.Model(inputs, free_curves(inputs, curves=1))
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    model.fit(PIXELS, 1.0 - PIXELS, epochs=60, verbose=0)
+    seen = seen_by(model, PIXELS).reshape(-1)
+    assert seen[0] > seen[-1] + 0.5
+
+
+def test_the_free_one_has_two_curves_before_the_same_network():
+    free, rising = free_curve_classifier((28, 28, 1)), tone_curve_classifier((28, 28, 1))
+    more = 34 - 12 + 3 * 3 * 4 * 24
+    assert free.count_params() == rising.count_params() + more
 
 
 @pytest.mark.parametrize(

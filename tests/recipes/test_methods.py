@@ -352,6 +352,13 @@ def residual(*, around_the_first):
     return keras.Model(images, keras.layers.Dense(NUM_CLASSES)(joined))
 
 
+def two_ways_to_the_logits():
+    images = keras.Input(SHAPE)
+    flat = keras.layers.Flatten()(images)
+    ways = [keras.layers.Dense(NUM_CLASSES)(keras.layers.Dense(12)(flat)) for _ in range(2)]
+    return keras.Model(images, keras.layers.Add()(ways))
+
+
 def restored():
     model = chain(keras.layers.Flatten(), keras.layers.Dense(7))
     return keras.Sequential.from_config(model.get_config())
@@ -364,6 +371,7 @@ CUTTABLE = {
         keras.layers.BatchNormalization(), keras.layers.Conv2D(3, 2), keras.layers.Flatten()
     ),
     "later residual": lambda: residual(around_the_first=False),
+    "residual around the first": lambda: residual(around_the_first=True),
     "added one by one": added_one_by_one,
     "restored": restored,
 }
@@ -395,13 +403,13 @@ def test_the_parts_take_a_tensor_without_a_warning(net):
 @pytest.mark.parametrize(
     ("classifier", "message"),
     [
-        (lambda: residual(around_the_first=True), "`classifier` must be a chain up to its first"),
+        (two_ways_to_the_logits, "`classifier` must have a layer behind its first one"),
         (
             lambda: keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten()]),
             "`classifier` must have a layer with weights",
         ),
     ],
-    ids=["residual around the first layer", "no weights"],
+    ids=["two ways to the logits", "no weights"],
 )
 def test_yopo_refuses_a_classifier_that_cannot_be_cut(classifier, message):
     model = classifier()

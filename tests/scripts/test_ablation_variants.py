@@ -7,7 +7,7 @@ import pytest
 from experiments.ablation.variants import PIECES, describe, make_variant
 from keras_efgsm.recipes.presets import PRESETS
 
-ALONE, JOINT, SGD = PRESETS["mnist"], PRESETS["mnist-joint"], PRESETS["cifar10-paper"]
+ALONE, JOINT, SGD = PRESETS["mnist-threshold"], PRESETS["mnist-joint"], PRESETS["cifar10-paper"]
 
 
 def differing(variant, base):
@@ -53,6 +53,14 @@ def test_the_threshold_is_taken_off_and_put_on():
     assert make_variant("threshold", plain) == ALONE
 
 
+def test_the_curve_is_let_fall_or_made_a_threshold():
+    rising = dataclasses.replace(ALONE, classifier="tone-curve")
+    free = make_variant("free-curve", rising)
+    assert free.classifier == "free-curve" and differing(free, rising) == {"classifier"}
+    assert make_variant("free-curve", free) == rising
+    assert make_variant("threshold", rising).classifier == "threshold"
+
+
 def test_the_rival_with_a_random_start_keeps_all_else_and_gets_the_rise_of_epsilon_it_needs():
     variant = make_variant("fgsm-rs", ALONE)
     assert variant.method == "fgsm-rs"
@@ -61,7 +69,7 @@ def test_the_rival_with_a_random_start_keeps_all_else_and_gets_the_rise_of_epsil
     assert differing(variant, ALONE) == {"method", "method_options", "epsilon_warmup_epochs"}
 
 
-@pytest.mark.parametrize("name", ["reconstructor", "efgsm", "fgsm-rs", "threshold"])
+@pytest.mark.parametrize("name", ["reconstructor", "efgsm", "fgsm-rs", "threshold", "free-curve"])
 def test_a_variant_that_a_base_cannot_have_is_refused(name):
     other = dataclasses.replace(ALONE.with_method("pgd"), classifier="mnist-madry")
     with pytest.raises(ValueError, match="needs a base"):

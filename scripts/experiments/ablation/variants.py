@@ -148,13 +148,24 @@ def _other_start(base: TrainingConfig) -> TrainingConfig:
 
 def _threshold(base: TrainingConfig) -> TrainingConfig:
     plain = {"mnist-threshold": "mnist", "cifar10-threshold": "cifar10-conv4"}
-    steep = {"mnist": "mnist-threshold"}
+    steep = {"mnist": "mnist-threshold", "tone-curve": "threshold"}
     if base.classifier not in plain | steep:
         raise ValueError(
             f"The variant of the threshold needs a base with a classifier of {list(plain | steep)}."
             f" Received: classifier={base.classifier!r}"
         )
     return dataclasses.replace(base, classifier=(plain | steep)[base.classifier])
+
+
+def _free_curve(base: TrainingConfig) -> TrainingConfig:
+    """Learned curves that may fall in place of the one that only rises, or the other way round."""
+    other = {"tone-curve": "free-curve", "free-curve": "tone-curve"}
+    if base.classifier not in other:
+        raise ValueError(
+            f"The variant of the free curve needs a base with a classifier of {list(other)}. "
+            f"Received: classifier={base.classifier!r}"
+        )
+    return dataclasses.replace(base, classifier=other[base.classifier])
 
 
 def _full_step(base: TrainingConfig) -> TrainingConfig:
@@ -208,6 +219,7 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     "efgsm": _without_attack,
     "fgsm-rs": _other_start,
     "threshold": _threshold,
+    "free-curve": _free_curve,
     "nuclear": _option("nuclear_weight", lambda weight: 0.0 if weight else 4.0),
     "universal": _option("memory", lambda kind: "sample" if kind == "universal" else "universal"),
     "first-visit": _option(

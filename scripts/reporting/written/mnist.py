@@ -1,5 +1,6 @@
 """The tables on MNIST."""
 
+from statistics import fmean
 from typing import Any
 
 from experiments.misleading_windows import table_of
@@ -31,6 +32,33 @@ def mnist_preset() -> ResultTable:
         left = [accuracy_after(one, name) for one in found]
         rows.append([words, count, means(left, bold=name == "square")])
     return ResultTable((f"{len(found)} seeds", "images", "accuracy"), rows)
+
+
+@table
+def mnist_curves() -> ResultTable:
+    """A curve that only rises, one that may fall, and a threshold, before the same network."""
+    words = {
+        "base": "a curve that only rises (`tone-curve`)",
+        "free-curve": "curves that may fall (`free-curve`)",
+        "threshold": "a threshold that is built in (`threshold`)",
+    }
+    found: dict[str, list[EvaluationRecord]] = {}
+    for name, run in sorted(load("mnist/curves/ablation.json")["runs"].items()):
+        variant = name.rpartition("-seed")[0]
+        found.setdefault(variant, []).append(EvaluationRecord.from_dict(run["report"]))
+    rows = []
+    for variant, said in words.items():
+        reports = found[variant]
+        left = [
+            fmean(accuracy_after(one, name) for one in reports)
+            for name in ("apgd-ce", "apgd-t", "square")
+        ]
+        natural = fmean(one.natural_accuracy for one in reports)
+        cells = [percent(share, 1) for share in (natural, *left)]
+        rows.append([said, str(len(reports)), *cells, f"{100 * (left[1] - left[2]):.1f}"])
+    return ResultTable(
+        ("seen through", "seeds", "natural", "APGD-CE", "`adp`", "then Square", "Square took"), rows
+    )
 
 
 @table

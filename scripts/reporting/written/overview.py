@@ -17,7 +17,7 @@ def headline() -> ResultTable:
     return ResultTable(
         _HEADINGS,
         [
-            _mnist(f"`mnist`, {len(seeds(_MNIST, 'report'))} seeds", " of 10,000 images"),
+            _mnist("`mnist`", " of 10,000 images"),
             _mnist_threshold("`mnist-threshold`, one built in", " of 2,000"),
             _mnist_joint("`mnist-joint`, the paper's loss", " of 10,000"),
             _cifar10_cpu("`cifar10-cpu`", " of 1,000"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import keras_efgsm.runs.checkpoint
+import keras_efgsm.runs.checkpoint_arrays
 import keras_efgsm.runs.training
 from benchmarks.scale import imagenet
 from keras_efgsm.data import ImageData, load_digits, training_dataset
@@ -480,7 +480,7 @@ def test_momentum_on_disk_gives_the_same_checkpoint_and_goes_there_in_pieces(
     new_trainer, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(row_file, "_CHUNK", 640)
-    monkeypatch.setattr(keras_efgsm.runs.checkpoint, "_CHUNK", 300)
+    monkeypatch.setattr(keras_efgsm.runs.checkpoint_arrays, "_CHUNK", 300)
     stored = np.random.default_rng(0).integers(-127, 128, (100, 8, 8, 1), "int8")
     trainers = {}
     for storage in ("memory", "disk"):
@@ -505,7 +505,7 @@ def test_reading_a_checkpoint_never_holds_the_momentum_whole(new_trainer, tmp_pa
     trainer = new_trainer(num_samples=100, momentum_storage="disk", momentum_directory=tmp_path)
     trainer.make_momentum(verbose=False)
     save_checkpoint(tmp_path / "c", trainer, meta={}, callbacks={})
-    monkeypatch.setattr(keras_efgsm.runs.checkpoint, "_CHUNK", 640)
+    monkeypatch.setattr(keras_efgsm.runs.checkpoint_arrays, "_CHUNK", 640)
     sizes = []
     original = trainer.momentum.rows.assign_chunks
 

@@ -146,7 +146,7 @@ def table_of(rows: list[dict[str, Any]]) -> ResultTable:
         counts, looked = row["misleading_windows"], row["looked_at"]
         mean = f"{np.mean(counts):.1f}" if counts else "-"
         followed = f"{row['turned_by_following']} of {looked}"
-        cells.append([row["model"], str(row["images"]), row["group"], mean, followed])
+        cells.append([Path(row["model"]).name, str(row["images"]), row["group"], mean, followed])
     return ResultTable(_HEADINGS, cells)
 
 

@@ -26,12 +26,13 @@ def mnist_preset() -> ResultTable:
     """What the preset `mnist` withstands, attack by attack: means, lowest and highest."""
     found = [EvaluationRecord.from_dict(r) for r in seeds(_MNIST, "report")]
     said = ("APGD-CE", "then targeted APGD: `adp`", "then targeted FAB", "then Square: `standard`")
-    count = f"{found[0].num_images:,}"
-    rows = [["natural", count, means([one.natural_accuracy for one in found])]]
+    images = f"{found[0].num_images:,}"
+    rows = [["natural", images, means([one.natural_accuracy for one in found])]]
     for name, words in zip(ATTACK_SETS["standard"], said, strict=True):
         left = [accuracy_after(one, name) for one in found]
-        rows.append([words, count, means(left, bold=name == "square")])
-    return ResultTable((f"{len(found)} seeds", "images", "accuracy"), rows)
+        rows.append([words, images, means(left, bold=name == "square")])
+    count = f"{len(found)} seed{'s' if len(found) > 1 else ''}"
+    return ResultTable((count, "images", "accuracy"), rows)
 
 
 @table

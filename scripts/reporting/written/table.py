@@ -22,7 +22,7 @@ def percent(share: float, digits: int = 2) -> str:
 
 
 def means(shares: Sequence[float], *, digits: int = 2, bold: bool = False) -> str:
-    """The mean of several seeds, with the lowest and the highest.
+    """The mean of several seeds, with the lowest and the highest where there are several.
 
     Args:
         shares: in [0, 1].
@@ -30,6 +30,8 @@ def means(shares: Sequence[float], *, digits: int = 2, bold: bool = False) -> st
         bold: whether the mean stands out. Defaults to `False`.
     """
     said = percent(fmean(shares))
+    if len(shares) == 1:
+        return f"**{said}**" if bold else said
     low, high = (f"{100 * share:.{digits}f}" for share in (min(shares), max(shares)))
     return f"{f'**{said}**' if bold else said} ({low} to {high})"
 

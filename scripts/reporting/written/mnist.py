@@ -3,7 +3,6 @@
 from statistics import fmean
 from typing import Any
 
-from experiments.misleading_windows import table_of
 from keras_efgsm.evaluation import ATTACK_SETS
 from keras_efgsm.records import EvaluationRecord
 from reporting.result_table import ResultTable
@@ -60,12 +59,6 @@ def mnist_curves() -> ResultTable:
     return ResultTable(
         ("seen through", "seeds", "natural", "APGD-CE", "`adp`", "then Square", "Square took"), rows
     )
-
-
-@table
-def mnist_misleading_windows() -> ResultTable:
-    """Where Square finds what gradients do not."""
-    return table_of(load("mnist/misleading_windows.json")["rows"])
 
 
 @table

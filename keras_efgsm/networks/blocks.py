@@ -6,7 +6,7 @@ from keras import layers
 from keras_efgsm.checks import check_count
 from keras_efgsm.networks.image_shape import check_image_shape
 from keras_efgsm.networks.pixels import PixelStatistics
-from keras_efgsm.networks.subpixel import depth_to_space
+from keras_efgsm.networks.subpixel import depth_to_space, space_to_depth
 from keras_efgsm.typing import Tensor
 
 
@@ -159,3 +159,37 @@ def padded(x: Tensor, block: int = 2) -> Tensor:
     """
     rows, columns = (-x.shape[axis] % block for axis in (1, 2))
     return layers.ZeroPadding2D(((0, rows), (0, columns)))(x) if rows or columns else x
+
+
+def two_convolutions(
+    inputs: Tensor,
+    seen: Tensor,
+    num_classes: int,
+    channels: tuple[int, int],
+    width: int,
+    activation: str,
+    name: str,
+) -> keras.Model:
+    """Two convolutions of stride 2, one dense layer and logits behind what is seen of the pixels.
+
+    The first convolution is 6x6, written as a 3x3 one on 2x2 blocks of pixels, see `subpixel.py`;
+    the second is 3x3.
+
+    Args:
+        inputs: images `(B, H, W, C)`.
+        seen: what is seen of them, `(B, H, W, D)`.
+        num_classes: number of logits K, at least 2.
+        channels: of the two convolutions.
+        width: of the dense layer.
+        activation: any Keras activation.
+        name: name of the model.
+
+    Raises:
+        ValueError: if there are fewer than two classes.
+    """
+    options = {"activation": activation, "kernel_initializer": "he_normal"}
+    x = space_to_depth(padded(seen))
+    x = layers.Conv2D(channels[0], 3, padding="same", **options)(x)
+    x = layers.Conv2D(channels[1], 3, strides=2, padding="same", **options)(x)
+    x = layers.Dense(width, **options)(layers.Flatten()(x))
+    return logits_model(inputs, x, num_classes, name)

@@ -48,6 +48,8 @@ def split_after_first_layer(classifier: keras.Model) -> SplitClassifier:
     first = candidates[0]
     failure = None
     for layer in classifier.layers[classifier.layers.index(first) :]:
+        if layer is not first and _output_within(classifier, layer) is classifier.outputs[0]:
+            break  # a cut that leaves nothing behind it
         try:
             return _split_behind(classifier, layer)
         except ValueError as error:
@@ -63,13 +65,11 @@ def _split_behind(classifier: keras.Model, layer: keras.layers.Layer) -> SplitCl
     """Cuts a classifier behind a layer, or inside one that is a model.
 
     Raises:
-        ValueError: if the rest also needs what lies before, or there is no rest.
+        ValueError: if the rest also needs what lies before.
     """
     if isinstance(layer, keras.Model) and layer.layers:
         return _split_within(classifier, layer)
     cut = _output_within(classifier, layer)
-    if cut is classifier.outputs[0]:
-        raise ValueError("only the logits are such a place")
     return SplitClassifier(
         keras.Model(classifier.inputs[0], cut), keras.Model(cut, classifier.outputs[0])
     )

@@ -8,8 +8,7 @@ only the grey pixels to work with, and need not learn that first.
 import keras
 from keras import layers
 
-from keras_efgsm.networks.blocks import image_input, logits_model, padded
-from keras_efgsm.networks.subpixel import space_to_depth
+from keras_efgsm.networks.blocks import image_input, logits_model, two_convolutions
 from keras_efgsm.typing import Tensor
 
 
@@ -83,13 +82,9 @@ def threshold_classifier(
     classifier.output_shape  # (None, 10)
     ```
     """
-    options = {"activation": activation, "kernel_initializer": "he_normal"}
     inputs, _ = image_input(image_shape, network=name)
-    x = space_to_depth(padded(pixel_threshold(inputs, steepness, leak)))
-    x = layers.Conv2D(channels[0], 3, padding="same", **options)(x)
-    x = layers.Conv2D(channels[1], 3, strides=2, padding="same", **options)(x)
-    x = layers.Dense(width, **options)(layers.Flatten()(x))
-    return logits_model(inputs, x, num_classes, name)
+    seen = pixel_threshold(inputs, steepness, leak)
+    return two_convolutions(inputs, seen, num_classes, channels, width, activation, name)
 
 
 def deep_threshold_classifier(

@@ -13,8 +13,7 @@ import numpy as np
 from keras import layers
 
 from keras_efgsm.checks import check_count, check_number
-from keras_efgsm.networks.blocks import image_input, logits_model, padded
-from keras_efgsm.networks.subpixel import space_to_depth
+from keras_efgsm.networks.blocks import image_input, two_convolutions
 from keras_efgsm.typing import Tensor
 
 
@@ -157,7 +156,7 @@ def tone_curve_classifier(
     """
     inputs, _ = image_input(image_shape, network=name)
     seen = tone_curve(inputs, knots, steepness, leak)
-    return _of_two_convolutions(inputs, seen, num_classes, channels, width, activation, name)
+    return two_convolutions(inputs, seen, num_classes, channels, width, activation, name)
 
 
 def free_curve_classifier(
@@ -193,22 +192,4 @@ def free_curve_classifier(
     """
     inputs, _ = image_input(image_shape, network=name)
     seen = free_curves(inputs, activation=activation)
-    return _of_two_convolutions(inputs, seen, num_classes, channels, width, activation, name)
-
-
-def _of_two_convolutions(
-    inputs: Tensor,
-    seen: Tensor,
-    num_classes: int,
-    channels: tuple[int, int],
-    width: int,
-    activation: str,
-    name: str,
-) -> keras.Model:
-    """The first a 6x6 one of stride 2, written as a 3x3 one on 2x2 blocks, see `subpixel.py`."""
-    options = {"activation": activation, "kernel_initializer": "he_normal"}
-    x = space_to_depth(padded(seen))
-    x = layers.Conv2D(channels[0], 3, padding="same", **options)(x)
-    x = layers.Conv2D(channels[1], 3, strides=2, padding="same", **options)(x)
-    x = layers.Dense(width, **options)(layers.Flatten()(x))
-    return logits_model(inputs, x, num_classes, name)
+    return two_convolutions(inputs, seen, num_classes, channels, width, activation, name)

@@ -12,7 +12,7 @@ from keras_efgsm.noise import Noise
 from keras_efgsm.typing import LogitsFn, Tensor
 
 # Whose momentum there may be, and what `Attack.momentum_of` calls it.
-MEMORIES = {"sample": "sample", "universal": "dataset"}
+MEMORIES = {"sample": "sample", "universal": "dataset", "none": "sample"}
 
 
 @register_attack
@@ -47,8 +47,8 @@ class EFGSM(Attack):
         step_size: length of the step in pixels of [0, 1] in place of the way to the boundary, for
             comparison: epsilon makes it FGSM's. Defaults to `None`, the boundary.
         memory: whose momentum it is: `"sample"`, one for each training sample, or `"universal"`,
-            a single one that all samples start from and vote on, for comparison. Defaults to
-            `"sample"`.
+            a single one that all samples start from and vote on, or `"none"`, every visit as the
+            first; these for comparison. Defaults to `"sample"`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -62,7 +62,6 @@ class EFGSM(Attack):
     """
 
     kind = "efgsm"
-    uses_momentum = True
     tells_start_logits = True
     loss = "cw"
 
@@ -101,6 +100,11 @@ class EFGSM(Attack):
             else check_number(step_size, "step_size", minimum=0.0, strict=True)
         )
         self.memory = check_choice(memory, "memory", tuple(MEMORIES))
+
+    @property
+    def uses_momentum(self) -> bool:  # type: ignore[override]
+        """Whether it remembers at all."""
+        return self.memory != "none"
 
     @property
     def momentum_of(self) -> str:
@@ -163,11 +167,12 @@ class EFGSM(Attack):
             x_adv = equations.signed_step(start, x, gradient, self.step_size, self.epsilon)
         worst = equations.worst_linear_margin(nearest_margin, gradient, start, x, self.epsilon)
         direction = -gradient if self.momentum_from == "gradient" else x_adv - x
+        updated: Tensor | None = None
         if self.memory == "universal":
             # Each sample has a vote, however large its gradient, and a narrow one counts for less.
             vote = ops.mean(ops.sign(direction), axis=0, keepdims=True)
             updated = self.decay * momentum + vote
-        else:
+        elif self.memory == "sample":
             updated = equations.update_momentum(momentum, direction, self.decay)
         return Perturbed(
             images=x_adv,

@@ -36,9 +36,7 @@ from keras_efgsm.equations import margin
 from keras_efgsm.evaluation import load_classifier
 from keras_efgsm.evaluation.attack_sets import make_attacks
 from keras_efgsm.records.environment import hardware, versions
-from reporting.result_table import ResultTable
-
-_HEADINGS = ("model", "images", "", "misleading windows an image", "turned by following them")
+from reporting.windows_table import windows_table
 
 
 @dataclass(frozen=True)
@@ -139,19 +137,8 @@ def study(name: str, data: ImageData, options: argparse.Namespace) -> list[dict[
     return rows
 
 
-def table_of(rows: list[dict[str, Any]]) -> ResultTable:
-    """The rows for terminals and pages."""
-    cells = []
-    for row in rows:
-        counts, looked = row["misleading_windows"], row["looked_at"]
-        mean = f"{np.mean(counts):.1f}" if counts else "-"
-        followed = f"{row['turned_by_following']} of {looked}"
-        cells.append([Path(row["model"]).name, str(row["images"]), row["group"], mean, followed])
-    return ResultTable(_HEADINGS, cells)
-
-
-def main() -> None:
-    """Reads the command line."""
+def read_options() -> argparse.Namespace:
+    """Reads and checks the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0], formatter_class=argparse.RawTextHelpFormatter
     )
@@ -170,12 +157,18 @@ def main() -> None:
     options = parser.parse_args()
     check_count(options.num_images, "num_images")
     check_count(options.looked_at, "looked_at")
+    check_count(options.rounds, "rounds")
     check_number(options.epsilon, "epsilon", minimum=0.0, strict=True)
     check_number(options.least, "least", minimum=0.0)
+    return options
+
+
+def run(options: argparse.Namespace) -> None:
+    """Studies each model, prints the table and writes the figures."""
     keras.utils.set_random_seed(0)
     data = load_data(options.dataset, "test").take(options.num_images)
     rows = [row for name in options.models for row in study(name, data, options)]
-    print(table_of(rows).markdown())
+    print(windows_table(rows).markdown())
     if options.json:
         record = {
             "command": "python scripts/experiments/misleading_windows.py " + " ".join(sys.argv[1:]),
@@ -187,5 +180,15 @@ def main() -> None:
         write_atomically(options.json, json.dumps(record, indent=2) + "\n")
 
 
+def main() -> int:
+    """Reads the options; bad input is told of in one line."""
+    try:
+        run(read_options())
+    except (ValueError, OSError) as error:
+        print(f"misleading_windows: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,9 +1,12 @@
 """A table of results, for the terminal and as Markdown."""
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
+from statistics import fmean, stdev
 
 from rich.table import Table
+from scipy import stats
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,3 +48,28 @@ def _line(cells: Iterable[str]) -> str:
 def spread(values: Sequence[float]) -> float:
     """Highest less lowest."""
     return max(values) - min(values)
+
+
+def half_width(values: Sequence[float], confidence: float = 0.95) -> float:
+    """Half the width of Student's interval around the mean, as of several seeds.
+
+    Args:
+        values: at least two.
+        confidence: in (0, 1). Defaults to `0.95`: of three values 2.48 standard deviations.
+    """
+    quantile = stats.t.ppf((1 + confidence) / 2, len(values) - 1)
+    return float(quantile * stdev(values) / math.sqrt(len(values)))
+
+
+def difference(values: Sequence[float]) -> str:
+    """A mean difference of shares in points, with its 95 % interval where there are several.
+
+    Args:
+        values: differences in [-1, 1] of the same seeds, at least one.
+    """
+    points = [100 * value for value in values]
+    mean = f"{fmean(points):+.1f}"
+    if len(points) == 1:
+        return mean
+    half = half_width(points)
+    return f"{mean} ({fmean(points) - half:+.1f} to {fmean(points) + half:+.1f})"

@@ -226,6 +226,19 @@ def test_a_universal_memory_has_one_row_whatever_the_number_of_samples():
     assert (own.momentum_rows(500), own.momentum_of) == (500, "sample")
 
 
+@pytest.mark.parametrize("first_visit", ["gaussian", "corner"])
+def test_without_memory_each_visit_is_the_first(net, first_visit):
+    options = {"epsilon": EPSILON, "sigma": 0.03, "first_visit": first_visit}
+    first = net.perturb(EFGSM(**options), momentum=np.zeros_like(net.momentum))
+    attack = EFGSM(memory="none", **options)
+    made = net.perturb(attack)
+    assert not attack.uses_momentum and made.momentum is None
+    np.testing.assert_array_equal(made.images, first.images)
+    # And that is not what a sample with a memory starts from.
+    later = net.perturb(EFGSM(**options), momentum=net.momentum)
+    assert np.abs(np.asarray(later.images) - np.asarray(made.images)).max() > 0.01
+
+
 def test_the_network_has_robust_and_not_robust_images(net):
     """The cases above would prove little about `robust` if all images were alike."""
     assert 0 < np.sum(net.perturb(EFGSM(epsilon=0.02, sigma=0.05)).robust) < NUM_IMAGES

@@ -38,6 +38,31 @@ def test_with_sgd_the_classifier_makes_the_same_steps_with_and_without_reconstru
     )
 
 
+def test_the_reconstructor_is_put_in_by_any_lambda():
+    joint = make_variant("lambda-0.5", ALONE)
+    assert joint.method == "combined" and joint.method_options["lambda"] == 0.5
+    assert differing(joint, ALONE) == {"method", "method_options"}
+    # The classifier makes the same steps whatever weight SGD has its loss by.
+    for base in (SGD, make_variant("reconstructor", SGD)):
+        variant = make_variant("lambda-0.5", base)
+        weight = base.method_options.get("lambda", 1.0)
+        assert variant.learning_rate * 0.5 == pytest.approx(base.learning_rate * weight)
+        assert variant.weight_decay / 0.5 == pytest.approx(base.weight_decay / weight)
+
+
+def test_a_sample_is_met_as_for_the_first_time_without_memory():
+    variant = make_variant("no-memory", ALONE)
+    assert differing(variant, ALONE) == {"method_options"}
+    assert ALONE.make_attack().uses_momentum and not variant.make_attack().uses_momentum
+    assert make_variant("no-memory", variant) == ALONE
+
+
+def test_all_rivals_compete_for_the_boundary_in_place_of_the_runner_up():
+    variant = make_variant("rivals", ALONE)
+    assert (ALONE.make_attack().rivals, variant.make_attack().rivals) == (1, "all")
+    assert make_variant("rivals", variant) == ALONE
+
+
 @pytest.mark.parametrize(("base", "left"), [(ALONE, "standard"), (JOINT, "rec")])
 def test_without_efgsm_ordinary_training_or_the_reconstructor_alone_is_left(base, left):
     variant = make_variant("efgsm", dataclasses.replace(base, momentum_reset_epochs=3))
@@ -69,7 +94,7 @@ def test_the_rival_with_a_random_start_keeps_all_else_and_gets_the_rise_of_epsil
     assert differing(variant, ALONE) == {"method", "method_options", "epsilon_warmup_epochs"}
 
 
-@pytest.mark.parametrize("name", ["reconstructor", "efgsm", "fgsm-rs", "threshold", "free-curve"])
+@pytest.mark.parametrize("name", ["reconstructor", "lambda-1", "efgsm", "fgsm-rs", "free-curve"])
 def test_a_variant_that_a_base_cannot_have_is_refused(name):
     other = dataclasses.replace(ALONE.with_method("pgd"), classifier="mnist-madry")
     with pytest.raises(ValueError, match="needs a base"):

@@ -5,7 +5,7 @@ from typing import Any
 
 from experiments.ablation.variants import BASE
 from keras_efgsm.recipes.config import TrainingConfig
-from reporting.result_table import ResultTable, spread
+from reporting.result_table import ResultTable, difference, spread
 
 
 def summarise(results: dict[str, Any]) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ _HEADINGS = ("variant", "change", "natural", "robust", "to base", "margin-robust
 
 def cells(row: dict[str, Any]) -> list[str]:
     """A row of the summary as text."""
-    is_base, difference = row["variant"] == BASE, row["difference"]
+    compared = row["differences"] if row["variant"] != BASE else []
     several = len(row["seeds"]) > 1
     seeds = f" ({len(row['seeds'])} seeds)" if several else ""
 
@@ -56,7 +56,7 @@ def cells(row: dict[str, Any]) -> list[str]:
         row["changes"],
         figure("natural"),
         figure("robust"),
-        "" if is_base or difference is None else f"{100 * difference:+.1f}",
+        difference(compared) if compared else "",
         f"{row['margin_robust_accuracy']:.1%}",
         f"{row['training_seconds']:.0f}",
     ]
@@ -77,7 +77,8 @@ def title_of(attack: dict[str, Any], base: TrainingConfig, results: dict[str, An
         f"{base.dataset}, {first['train_images']:,} training images, {base.epochs} epochs, "
         f"{attack['attacks']} on {attack['images']} "
         f"{'held-out training' if attack.get('validation_images') else 'test'} images, "
-        f"epsilon {base.epsilon:.4g}; ± half the range over seeds; one standard error of a "
+        f"epsilon {base.epsilon:.4g}; ± half the range over seeds; to base with the 95 % interval "
+        f"by the seeds; one standard error of a "
         f"robust accuracy by the images alone: {100 * chance:.1f} points"
     )
 

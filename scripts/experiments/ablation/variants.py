@@ -88,12 +88,7 @@ def _crop_and_flip(base: TrainingConfig) -> TrainingConfig:
 def _reconstructor(base: TrainingConfig) -> TrainingConfig:
     """Takes the re-constructor out, or puts it in with the method's lambda."""
     if base.method == "efgsm":
-        own = METHODS["combined"].options
-        options = {**own, **{k: v for k, v in base.method_options.items() if k in own}}
-        weight = options["lambda"]
-        return dataclasses.replace(
-            base, method="combined", method_options=options, **_same_steps(base, 1 / weight)
-        )
+        return _joint(METHODS["combined"].options["lambda"])(base)
     if base.method != "combined":
         raise ValueError(
             "The variant of the re-constructor needs a base whose method is 'combined' or "
@@ -102,6 +97,28 @@ def _reconstructor(base: TrainingConfig) -> TrainingConfig:
     options = {k: v for k, v in base.method_options.items() if k in METHODS["efgsm"].options}
     changes = _same_steps(base, base.method_options["lambda"])
     return dataclasses.replace(base, method="efgsm", method_options=options, **changes)
+
+
+def _joint(weight: float) -> Callable[[TrainingConfig], TrainingConfig]:
+    """The re-constructor beside the classifier, whose loss has this weight, lambda."""
+
+    def change(base: TrainingConfig) -> TrainingConfig:
+        if base.method not in ("efgsm", "combined"):
+            raise ValueError(
+                "The variant of lambda needs a base whose method is 'combined' or 'efgsm'. "
+                f"Received: method={base.method!r}"
+            )
+        own = METHODS["combined"].options
+        kept = {k: v for k, v in base.method_options.items() if k in own}
+        before = base.method_options.get("lambda", 1.0)
+        return dataclasses.replace(
+            base,
+            method="combined",
+            method_options={**own, **kept, "lambda": weight},
+            **_same_steps(base, before / weight),
+        )
+
+    return change
 
 
 def _same_steps(base: TrainingConfig, factor: float) -> dict[str, Any]:
@@ -146,42 +163,24 @@ def _other_start(base: TrainingConfig) -> TrainingConfig:
     )
 
 
-def _threshold(base: TrainingConfig) -> TrainingConfig:
-    plain = {"mnist-threshold": "mnist", "cifar10-threshold": "cifar10-conv4"}
-    steep = {"mnist": "mnist-threshold", "tone-curve": "threshold"}
-    if base.classifier not in plain | steep:
-        raise ValueError(
-            f"The variant of the threshold needs a base with a classifier of {list(plain | steep)}."
-            f" Received: classifier={base.classifier!r}"
-        )
-    return dataclasses.replace(base, classifier=(plain | steep)[base.classifier])
+def _other_classifier(piece: str, others: dict[str, str]) -> Callable[..., TrainingConfig]:
+    """Another classifier in place of each of these."""
 
+    def change(base: TrainingConfig) -> TrainingConfig:
+        if base.classifier not in others:
+            raise ValueError(
+                f"The variant of the {piece} needs a base with a classifier of {list(others)}. "
+                f"Received: classifier={base.classifier!r}"
+            )
+        return dataclasses.replace(base, classifier=others[base.classifier])
 
-def _free_curve(base: TrainingConfig) -> TrainingConfig:
-    """Learned curves that may fall in place of the one that only rises, or the other way round."""
-    other = {"tone-curve": "free-curve", "free-curve": "tone-curve"}
-    if base.classifier not in other:
-        raise ValueError(
-            f"The variant of the free curve needs a base with a classifier of {list(other)}. "
-            f"Received: classifier={base.classifier!r}"
-        )
-    return dataclasses.replace(base, classifier=other[base.classifier])
+    return change
 
 
 def _full_step(base: TrainingConfig) -> TrainingConfig:
     """A step of epsilon in place of that to the boundary, or the other way round."""
     change = _option("step_size", lambda size: None if size is not None else base.epsilon)
     return change(base)
-
-
-def _width(base: TrainingConfig) -> TrainingConfig:
-    wider = {"cifar10-strided": "cifar10-strided-wide", "cifar10-strided-wide": "cifar10-strided"}
-    if base.classifier not in wider:
-        raise ValueError(
-            f"The variant of the width needs a base with a classifier of {list(wider)}. "
-            f"Received: classifier={base.classifier!r}"
-        )
-    return dataclasses.replace(base, classifier=wider[base.classifier])
 
 
 def _other_optimizer(base: TrainingConfig) -> TrainingConfig:
@@ -216,17 +215,37 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     ),
     "activation": _field("activation", "relu", "silu"),
     "reconstructor": _reconstructor,
+    **{f"lambda-{weight:g}": _joint(weight) for weight in (0.02, 0.05, 0.2, 0.5, 1.0)},
     "efgsm": _without_attack,
     "fgsm-rs": _other_start,
-    "threshold": _threshold,
-    "free-curve": _free_curve,
+    "threshold": _other_classifier(
+        "threshold",
+        {
+            "mnist-threshold": "mnist",
+            "cifar10-threshold": "cifar10-conv4",
+            "mnist": "mnist-threshold",
+            "tone-curve": "threshold",
+        },
+    ),
+    # Learned curves that may fall in place of the one that only rises, or the other way round.
+    "free-curve": _other_classifier(
+        "free curve", {"tone-curve": "free-curve", "free-curve": "tone-curve"}
+    ),
     "nuclear": _option("nuclear_weight", lambda weight: 0.0 if weight else 4.0),
     "universal": _option("memory", lambda kind: "sample" if kind == "universal" else "universal"),
+    "no-memory": _option("memory", lambda kind: "sample" if kind == "none" else "none"),
+    "rivals": _option("rivals", lambda number: 1 if number == "all" else "all"),
     "first-visit": _option(
         "first_visit", lambda where: "gaussian" if where == "corner" else "corner"
     ),
     "step": _full_step,
-    "width": _width,
+    "width": _other_classifier(
+        "width",
+        {
+            "cifar10-strided": "cifar10-strided-wide",
+            "cifar10-strided-wide": "cifar10-strided",
+        },
+    ),
     "sigma-half": _option("sigma", lambda sigma: sigma / 2),
     "sigma-double": _option("sigma", lambda sigma: sigma * 2),
     "decay": _option("decay", lambda decay: 0.8 if decay > 0.8 else 0.95),

@@ -6,6 +6,7 @@ from typing import Any
 from keras_efgsm.evaluation import ATTACK_SETS
 from keras_efgsm.records import EvaluationRecord
 from reporting.result_table import ResultTable
+from reporting.windows_table import windows_table
 from reporting.written.figures import accuracy_after, evaluation, load, seeds
 from reporting.written.table import cascade, means, percent, pieces, table
 
@@ -32,6 +33,12 @@ def mnist_preset() -> ResultTable:
         rows.append([words, images, means(left, bold=name == "square")])
     count = f"{len(found)} seed{'s' if len(found) > 1 else ''}"
     return ResultTable((count, "images", "accuracy"), rows)
+
+
+@table
+def mnist_misleading_windows() -> ResultTable:
+    """Where gradients point the wrong way, on images that Square alone turns and on others."""
+    return windows_table(load("mnist/misleading_windows.json")["rows"])
 
 
 @table

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
 
-from reporting.result_table import ResultTable
+from reporting.result_table import ResultTable, difference
 
 TABLES: dict[str, Callable[[], ResultTable]] = {}
 """What is between the marks of a page, by name."""
@@ -39,6 +39,8 @@ def means(shares: Sequence[float], *, digits: int = 2, bold: bool = False) -> st
 def pieces(rows: Sequence[dict[str, Any]]) -> ResultTable:
     """What `ablate.py` found: a row for each variant, ± half the range over its seeds.
 
+    The difference to the base has its 95 % interval where there are several.
+
     Args:
         rows: its `summary`.
     """
@@ -57,7 +59,7 @@ def pieces(rows: Sequence[dict[str, Any]]) -> ResultTable:
                 row["changes"].replace("_", " "),
                 share(row, "natural"),
                 share(row, "robust"),
-                "" if row["variant"] == "base" else f"{100 * row['difference']:+.1f}",
+                "" if row["variant"] == "base" else difference(row["differences"]),
                 f"{row['training_seconds']:.0f}",
             ]
             for row in rows

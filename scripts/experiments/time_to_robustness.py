@@ -13,7 +13,9 @@ steps first. `--clock cpu` counts the process's own seconds instead of those of 
 machine that others use too; it is the same on one quiet core.
 With `--target` the table says when each method first had that robust accuracy, between two marks by
 a straight line, and how many times as long as the quickest that took. All seeds and methods are
-trained and attacked in turn, on the network of the preset and from its learning rate.
+trained and attacked in turn, on the network of the preset and from its learning rate. The preset's
+own method has its ball and the share of its training over which epsilon rises; for those of the
+others that attack with the whole ball in one direction `--epsilon-warmup` gives that share.
 Writes `time_to_robustness.json`, a table and a plot into `--out`; methods that are there already,
 with the same options, are not trained again.
 """
@@ -145,7 +147,10 @@ def measure_method(
     seconds = options.seconds * options.multiples.get(name, 1.0)
     total = max(len(options.marks) + 1, round(seconds / each))
     keras.utils.set_random_seed(seed)
-    warmup = options.epsilon_warmup if name in NEEDS_WARMUP else 0.0
+    if name == preset.method:
+        warmup = preset.epsilon_warmup_epochs / preset.epochs
+    else:
+        warmup = options.epsilon_warmup if name in NEEDS_WARMUP else 0.0
     trainer = make_trainer(config, data, total, warmup, options.rise)
     averaging = WeightAveraging(config.weight_averaging)
     marks = sorted({max(2, round(mark * total)) for mark in options.marks})

@@ -79,6 +79,8 @@ def attack_one(one: Planned, test: ImageData, options: argparse.Namespace) -> di
         "loss": history[-1]["loss"],
         "training_accuracy": history[-1]["accuracy"],
         "margin_robust_accuracy": history[-1]["margin_robust_accuracy"],
+        # Of each run, as those of one ablation may be made on several machines.
+        "hardware": hardware(),
     }
     try:
         report = evaluate_robustness(

@@ -30,13 +30,14 @@ def draw_tones(record: dict[str, Any], path: Path, *, theme: str = "light") -> N
         theme: `"light"` or `"dark"`. Defaults to `"light"`.
     """
     pixels, curves = record["pixels"], record["curves"]
+    seeds = "1 seed" if len(curves) == 1 else f"{len(curves)} seeds"
     with styled(theme) as colours:
         figure = new_figure(7.2, 4.4)
         heading(
             figure,
             "Nobody built the threshold in: the training makes it",
             "what the network sees of a pixel before and after the training; dashed: how far\n"
-            f"epsilon takes black and white; {record['dataset']}, {len(curves)} seeds",
+            f"epsilon takes black and white; {record['dataset']}, {seeds}",
             colours=colours,
         )
         axes = figure.subplots()

@@ -156,8 +156,8 @@ def test_a_network_by_name_normalises_the_channels_there_are(name, pixels, chann
     ("shape", "images", "classes", "name"),
     [
         ((8, 8, 1), 1_437, 10, "conv2"),
-        ((28, 28, 1), 60_000, 10, "strided-conv"),
-        ((36, 36, 1), 900, 26, "strided-conv"),
+        ((28, 28, 1), 60_000, 10, "tone-curve"),
+        ((36, 36, 1), 900, 26, "tone-curve"),
         ((36, 36, 1), 90_000, 1_000, "strided"),
         ((24, 20, 3), 200, 3, "strided-narrow"),
         ((32, 32, 3), 50_000, 10, "strided"),

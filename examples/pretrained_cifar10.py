@@ -10,7 +10,7 @@
 #
 # It is fine-tuned on CIFAR-10 twice: ordinarily, which is *before*, and from there adversarially,
 # which is *after*. Both are measured under `adp`, APGD-CE and targeted APGD of 100 steps each, in
-# the ball of the training, in smaller ones and in a larger one.
+# the ball of the training and in one of twice its radius.
 #
 # The images are those of `cifar10_jpeg75`: CIFAR-10 stored as JPEG files of quality 75, which is
 # not quite CIFAR-10; figures of the two do not compare. They are enlarged to 64 x 64 pixels, as
@@ -39,7 +39,7 @@ from keras_efgsm.records.environment import hardware, versions
 from keras_efgsm.sample_memory import Augmentation
 
 SIDE, EPSILON, SEED = 64, 4 / 255, 0
-RADII = (1 / 255, 2 / 255, EPSILON, 8 / 255)
+RADII = (EPSILON, 8 / 255)
 WORK, RESULTS = Path("runs/pretrained"), Path("results/pretrained")
 WORK.mkdir(parents=True, exist_ok=True)
 RESULTS.mkdir(parents=True, exist_ok=True)
@@ -165,8 +165,9 @@ after = measured("after")
 # %% [markdown]
 # ## What came out
 #
-# A change of 1/255 turns every image of the ordinary network; after three epochs of eFGSM one image
-# in six withstands that, and none 8/255: so short a fine-tuning is a beginning, not a defence.
+# A change of 4/255 turns every image of the ordinary network; after twelve epochs of eFGSM nearly a
+# quarter of all images withstand it, for under three points of natural accuracy. Nearly all of the
+# 10,000 images of the training do, so that more images would do more than more epochs.
 # Everything that the figures depend on goes into `results/pretrained`.
 
 # %%
@@ -199,6 +200,6 @@ for name, at in robust.items():
     )
 
 # %%
-gained = robust["after"][RADII[0]] - robust["before"][RADII[0]]
+gained = robust["after"][EPSILON] - robust["before"][EPSILON]
 assert robust["after"][0.0] > 0.1 or SCALE < 1.0
 assert gained > (0.1 if SCALE == 1.0 else -0.1), f"adversarial fine-tuning gained {gained}"

@@ -22,9 +22,9 @@ def default_network(image_shape: tuple[int, int, int], num_images: int, num_clas
     name. By the number of pixels, as the side of a square of as many:
 
     * under 16: `conv2`, the network of the 8 x 8 digits;
-    * grey images up to 40: `tone-curve`, that of MNIST and Fashion-MNIST, of 0.2 million weights;
-      a residual network costs a hundred times as much, and letters and digits do not need it.
-      With 100 classes or more its dense layer is narrow, and they go on as colour images do;
+    * grey images up to 40: `tone-curve`, that of the preset `mnist`, of 0.2 million weights; a
+      residual network costs a hundred times as much, and letters and digits do not need it. With
+      100 classes or more its dense layer is narrow, and they go on as colour images do;
     * colour images and larger grey ones: a residual network that leaves full resolution with its
       first convolution, whose stride grows with the images, so that the blocks work on about 12 x
       12 to 32 x 32 places: `strided` up to 48, `strided4` up to 96, `strided8` up to 224,

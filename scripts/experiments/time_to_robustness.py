@@ -15,7 +15,7 @@ With `--target` the table says when each method first had that robust accuracy, 
 a straight line, and how many times as long as the quickest that took. All seeds and methods are
 trained and attacked in turn, on the network of the preset and from its learning rate. The preset's
 own method has its ball and the share of its training over which epsilon rises; for those of the
-others that attack with the whole ball in one direction `--epsilon-warmup` gives that share.
+others that learn nothing at the full epsilon from the start `--epsilon-warmup` gives that share.
 Writes `time_to_robustness.json`, a table and a plot into `--out`; methods that are there already,
 with the same options, are not trained again.
 """

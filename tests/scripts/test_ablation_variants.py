@@ -50,6 +50,11 @@ def test_the_reconstructor_is_put_in_by_any_lambda():
         assert variant.weight_decay / 0.5 == pytest.approx(base.weight_decay / weight)
 
 
+def test_a_lambda_that_the_base_has_already_is_no_variant():
+    with pytest.raises(ValueError, match="needs a base with another"):
+        make_variant("lambda-0.05", SGD)
+
+
 def test_a_sample_is_met_as_for_the_first_time_without_memory():
     variant = make_variant("no-memory", ALONE)
     assert differing(variant, ALONE) == {"method_options"}

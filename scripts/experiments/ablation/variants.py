@@ -108,6 +108,10 @@ def _joint(weight: float) -> Callable[[TrainingConfig], TrainingConfig]:
                 "The variant of lambda needs a base whose method is 'combined' or 'efgsm'. "
                 f"Received: method={base.method!r}"
             )
+        if base.method_options.get("lambda") == weight:
+            raise ValueError(
+                f"The variant of lambda needs a base with another. Received: lambda={weight}"
+            )
         own = METHODS["combined"].options
         kept = {k: v for k, v in base.method_options.items() if k in own}
         before = base.method_options.get("lambda", 1.0)

@@ -279,7 +279,7 @@ class Attack(Configured, ABC):
     def initial_momentum(self, x: Tensor) -> Tensor:
         """The momentum of samples not seen before: zeros."""
         shape = self.momentum_shape(tuple(x.shape[1:]))
-        return keras.ops.zeros((x.shape[0], *shape), dtype="float32")
+        return keras.ops.zeros((keras.ops.shape(x)[0], *shape), dtype="float32")
 
     def loss_of(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss `(B,)` that the attack raises, of logits `(B, K)`."""

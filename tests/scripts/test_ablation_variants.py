@@ -6,6 +6,7 @@ import pytest
 
 from experiments.ablation.variants import PIECES, describe, make_variant
 from keras_efgsm.recipes.presets import PRESETS
+from keras_efgsm.runs.training import train
 
 ALONE, JOINT, SGD = PRESETS["mnist-threshold"], PRESETS["mnist-joint"], PRESETS["cifar10-paper"]
 
@@ -115,3 +116,9 @@ def test_every_variant_of_the_preset_differs_from_it_and_says_how():
             continue
         assert variant != ALONE, name
         assert "->" in describe(variant, ALONE), name
+
+
+def test_a_training_without_memory_runs_to_its_end(tmp_path):
+    base = dataclasses.replace(PRESETS["digits"].with_method("efgsm"), epochs=1, train_images=300)
+    folder = train(make_variant("no-memory", base), tmp_path / "run", verbose=0)
+    assert (tmp_path / "run" / "metrics.json").is_file(), folder

@@ -119,6 +119,16 @@ _MAKERS: dict[str, Callable[[], TrainingConfig]] = {
     ),
 }
 
+# Greys, in a smaller ball; see docs/fashion_mnist.md.
+_MAKERS["fashion-mnist"] = _like(
+    "mnist",
+    dataset="fashion_mnist",
+    epsilon=0.1,
+    method_options={"sigma": 0.1 / 3},
+    label_smoothing=0.3,
+    epsilon_factor=1.15,
+    epsilon_warmup_epochs=4.0,
+)
 # The same recipe on a network of as many parameters that takes six times as long.
 _MAKERS["mnist-threshold-deep"] = _like(
     "mnist-threshold", classifier="mnist-threshold-deep", learning_rate=2e-3

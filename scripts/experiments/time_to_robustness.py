@@ -16,8 +16,11 @@ a straight line, and how many times as long as the quickest that took. All seeds
 trained and attacked in turn, on the network of the preset and from its learning rate. The preset's
 own method has its ball and the share of its training over which epsilon rises; for those of the
 others that learn nothing at the full epsilon from the start `--epsilon-warmup` gives that share.
+What the rivals train with is in `robustness_curves/recipes.py`. All is trained first, into
+`--runs`, then attacked: the seconds are those of one machine, the attacks may be made on another
+(`--train-only`). Two processes may share both folders, each with its own methods or seeds.
 Writes `time_to_robustness.json`, a table and a plot into `--out`; methods that are there already,
-with the same options, are not trained again.
+with the same options, are neither trained nor attacked again.
 """
 
 import sys
@@ -29,151 +32,87 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import argparse
 import dataclasses
 import json
-import time
 from typing import Any
 
-import keras
 from rich.console import Console
 
 from experiments.robustness_curves.picture import draw
+from experiments.robustness_curves.recipes import recipe_of
 from experiments.robustness_curves.summary import measured_on, summarise, table_of
+from experiments.robustness_curves.timed_training import (
+    CLOCKS,
+    Timing,
+    Trained,
+    facts_of,
+    measured_on_this_machine,
+    train_in_time,
+)
 from keras_efgsm.atomic_file import write_atomically
-from keras_efgsm.callbacks import WeightAveraging
 from keras_efgsm.checks import check_choice, check_count, check_number
-from keras_efgsm.data import ImageData, load_data, training_dataset
+from keras_efgsm.data import ImageData, load_data
 from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.evaluation.attack_sets import ATTACK_SETS, make_attacks
+from keras_efgsm.file_lock import lock_file
 from keras_efgsm.networks import CLASSIFIERS
-from keras_efgsm.recipes.building import build_trainer, make_optimizer
-from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.records import read_json
-from keras_efgsm.records.environment import hardware, versions
-
-# Options of the published recipes on MNIST where they are not the method's defaults.
-PUBLISHED = {
-    "pgd": {"steps": 40, "step_size": 0.01},
-    "trades": {"steps": 40, "step_size": 0.01},
-    "alp": {"steps": 40, "step_size": 0.01},
-    "free": {"replays": 15, "step_size": 0.01},
-    "yopo": {"outer_steps": 5, "inner_steps": 10, "step_size": 0.01},
-}
-# PGD at the full epsilon of 0.3 from the first step on taught the network nothing in 4 epochs: it
-# answered with one class. All methods that use the whole ball at once get a rising epsilon.
-NEEDS_WARMUP = ("fgsm", "fgsm-rs", "n-fgsm", "fgsm-pgi", "pgd", "alp", "free", "yopo")
 
 # Options of the preset that may be given here, the same for all methods.
 _OF_PRESET = ("learning_rate", "batch_size", "activation")
 # Options that are not written down with the figures where they are not given.
-_OPTIONAL = ("preset", "attacks", *_OF_PRESET)
-
-CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+_OPTIONAL = ("preset", "attacks", "attack_marks", *_OF_PRESET)
 
 
-class Snapshots(keras.callbacks.Callback):
-    """Keeps the averaged weights after given steps, with the training seconds until then."""
-
-    def __init__(self, averaging: WeightAveraging, steps: list[int], clock: str):
-        super().__init__()
-        self.clock = CLOCKS[clock]
-        self.averaging = averaging
-        self.steps = steps
-        self.taken: list[dict[str, Any]] = []
-        self._aside = 0.0
-
-    def on_train_batch_end(self, batch, logs=None):
-        now = self.clock()
-        if batch == 0:
-            # The first step was traced; count it as long as the others.
-            self._begun = now
-            return
-        if batch + 1 in self.steps:
-            seconds = (now - self._begun - self._aside) * (batch + 1) / batch
-            weights = self.averaging.get_state()["averages"]
-            self.taken.append({"step": batch + 1, "seconds": seconds, "weights": weights})
-            self._aside += self.clock() - now
-
-
-def make_trainer(config: TrainingConfig, data: ImageData, steps: int, warmup: float, rise: float):
-    """The method's trainer, its learning rate and epsilon laid out over so many steps."""
-    trainer = build_trainer(config, data)
-    updates = steps * trainer.attack.replays
-    rise = min(max(1, round(rise * updates)), updates - 1)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        0.0, max(1, updates - rise), warmup_target=config.learning_rate, warmup_steps=rise
-    )
-    trainer.epsilon_warmup_steps = round(warmup * updates)
-    trainer.compile(make_optimizer(config, schedule))
-    return trainer
-
-
-def fit(trainer, data: ImageData, config: TrainingConfig, steps: int, callbacks: list) -> None:
-    """Trains for so many steps."""
-    dataset = training_dataset(data, config.batch_size, seed=config.seed).repeat()
-    trainer.fit(
-        dataset, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0, callbacks=callbacks
-    )
-
-
-def seconds_per_step(config: TrainingConfig, data: ImageData, at_least: float, clock: str) -> float:
-    """Measured over at least so many seconds, on a trainer that is thrown away."""
-    trainer = make_trainer(config, data, 1000, 0.0, 0.5)
-    steps = 3
-    while True:
-        watch = Snapshots(WeightAveraging(config.weight_averaging), [steps], clock)
-        fit(trainer, data, config, steps, [watch.averaging, watch])
-        seconds = watch.taken[0]["seconds"]
-        if seconds >= at_least:
-            return seconds / steps
-        steps = max(2 * steps, round(1.2 * steps * at_least / seconds))
-
-
-def measure_method(
-    name: str, seed: int, options: argparse.Namespace, data: ImageData, test: ImageData
-) -> dict[str, Any]:
-    """Trains one method for its time and attacks its snapshots."""
+def train_method(
+    name: str, seed: int, options: argparse.Namespace, data: ImageData
+) -> tuple[Trained, dict[str, Any]]:
+    """Trains one method for its time, unless that has been done."""
     preset = PRESETS[preset_of(options)]
-    published = PUBLISHED.get(name, {}) if options.dataset == "mnist" else {}
-    if name == preset.method:
-        config = preset
-    else:
-        # The ball of their papers, not the larger one of our recipe.
-        config = dataclasses.replace(preset.with_method(name, **published), epsilon_factor=1.0)
-    changes = {name: vars(options)[name] for name in _OF_PRESET if vars(options)[name] is not None}
-    config = dataclasses.replace(config, seed=seed, overfitting_stop=False, **changes)
-    keras.utils.set_random_seed(seed)
-    each = seconds_per_step(config, data, min(5.0, options.seconds / 10), options.clock)
+    config, warmup = recipe_of(name, preset, options.dataset, options.epsilon_warmup)
+    changes = {key: vars(options)[key] for key in _OF_PRESET if vars(options)[key] is not None}
+    config = dataclasses.replace(
+        config, dataset=options.dataset, seed=seed, overfitting_stop=False, **changes
+    )
     seconds = options.seconds * options.multiples.get(name, 1.0)
-    total = max(len(options.marks) + 1, round(seconds / each))
-    keras.utils.set_random_seed(seed)
-    if name == preset.method:
-        warmup = preset.epsilon_warmup_epochs / preset.epochs
-    else:
-        warmup = options.epsilon_warmup if name in NEEDS_WARMUP else 0.0
-    trainer = make_trainer(config, data, total, warmup, options.rise)
-    averaging = WeightAveraging(config.weight_averaging)
-    marks = sorted({max(2, round(mark * total)) for mark in options.marks})
-    snapshots = Snapshots(averaging, marks, options.clock)
-    fit(trainer, data, config, total, [averaging, snapshots])
+    timing = Timing(seconds, options.clock, tuple(sorted(options.marks)), warmup, options.rise)
+    known = facts_of(config, timing)
+    trained = Trained(runs_of(options), f"{name}-seed{seed}")
+    facts = trained.read(known)
+    if facts is None:
+        points, snapshots = train_in_time(config, timing, data)
+        facts = {**known, **measured_on_this_machine(), "points": points}
+        trained.write(facts, snapshots)
+    return trained, facts
+
+
+def attack_method(
+    trained: Trained, facts: dict[str, Any], options: argparse.Namespace, test: ImageData
+) -> dict[str, Any]:
+    """Attacks the weights that a training had at its marks."""
+    config, timing = facts["config"], facts["timing"]
     points = []
-    for taken in snapshots.taken:
-        classifier = CLASSIFIERS[config.classifier](
-            data.image_shape, data.num_classes, activation=config.activation
+    for number, point in enumerate(facts["points"]):
+        if options.attack_marks and timing["marks"][number] not in options.attack_marks:
+            continue
+        classifier = CLASSIFIERS[config["classifier"]](
+            test.image_shape, test.num_classes, activation=config["activation"]
         )
-        classifier.set_weights(taken["weights"])
-        attacks = make_attacks(options.attacks or "adp", config.epsilon, steps=options.steps)
+        classifier.set_weights(trained.weights_at(number))
+        attacks = make_attacks(options.attacks or "adp", config["epsilon"], steps=options.steps)
         report = evaluate_robustness(classifier, test, attacks, cascade=True, seed=0)
-        points.append(
-            {
-                "seconds": taken["seconds"],
-                "steps": taken["step"],
-                "epochs": taken["step"] * config.batch_size / len(data),
-                "natural_accuracy": report.natural_accuracy,
-                "robust_accuracy": report.worst_case_accuracy,
-            }
-        )
-    return {"config": config.to_dict(), "epsilon_warmup": warmup, "points": points}
+        robust = {
+            "natural_accuracy": report.natural_accuracy,
+            "robust_accuracy": report.worst_case_accuracy,
+        }
+        points.append({**point, **robust})
+    about = {key: facts[key] for key in ("hardware", "versions")}
+    return {"config": config, "epsilon_warmup": timing["warmup"], **about, "points": points}
+
+
+def runs_of(options: argparse.Namespace) -> Path:
+    """The folder of the trainings."""
+    return Path(options.runs or Path("runs") / "time_to_robustness" / Path(options.out).name)
 
 
 def preset_of(options: argparse.Namespace) -> str:
@@ -244,6 +183,11 @@ def main() -> int:
     parser.add_argument("--seeds", default="0", help="of the training, comma-separated")
     parser.add_argument("--multiples", default="", help="of --seconds, as pgd=20,trades=5")
     parser.add_argument("--target", type=float, help="robust accuracy whose time is told")
+    parser.add_argument(
+        "--attack-marks", type=float, nargs="+", help="of --marks; default: all of them"
+    )
+    parser.add_argument("--train-only", action="store_true", help="attack another time")
+    parser.add_argument("--runs", help="trainings; default: runs/time_to_robustness/NAME OF OUT")
     parser.add_argument("--out", default="results/time_to_robustness")
     options = parser.parse_args()
     try:
@@ -256,11 +200,11 @@ def main() -> int:
 
 
 # What the runs of a folder need not have in common.
-_FREE = ("methods", "seeds", "target", "out")
+_FREE = ("methods", "seeds", "target", "train_only", "runs", "out")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measures, and writes table and plot."""
+    """Trains what is not trained, attacks what is not attacked, and writes table and plot."""
     out, target = Path(options.out), options.target
     file = out / "time_to_robustness.json"
     preset_of(options)
@@ -269,31 +213,47 @@ def run(options: argparse.Namespace) -> None:
     check_number(options.rise, "rise", minimum=0.0, maximum=1.0)
     if target is not None:
         check_number(target, "target", minimum=0.0, maximum=1.0, strict=True)
+    for mark in options.attack_marks or ():
+        check_choice(mark, "attack_marks", tuple(options.marks))
     out.mkdir(parents=True, exist_ok=True)
     given = vars(options).items()
     key = {k: v for k, v in given if k not in _FREE and not (k in _OPTIONAL and v is None)}
-    done = read_done(file, key)
+    read_done(file, key)
     console = Console()
     data = load_data(options.dataset, "train")
     test = load_data(options.dataset, "test").take(options.num_images)
-    about = measured_on(key, seeds)
     planned = [(name, seed) for seed in seeds for name in names]
     for number, (name, seed) in enumerate(planned, 1):
+        console.print(f"[{number}/{len(planned)}] training {name}-seed{seed}", markup=False)
+        train_method(name, seed, options, data)
+    if options.train_only:
+        return
+    for number, (name, seed) in enumerate(planned, 1):
         label = f"{name}-seed{seed}"
-        if label not in done:
-            console.print(f"[{number}/{len(planned)}] {label}", markup=False)
-            done[label] = measure_method(name, seed, options, data, test)
-            facts = {"hardware": hardware(), "versions": versions()}
-            content = {"options": key, **facts, "runs": done, "summary": summarise(done, target)}
-            write_atomically(file, json.dumps(content, indent=2) + "\n")
-        console.print(table_of(summarise({label: done[label]}, None), label, None).rich())
-    rows = summarise(done, target)
+        if label in read_done(file, key):
+            continue
+        console.print(f"[{number}/{len(planned)}] attacking {label}", markup=False)
+        measured = attack_method(*train_method(name, seed, options, data), options, test)
+        keep(file, key, label, measured, target)
+        console.print(table_of(summarise({label: measured}, None), label, None).rich())
+    rows = summarise(read_done(file, key), target)
+    about = measured_on(key, seeds)
     spread = "; ± half the range over seeds" if len(seeds) > 1 else ""
     table = table_of(rows, f"{about}{spread}", target)
     console.print(table.rich())
     write_atomically(out / "time_to_robustness.md", table.markdown())
     draw(rows, out / "time_to_robustness.png", about, target)
     console.print(f"figures: {file}", soft_wrap=True)
+
+
+def keep(
+    file: Path, key: dict[str, Any], label: str, measured: dict[str, Any], target: float | None
+) -> None:
+    """Adds a method to the figures, which another process may be adding to."""
+    with lock_file(file.with_name(".figures.lock"), wait=True):
+        done = {**read_done(file, key), label: measured}
+        content = {"options": key, "runs": done, "summary": summarise(done, target)}
+        write_atomically(file, json.dumps(content, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -348,6 +348,14 @@ def test_a_preset_starts_where_it_was_searched_and_at_another_radius_with_the_sa
     assert half.make_attack().sigma == pytest.approx(0.05)
 
 
+def test_the_preset_of_greys_is_trained_at_other_radii_with_its_own_shares():
+    config = parsed("fashion-mnist", "--epsilon", "0.2")
+    assert config.dataset == "fashion_mnist" and config.classifier == "tone-curve"
+    assert config.make_attack().sigma == pytest.approx(0.2 / 3)
+    assert config.make_attack().epsilon == pytest.approx(0.2 * 1.15)
+    assert config.label_smoothing == 0.3 and config.activation == "silu"
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -107,8 +107,12 @@ def test_time_to_robustness_measures_each_method_once(tmp_path, fresh, succeeds)
         "digits",
     ]
     words += ["--seconds", "1", "--marks", "0.5", "1", "--num-images", "30", "--steps", "3"]
-    words += ["--methods", "standard,free", "--out", tmp_path]
+    words += ["--methods", "standard,free", "--runs", tmp_path / "runs", "--out", tmp_path]
+    succeeds(*words, "--train-only")
+    assert not (tmp_path / "time_to_robustness.json").exists()
+    weights = (tmp_path / "runs" / "free-seed0.npz").stat().st_mtime_ns
     succeeds(*words)
+    assert (tmp_path / "runs" / "free-seed0.npz").stat().st_mtime_ns == weights
     stored = json.loads((tmp_path / "time_to_robustness.json").read_text())
     assert set(stored["runs"]) == {"standard-seed0", "free-seed0"}
     for result in stored["runs"].values():
@@ -123,6 +127,14 @@ def test_time_to_robustness_measures_each_method_once(tmp_path, fresh, succeeds)
     assert refused.returncode != 0
     assert "other options" in refused.stderr
     assert (tmp_path / "time_to_robustness.json").read_bytes() == before
+    # Another set of attacks on the same trainings; only of the last mark.
+    succeeds(*words[:-1], tmp_path / "last", "--attack-marks", "1")
+    last = json.loads((tmp_path / "last" / "time_to_robustness.json").read_text())
+    for name, run in last["runs"].items():
+        assert run["points"] == stored["runs"][name]["points"][-1:]
+    refused = fresh.run(*words[:-1], tmp_path / "again", "--rise", "0.2")
+    assert refused.returncode == 2
+    assert "other options" in refused.stderr and "runs=" in refused.stderr
 
 
 @pytest.fixture(scope="module")

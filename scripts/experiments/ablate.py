@@ -29,7 +29,7 @@ from rich.console import Console
 
 from experiments.ablation.planning import Planned, plan, read_results
 from experiments.ablation.summary import summarise, table_of, title_of
-from experiments.ablation.variants import BASE, PIECES
+from experiments.ablation.variants import BASE, PIECES, pieces_of
 from keras_efgsm.atomic_file import write_atomically
 from keras_efgsm.checks import check_choice, check_count
 from keras_efgsm.cli.config_options import add_config_options, read_config
@@ -138,11 +138,17 @@ def load_splits(base: TrainingConfig, held_out: int) -> tuple[ImageData, ImageDa
 
 def ablate(base: TrainingConfig, options: argparse.Namespace) -> None:
     """Trains and attacks what is not there yet, and writes the figures after each."""
-    variants = [
-        check_choice(name, "variants", tuple(PIECES))
-        for name in options.variants.split(",")
-        if name != BASE
-    ]
+    console = Console()
+    if options.variants is None:
+        variants, reasons = pieces_of(base)
+        for name, reason in reasons.items():
+            console.print(f"without {name}: {reason}", markup=False)
+    else:
+        variants = [
+            check_choice(name, "variants", tuple(PIECES))
+            for name in options.variants.split(",")
+            if name != BASE
+        ]
     seeds = [int(seed) for seed in options.seeds.split(",")]
     check_count(options.images, "images")
     check_count(options.validation_images, "validation_images", minimum=0)
@@ -157,7 +163,6 @@ def ablate(base: TrainingConfig, options: argparse.Namespace) -> None:
     data = load_splits(base, options.validation_images)
     data[1].take(options.images)
     out.mkdir(parents=True, exist_ok=True)
-    console = Console()
     for number, one in enumerate(planned, 1):
         if one.name not in results:
             console.print(f"[{number}/{len(planned)}] {one.name}: {one.changes}", markup=False)
@@ -198,7 +203,7 @@ def read_options(words: list[str] | None = None) -> tuple[TrainingConfig, argpar
         allow_abbrev=False,
     )
     parser.add_argument("--preset", choices=sorted(PRESETS), default="cifar10-small")
-    parser.add_argument("--variants", default=",".join(PIECES), help="comma-separated")
+    parser.add_argument("--variants", help="comma-separated; default: all that the base can have")
     parser.add_argument("--seeds", default="0", help="comma-separated")
     parser.add_argument("--images", type=int, default=500, help="test images that are attacked")
     parser.add_argument("--attacks", default="adp", help="as in `keras-efgsm evaluate`")

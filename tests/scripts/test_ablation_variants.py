@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from experiments.ablation.variants import PIECES, describe, make_variant
+from experiments.ablation.variants import PIECES, describe, make_variant, pieces_of
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.runs.training import train
 
@@ -122,3 +122,11 @@ def test_a_training_without_memory_runs_to_its_end(tmp_path):
     base = dataclasses.replace(PRESETS["digits"].with_method("efgsm"), epochs=1, train_images=300)
     folder = train(make_variant("no-memory", base), tmp_path / "run", verbose=0)
     assert (tmp_path / "run" / "metrics.json").is_file(), folder
+
+
+def test_a_preset_has_all_variants_but_those_that_it_cannot_have():
+    names, reasons = pieces_of(PRESETS["cifar10-small"])
+    assert {"threshold", "free-curve", "lambda-0.05", "nuclear"} <= set(reasons)
+    assert "Received: lambda=0.05" in reasons["lambda-0.05"]
+    assert "alignment" in names and not set(names) & set(reasons)
+    assert "alignment" in pieces_of(PRESETS["mnist"])[1]

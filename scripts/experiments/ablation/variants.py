@@ -24,6 +24,24 @@ def make_variant(name: str, base: TrainingConfig) -> TrainingConfig:
     return base if name == BASE else PIECES[name](base)
 
 
+def pieces_of(base: TrainingConfig) -> tuple[list[str], dict[str, str]]:
+    """The pieces that a configuration can have changed, and why not the others.
+
+    Args:
+        base: the configuration.
+
+    Returns:
+        Names in `PIECES`, and for each other name the reason.
+    """
+    reasons = {}
+    for name in PIECES:
+        try:
+            make_variant(name, base)
+        except ValueError as error:
+            reasons[name] = str(error)
+    return [name for name in PIECES if name not in reasons], reasons
+
+
 def describe(variant: TrainingConfig, base: TrainingConfig) -> str:
     """What a variant changes, for people: `label_smoothing 0.1 -> 0`."""
     before, after = _flat(base), _flat(variant)

@@ -86,7 +86,7 @@ def attack_one(one: Planned, test: ImageData, options: argparse.Namespace) -> di
         report = evaluate_robustness(
             one.folder.path,
             test.take(options.images),
-            make_attacks(options.attacks, one.config.epsilon, steps=options.steps),
+            make_attacks(options.attacks, one.config.epsilon, steps=options.attack_steps),
             cascade=True,
             seed=0,
             state=state,
@@ -152,11 +152,11 @@ def ablate(base: TrainingConfig, options: argparse.Namespace) -> None:
     seeds = [int(seed) for seed in options.seeds.split(",")]
     check_count(options.images, "images")
     check_count(options.validation_images, "validation_images", minimum=0)
-    make_attacks(options.attacks, base.epsilon, steps=options.steps)
+    make_attacks(options.attacks, base.epsilon, steps=options.attack_steps)
     out, runs = Path(options.out), Path(options.runs)
     planned = plan(base, variants, seeds, runs)
     target = out / "ablation.json"
-    key = {"attacks": options.attacks, "images": options.images, "steps": options.steps}
+    key = {"attacks": options.attacks, "images": options.images, "steps": options.attack_steps}
     if options.validation_images:
         key["validation_images"] = options.validation_images
     results = read_results(target, key, planned)
@@ -213,7 +213,7 @@ def read_options(words: list[str] | None = None) -> tuple[TrainingConfig, argpar
         default=0,
         help="attack images held out of the train split instead; default: none",
     )
-    parser.add_argument("--steps", type=int, help="of the attacks; default: as published")
+    parser.add_argument("--attack-steps", type=int, help="default: as published")
     parser.add_argument(
         "--with-stop", action="store_true", help="keep the overfitting stop of the preset"
     )

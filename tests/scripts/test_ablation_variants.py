@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from experiments.ablate import read_options
 from experiments.ablation.variants import PIECES, describe, make_variant, pieces_of
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.runs.training import train
@@ -130,3 +131,9 @@ def test_a_preset_has_all_variants_but_those_that_it_cannot_have():
     assert "Received: lambda=0.05" in reasons["lambda-0.05"]
     assert "alignment" in names and not set(names) & set(reasons)
     assert "alignment" in pieces_of(PRESETS["mnist"])[1]
+
+
+def test_the_steps_of_the_training_are_not_those_of_the_attacks_upon_it():
+    words = ["--preset", "digits", "--method", "pgd", "--steps", "3", "--attack-steps", "7"]
+    base, options = read_options(words)
+    assert base.method_options["steps"] == 3 and options.attack_steps == 7

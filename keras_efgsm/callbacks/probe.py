@@ -45,6 +45,7 @@ class Probe:
         labels = np.asarray(labels)
         one_hot = labels.ndim == 2 and labels.shape[1] > 1
         labels = labels.argmax(axis=1) if one_hot else labels.reshape(-1)
+        self._chance = float(np.bincount(labels).max() / len(labels))
         self._labels = keras.ops.convert_to_tensor(labels, dtype="int32")
         noise = Noise(0, 0, keras.ops.arange(len(images), dtype="int32"))
         logits_fn = evaluation_logits(classifier)
@@ -56,6 +57,11 @@ class Probe:
             return natural, keras.ops.logical_and(natural, robust)
 
         self._correct = compiled(correct, classifier.variables)
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of whoever answers with the class that most of the images have."""
+        return self._chance
 
     def accuracies(self) -> ProbeAccuracies:
         """What the classifier reaches now."""

@@ -63,6 +63,12 @@ def partial_state(one: Planned, out: Path) -> Path:
     return out / f"{one.name}.partial.npz"
 
 
+def watched(row: dict[str, float]) -> dict[str, float]:
+    """What the overfitting stop sees of an epoch, and the accuracy on the training's own images."""
+    seen = ("accuracy", "margin_robust_accuracy", "attack_shortfall", "probe_accuracy")
+    return {key: round(row[key], 4) for key in seen if key in row}
+
+
 def attack_one(one: Planned, test: ImageData, options: argparse.Namespace) -> dict[str, Any]:
     """Attacks a trained run and tells how it fared."""
     metrics, history = one.folder.read_metrics(), one.folder.read_history()
@@ -79,6 +85,8 @@ def attack_one(one: Planned, test: ImageData, options: argparse.Namespace) -> di
         "loss": history[-1]["loss"],
         "training_accuracy": history[-1]["accuracy"],
         "margin_robust_accuracy": history[-1]["margin_robust_accuracy"],
+        "stop": metrics["stop"],
+        "watched": [watched(row) for row in history],
         # Of each run, as those of one ablation may be made on several machines.
         "hardware": hardware(),
     }

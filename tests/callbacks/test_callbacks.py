@@ -225,7 +225,7 @@ def probe(monkeypatch):
     def plan(*accuracies, **options):
         class Planned:
             def __init__(self, *args):
-                self.left = list(accuracies)
+                self.left, self.chance = list(accuracies), 0.1
 
             def accuracies(self):
                 return ProbeAccuracies(natural=1.0, robust=self.left.pop(0))
@@ -322,6 +322,19 @@ def test_a_fall_of_the_probe_alone_stops_training_at_the_best_weights(trainer, p
         "the PGD probe fell to 0.390 from 0.600, unseen by the margins"
     )
     assert [row["probe_accuracy"] for row in logs] == [0.4, 0.6, 0.5, 0.45, 0.39]
+
+
+def test_where_there_is_little_to_lose_a_smaller_fall_is_a_collapse(trainer, probe):
+    # Half of 0.3 is three quarters of 0.4, at which the whole drop of 0.2 counts.
+    assert drive(probe(0.1, 0.3, 0.16), trainer, shortfalls(0.1, 0.1)) is None
+    stop = probe(0.1, 0.3, 0.14)
+    assert drive(stop, trainer, shortfalls(0.1, 0.1)) == 2
+    assert stop.report()["restored_epoch"] == 1
+
+
+def test_whoever_answered_with_one_class_at_first_has_lost_nothing(trainer, probe):
+    stop = probe(0.18, 0.02, 0.05, 0.3)
+    assert drive(stop, trainer, shortfalls(0.1, 0.1, 0.1)) is None
 
 
 def test_slow_overfitting_ends_with_the_best_weights_though_nothing_fired(trainer, probe):

@@ -41,12 +41,12 @@ def draw(results: dict[str, dict[str, Any]], path: Path, *, theme: str = "light"
     lines = -(-len(results) // columns)
     with styled(theme) as colours:
         figure = new_figure(5.2 * columns, 3.4 * lines + 0.9)
-        collapsed = sum(result["collapse_epoch"] is not None for result in results.values())
+        overfit = sum(result["expected"] != "healthy" for result in results.values())
         ok = sum(verdict(result, "probe") == "ok" for result in results.values())
         heading(
             figure,
             f"The stop with a probe is right in {ok} of {len(results)} trainings, of which "
-            f"{collapsed} collapse",
+            f"{overfit} overfit",
             "robust accuracy by epoch: by the referee (PGD-20 on the margin, 500 held-out images) "
             "and as the training sees itself",
             colours=colours,

@@ -1,11 +1,14 @@
 """The tables on CIFAR-10 as JPEG."""
 
+from statistics import median
+
 from reporting.result_table import ResultTable
 from reporting.written.figures import evaluation, load, seeds, summary
 from reporting.written.table import cascade, percent, pieces, table
 
 _CPU = "cifar10_jpeg75/cpu"
 _RECIPE = "cifar10_jpeg75/mnist-recipe/ablation.json"
+_SPEEDS = {"Xeon, AMX": "benchmark.json", "EPYC, AVX-512": "benchmark-avx512.json"}
 
 
 @table
@@ -18,6 +21,35 @@ def cifar10_cpu() -> ResultTable:
     rows[-1][2] = f"**{rows[-1][2]}**"
     rows.insert(0, ["none", f"{natural['test_images']:,}", percent(natural["natural_accuracy"], 1)])
     return ResultTable(("attack, epsilon 8/255", "images", "accuracy so far"), rows)
+
+
+@table
+def cifar10_images_a_second() -> ResultTable:
+    """Images a second of eFGSM and FGSM-RS here, and of FGSM-RS in PyTorch."""
+    found = [load(f"cifar10_jpeg75/{file}")["images_per_second"] for file in _SPEEDS.values()]
+
+    def cell(rates: list[float]) -> str:
+        return f"{median(rates):.0f} ({min(rates):.0f} to {max(rates):.0f})"
+
+    rows = [[name, *(cell(each[name]) for each in found)] for name in found[0]]
+    return ResultTable(("training", *_SPEEDS), rows)
+
+
+@table
+def cifar10_speed_ratios() -> ResultTable:
+    """Ratios of these speeds, round by round."""
+    found = [load(f"cifar10_jpeg75/{file}")["ratios"] for file in _SPEEDS.values()]
+    return ResultTable(
+        ("in the rounds' own ratios", "over", *_SPEEDS),
+        [
+            [
+                both[0]["of"],
+                both[0]["over"],
+                *(f"{r['median']:.2f} ({r['lowest']:.2f} to {r['highest']:.2f})" for r in both),
+            ]
+            for both in zip(*found, strict=True)
+        ],
+    )
 
 
 @table

@@ -104,6 +104,8 @@ def attack_method(
         robust = {
             "natural_accuracy": report.natural_accuracy,
             "robust_accuracy": report.worst_case_accuracy,
+            # Of a cascade: what is left after each and those before it.
+            "accuracy_after": {one.name: one.robust_accuracy for one in report.attacks},
         }
         points.append({**point, **robust})
     about = {key: facts[key] for key in ("hardware", "versions")}

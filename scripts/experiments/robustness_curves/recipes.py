@@ -17,7 +17,7 @@ PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
     # 10 steps of a quarter of epsilon, as published on CIFAR-10.
     "fashion_mnist": {
         "pgd": {"steps": 10, "step_size": 0.025},
-        "trades": {"steps": 10, "step_size": 0.025},
+        "trades": {"steps": 10, "step_size": 0.025, "beta": 6.0},
         "alp": {"steps": 10, "step_size": 0.025},
     },
 }

@@ -125,6 +125,7 @@ _MAKERS["fashion-mnist"] = _like(
     dataset="fashion_mnist",
     epsilon=0.1,
     method_options={"sigma": 0.1 / 3},
+    learning_rate=7e-3,
     label_smoothing=0.3,
     epsilon_factor=1.15,
     epsilon_warmup_epochs=4.0,

@@ -249,6 +249,8 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
             "tone-curve": "threshold",
         },
     ),
+    # The pixels themselves in place of a learned curve of them.
+    "curve": _other_classifier("curve", {"tone-curve": "strided-conv"}),
     # Learned curves that may fall in place of the one that only rises, or the other way round.
     "free-curve": _other_classifier(
         "free curve", {"tone-curve": "free-curve", "free-curve": "tone-curve"}

@@ -25,7 +25,7 @@ PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
 
 OWN_BEST: dict[str, dict[str, dict[str, Any]]] = {
     "fashion_mnist": {
-        "fgsm-rs": {"epsilon_factor": 1.15, "label_smoothing": 0.5, "learning_rate": 4e-3},
+        "fgsm-rs": {"epsilon_factor": 1.15, "label_smoothing": 0.3, "learning_rate": 7e-3},
         "n-fgsm": {"label_smoothing": 0.1, "learning_rate": 4e-3},
         "fgsm-pgi": {"learning_rate": 7e-3},
         "nuat": {"epsilon_factor": 1.15, "learning_rate": 4e-3},

@@ -130,7 +130,7 @@ PICTURES: dict[str, Draw] = {
     "results/mnist-threshold/time_to_robustness/time_to_robustness.png": courses,
     "results/mnist/tone_curve/tone_curve.png": tones,
     "results/mnist/universal/universal.png": universal,
-    "results/overfitting/overfitting.png": overfitting,
+    "results/overfitting/mnist/overfitting.png": overfitting,
     "results/time_to_robustness/time_to_robustness.png": courses,
 }
 """What draws each committed picture, from the folder that it lies in."""
@@ -139,7 +139,7 @@ IN_DARK = (
     "results/mnist-search/search.png",
     "results/mnist-threshold/time_to_88/time_to_robustness.png",
     "results/mnist/tone_curve/tone_curve.png",
-    "results/overfitting/overfitting.png",
+    "results/overfitting/mnist/overfitting.png",
 )
 """Those that are drawn in dark as well."""
 

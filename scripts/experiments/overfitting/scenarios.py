@@ -110,14 +110,6 @@ SCENARIOS = {
         epochs=6,
         robust_epochs=8,
     ),
-    "efgsm-few-images": Scenario(
-        "slow",
-        "eFGSM on 1,000 images, which it learns by heart",
-        _efgsm,
-        images=1_000,
-        epochs=80,
-        learning_rate=2e-3,
-    ),
     "efgsm": Scenario("healthy", "eFGSM", _efgsm, learning_rate=2e-3, epochs=14),
     "efgsm-reconstructor": Scenario(
         "healthy",
@@ -129,7 +121,7 @@ SCENARIOS = {
         label_smoothing=0.1,
     ),
     "fgsm-rs": Scenario(
-        "healthy", "random start and a moderate step", _fgsm_rs, learning_rate=2e-3, epochs=10
+        "healthy", "FGSM with a random start and a moderate step", _fgsm_rs, learning_rate=2e-3, epochs=10
     ),
     "pgd": Scenario(
         "healthy",

@@ -3,10 +3,10 @@
 from statistics import fmean
 from typing import Any
 
-from keras_efgsm.evaluation import ATTACK_SETS
 from keras_efgsm.records import EvaluationRecord
-from reporting.result_table import ResultTable, half_width
+from reporting.result_table import ResultTable
 from reporting.windows_table import windows_table
+from reporting.written.attacks import attack_by_attack
 from reporting.written.figures import accuracy_after, evaluation, load, seeds
 from reporting.written.table import cascade, means, percent, pieces, table
 
@@ -24,20 +24,7 @@ _WORDS = {
 @table
 def mnist_preset() -> ResultTable:
     """What the preset `mnist` withstands, attack by attack: means, lowest and highest, interval."""
-    found = [EvaluationRecord.from_dict(r) for r in seeds(_MNIST, "report")]
-    said = ("APGD-CE", "then targeted APGD: `adp`", "then targeted FAB", "then Square: `standard`")
-    images = f"{found[0].num_images:,}"
-
-    def row(words: str, shares: list[float], bold: bool = False) -> list[str]:
-        interval = f"±{100 * half_width(shares):.2f}"
-        return [words, images, means(shares, bold=bold), interval]
-
-    rows = [row("natural", [one.natural_accuracy for one in found])]
-    for name, words in zip(ATTACK_SETS["standard"], said, strict=True):
-        left = [accuracy_after(one, name) for one in found]
-        rows.append(row(words, left, bold=name == "square"))
-    headings = (f"{len(found)} seeds", "images", "accuracy", "95 %, by the seeds")
-    return ResultTable(headings, rows)
+    return attack_by_attack(_MNIST)
 
 
 @table

@@ -128,7 +128,7 @@ PICTURES: dict[str, Draw] = {
         for name in ("time_to_88", "time_to_88_pgd_published", "time_to_88_short")
     },
     "results/mnist-threshold/time_to_robustness/time_to_robustness.png": courses,
-    "results/mnist/tone_curve/tone_curve.png": tones,
+    **{f"results/{data}/tone_curve/tone_curve.png": tones for data in ("fashion_mnist", "mnist")},
     "results/mnist/universal/universal.png": universal,
     "results/overfitting/mnist/overfitting.png": overfitting,
     "results/time_to_robustness/time_to_robustness.png": courses,
@@ -138,6 +138,7 @@ IN_DARK = (
     "docs/pictures/attacked_twin.png",
     "results/mnist-search/search.png",
     "results/mnist-threshold/time_to_88/time_to_robustness.png",
+    "results/fashion_mnist/tone_curve/tone_curve.png",
     "results/mnist/tone_curve/tone_curve.png",
     "results/overfitting/mnist/overfitting.png",
 )

@@ -121,7 +121,11 @@ SCENARIOS = {
         label_smoothing=0.1,
     ),
     "fgsm-rs": Scenario(
-        "healthy", "FGSM with a random start and a moderate step", _fgsm_rs, learning_rate=2e-3, epochs=10
+        "healthy",
+        "FGSM with a random start and a moderate step",
+        _fgsm_rs,
+        learning_rate=2e-3,
+        epochs=10,
     ),
     "pgd": Scenario(
         "healthy",

@@ -4,11 +4,10 @@ from statistics import fmean
 from typing import Any
 
 from reporting.result_table import ResultTable, difference, half_width
-from reporting.written.attacks import attack_by_attack
 from reporting.written.figures import RESULTS, load
 from reporting.written.table import percent, table
 
-_EQUAL, _FIVE = "fashion_mnist/equal_seconds", "fashion_mnist/pgd_five_times"
+EQUAL, _FIVE = "fashion_mnist/equal_seconds", "fashion_mnist/pgd_five_times"
 _NAMES = {
     "efgsm": "**`efgsm`, the preset**",
     "pgd": "PGD-10",
@@ -21,40 +20,36 @@ _NAMES = {
 
 
 @table
-def fashion_mnist_preset() -> ResultTable:
-    """What the preset `fashion-mnist` withstands, attack by attack."""
-    return attack_by_attack("fashion_mnist/standard/ablation.json")
-
-
-@table
 def fashion_mnist_equal_seconds() -> ResultTable:
     """All methods at equal seconds and PGD at five times these, the most robust first."""
-    runs = {**_points(_EQUAL), **{f"{name}, 5 x": p for name, p in _points(_FIVE).items()}}
-    ours = [point["robust_accuracy"] for point in runs["efgsm"]]
+    runs = {**last_points(EQUAL), **{f"{name}, 5 x": p for name, p in last_points(_FIVE).items()}}
+    ours = {seed: point["robust_accuracy"] for seed, point in runs["efgsm"].items()}
 
-    def mean(points: list[dict[str, Any]], key: str) -> float:
-        return fmean(point[key] for point in points)
+    def mean(name: str, key: str) -> float:
+        return fmean(point[key] for point in runs[name].values())
 
     rows = []
-    for name, points in sorted(runs.items(), key=lambda item: -mean(item[1], "robust_accuracy")):
+    for name in sorted(runs, key=lambda name: -mean(name, "robust_accuracy")):
         method, _, longer = name.partition(", ")
-        robust = [point["robust_accuracy"] for point in points]
-        adp = fmean(point["accuracy_after"]["apgd-t"] for point in points)
-        said = _NAMES[method] + (f", {longer} the seconds" if longer else "")
-        gap = [theirs - own for theirs, own in zip(robust, ours, strict=True)]
+        robust = {seed: point["robust_accuracy"] for seed, point in runs[name].items()}
+        several = len(robust) > 1
+        half = f" ±{100 * half_width(list(robust.values())):.1f}" if several else ""
+        adp = fmean(point["accuracy_after"]["apgd-t"] for point in runs[name].values())
+        gaps = [robust[seed] - ours[seed] for seed in robust]
         rows.append(
             [
-                said,
-                f"{mean(points, 'seconds'):.0f}",
-                f"{mean(points, 'epochs'):.1f}",
-                percent(mean(points, "natural_accuracy"), 1),
+                _NAMES[method] + (f", {longer} the seconds" if longer else ""),
+                str(len(robust)),
+                f"{mean(name, 'seconds'):.0f}",
+                f"{mean(name, 'epochs'):.1f}",
+                percent(mean(name, "natural_accuracy"), 1),
                 percent(adp, 1),
-                f"{percent(fmean(robust), 1)} ±{100 * half_width(robust):.1f}",
-                "" if name == "efgsm" else difference(gap),
+                percent(fmean(robust.values()), 1) + half,
+                "" if name == "efgsm" else difference(gaps),
             ]
         )
-    headings = ("method", "seconds", "epochs", "natural", "`adp`", "`standard`", "to the preset")
-    return ResultTable(headings, rows)
+    headings = ("method", "seeds", "seconds", "epochs", "natural", "`adp`", "`standard`")
+    return ResultTable((*headings, "to the preset"), rows)
 
 
 @table
@@ -81,11 +76,16 @@ def fashion_mnist_own_best() -> ResultTable:
     return ResultTable(headings, sorted(rows, key=lambda row: row[0].lower()), words=5)
 
 
-def _points(folder: str) -> dict[str, list[dict[str, Any]]]:
-    """The last mark of each run, by method, in the order of the seeds."""
-    found: dict[str, list[dict[str, Any]]] = {}
+def last_points(folder: str) -> dict[str, dict[int, dict[str, Any]]]:
+    """What each run of `time_to_robustness.py` came to, by method and seed.
+
+    Args:
+        folder: below `results/`.
+    """
+    found: dict[str, dict[int, dict[str, Any]]] = {}
     for label, run in sorted(load(f"{folder}/time_to_robustness.json")["runs"].items()):
-        found.setdefault(label.rpartition("-seed")[0], []).append(run["points"][-1])
+        method, _, seed = label.rpartition("-seed")
+        found.setdefault(method, {})[int(seed)] = run["points"][-1]
     return found
 
 

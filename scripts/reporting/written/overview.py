@@ -4,6 +4,7 @@ from statistics import fmean
 
 from keras_efgsm.records import EvaluationRecord
 from reporting.result_table import ResultTable
+from reporting.written.fashion_mnist import EQUAL, last_points
 from reporting.written.figures import accuracy_after, evaluation, load, packaged, seeds, summary
 from reporting.written.table import percent, table
 
@@ -20,6 +21,7 @@ def headline() -> ResultTable:
             _mnist("`mnist`", " of 10,000 images"),
             _mnist_threshold("`mnist-threshold`, one built in", " of 2,000"),
             _mnist_joint("`mnist-joint`, the paper's loss", " of 10,000"),
+            _fashion_mnist("`fashion-mnist`", " of 1,000"),
             _cifar10_cpu("`cifar10-cpu`", " of 1,000"),
             _cifar10_small("`cifar10-small`, 10 minutes", " of 500"),
         ],
@@ -45,6 +47,7 @@ def all_results() -> ResultTable:
                 "not run",
             ],
             _mnist_joint("`mnist-joint`, which sees the pixels themselves", ""),
+            _fashion_mnist("[`fashion-mnist`](fashion_mnist.md)", " (1,000 images)"),
             _cifar10_cpu("[`cifar10-cpu`](cifar10.md)", " (1,000 images)"),
             _cifar10_small("[`cifar10-small`](cifar10.md#the-small-run)", " (500 images)"),
         ],
@@ -59,6 +62,17 @@ def _mnist(name: str, images: str) -> list[str]:
         percent(fmean(one.natural_accuracy for one in found)),
         percent(fmean(accuracy_after(one, "apgd-t") for one in found)),
         f"**{percent(fmean(one.worst_case_accuracy for one in found))}**{images}",
+    ]
+
+
+def _fashion_mnist(name: str, images: str) -> list[str]:
+    points = list(last_points(EQUAL)["efgsm"].values())
+    return [
+        "Fashion-MNIST, 0.1",
+        name,
+        percent(fmean(point["natural_accuracy"] for point in points)),
+        percent(fmean(point["accuracy_after"]["apgd-t"] for point in points)),
+        f"**{percent(fmean(point['robust_accuracy'] for point in points))}**{images}",
     ]
 
 

@@ -13,7 +13,6 @@ from keras_efgsm.checks import check_number
 from keras_efgsm.distribution.agreement import Agreement
 from keras_efgsm.typing import Logs
 
-
 # Below this best of the probe a smaller fall is a collapse.
 _MUCH = 0.4
 
@@ -158,7 +157,7 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         return agreement.mean(found.robust)
 
     def _allowed_drop(self) -> float:
-        """How far the probe may fall: networks of little robustness have no `probe_drop` to lose."""
+        """How far the probe may fall; of little robustness less than `probe_drop` can be lost."""
         assert self._probe is not None
         if self._best_score < 2 * self._probe.chance:
             return self.probe_drop  # who answers with one class may come to be at first

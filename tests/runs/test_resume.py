@@ -293,6 +293,8 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew_and_says_so(
 
 def test_a_stopped_run_stays_stopped_and_gets_its_good_weights_back(data, tmp_path, monkeypatch):
     class Falls:
+        chance = 0.1
+
         def __init__(self, *args):
             self.left = [0.1, 0.6, 0.1]
 

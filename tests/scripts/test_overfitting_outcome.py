@@ -34,6 +34,8 @@ def at(epoch: int, left: float) -> dict[str, Any]:
         (training("collapse", 0.8, 0.8), "did not collapse"),
         (training("collapse", 0.8, 0.1, collapse=4, fired=at(4, 0.79)), "ok"),
         (training("collapse", 0.8, 0.1, collapse=4, fired=at(6, 0.79)), "not within an epoch"),
+        (training("collapse", 0.8, 0.1, collapse=4, fired=at(3, 0.78)), "ok"),
+        (training("collapse", 0.8, 0.1, collapse=4, fired=at(2, 0.8)), "not within an epoch"),
         (
             training("collapse", 0.8, 0.1, collapse=4, fired=at(4, 0.7)),
             "restored 10.0 points below",

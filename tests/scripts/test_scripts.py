@@ -6,7 +6,6 @@ import pytest
 
 import benchmark
 from benchmarks import storage
-from experiments.overfitting import outcome
 from experiments.robustness_curves import summary
 from keras_efgsm.sample_memory.momentum import STORAGE_DTYPES
 
@@ -14,36 +13,6 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 ABLATE = SCRIPTS / "experiments" / "ablate.py"
 PROFILE_STEP = SCRIPTS / "benchmarks" / "profile_step.py"
 TIME_TO_ROBUSTNESS = SCRIPTS / "experiments" / "time_to_robustness.py"
-
-
-def result(collapse, fired, *, expected=True, best=0.8):
-    """What `run` gives, as far as the verdict reads it."""
-    return {
-        "collapse_epoch": collapse,
-        "expected_collapse": expected,
-        "best_before": best,
-        "fired": {} if fired is None else {"probe": {"epoch": fired[0], "restored": fired[1]}},
-    }
-
-
-@pytest.mark.parametrize(
-    ("made", "verdict"),
-    [
-        (result(5, (5, 0.8)), "ok"),
-        (result(5, (4, 0.78)), "ok"),
-        (result(5, (6, 0.78)), "ok"),
-        (result(5, (7, 0.8)), "not within an epoch"),
-        (result(5, (3, 0.8)), "not within an epoch"),
-        (result(5, None), "missed"),
-        (result(5, (5, 0.7)), "restored 10.0 points below"),
-        (result(None, None), "did not collapse"),
-        (result(None, None, expected=False), "ok"),
-        (result(None, (3, 0.8), expected=False), "false alarm"),
-        (result(5, (5, 0.8), expected=False), "collapsed"),
-    ],
-)
-def test_the_verdict_on_a_stop_follows_the_collapse_of_the_referee(made, verdict):
-    assert outcome.verdict(made, "probe") == verdict
 
 
 @pytest.fixture(scope="module")

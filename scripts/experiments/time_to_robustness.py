@@ -226,6 +226,8 @@ def run(options: argparse.Namespace) -> None:
     test = load_data(options.dataset, "test").take(options.num_images)
     planned = [(name, seed) for seed in seeds for name in names]
     for number, (name, seed) in enumerate(planned, 1):
+        if f"{name}-seed{seed}" in read_done(file, key):
+            continue
         console.print(f"[{number}/{len(planned)}] training {name}-seed{seed}", markup=False)
         train_method(name, seed, options, data)
     if options.train_only:

@@ -96,6 +96,9 @@ def test_time_to_robustness_measures_each_method_once(tmp_path, fresh, succeeds)
     assert refused.returncode != 0
     assert "other options" in refused.stderr
     assert (tmp_path / "time_to_robustness.json").read_bytes() == before
+    # What has its figures is not trained again, though its weights are gone.
+    succeeds(*words[:-3], tmp_path / "gone", "--out", tmp_path)
+    assert not (tmp_path / "gone").exists()
     # Another set of attacks on the same trainings; only of the last mark.
     succeeds(*words[:-1], tmp_path / "last", "--attack-marks", "1")
     last = json.loads((tmp_path / "last" / "time_to_robustness.json").read_text())

@@ -46,6 +46,43 @@ def mnist_joint_in_equal_time() -> ResultTable:
     )
 
 
+@table
+def mnist_time_all() -> ResultTable:
+    """All methods on the network of `mnist-threshold`, in the time that each had."""
+    return _in_time("mnist-threshold/time_to_robustness/time_to_robustness.json")
+
+
+@table
+def mnist_time_short() -> ResultTable:
+    """A short schedule, of eFGSM and PGD."""
+    rows = load("mnist-threshold/time_to_88_short/time_to_robustness.json")["summary"]
+    return ResultTable(
+        ("method", "`adp` in % after s", "", "", "88 % reached by"),
+        [
+            [
+                f"`{row['method']}`",
+                *map(_mark, row["marks"]),
+                f"{sum(s is not None for s in row['seconds_to_target'])} of {row['seeds']} seeds",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _in_time(path: str) -> ResultTable:
+    return ResultTable(
+        ("method", "natural", "`adp` in % after s", "", ""),
+        [
+            [
+                f"`{row['method']}`",
+                f"{100 * row['marks'][-1]['natural_accuracy']:.1f}",
+                *map(_mark, row["marks"]),
+            ]
+            for row in load(path)["summary"]
+        ],
+    )
+
+
 def _mark(mark: dict[str, Any]) -> str:
     spread = f" ±{50 * mark['spread']:.1f}" if mark["spread"] else ""
     seconds = mark["seconds"]

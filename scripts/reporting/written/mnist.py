@@ -1,7 +1,6 @@
 """The tables on MNIST."""
 
 from statistics import fmean
-from typing import Any
 
 from keras_efgsm.records import EvaluationRecord
 from reporting.result_table import ResultTable
@@ -134,29 +133,6 @@ def mnist_pieces() -> ResultTable:
 
 
 @table
-def mnist_time_all() -> ResultTable:
-    """All methods on the network of `mnist-threshold`, in the time that each had."""
-    return _in_time("mnist-threshold/time_to_robustness/time_to_robustness.json")
-
-
-@table
-def mnist_time_short() -> ResultTable:
-    """A short schedule, of eFGSM and PGD."""
-    rows = load("mnist-threshold/time_to_88_short/time_to_robustness.json")["summary"]
-    return ResultTable(
-        ("method", "`adp` in % after s", "", "", "88 % reached by"),
-        [
-            [
-                f"`{row['method']}`",
-                *(_mark(mark, with_spread=True) for mark in row["marks"]),
-                f"{sum(s is not None for s in row['seconds_to_target'])} of {row['seeds']} seeds",
-            ]
-            for row in rows
-        ],
-    )
-
-
-@table
 def l2_with_art() -> ResultTable:
     """Another library's attacks in L2 beside ours."""
     return _with_art("mnist/l2_with_art.json")
@@ -196,26 +172,6 @@ def distances_with_art() -> ResultTable:
             ]
         )
     return ResultTable(("attack", "by", "at most", "found", "median", "time"), lines)
-
-
-def _in_time(path: str) -> ResultTable:
-    return ResultTable(
-        ("method", "natural", "`adp` in % after s", "", ""),
-        [
-            [
-                f"`{row['method']}`",
-                f"{100 * row['marks'][-1]['natural_accuracy']:.1f}",
-                *(_mark(mark) for mark in row["marks"]),
-            ]
-            for row in load(path)["summary"]
-        ],
-    )
-
-
-def _mark(mark: dict[str, Any], *, with_spread: bool = False) -> str:
-    spread = f" ±{50 * mark['spread']:.1f}" if with_spread else ""
-    seconds = mark["seconds"]
-    return f"{100 * mark['robust_accuracy']:.1f}{spread} ({seconds:.{1 if seconds < 10 else 0}f})"
 
 
 def _with_art(path: str) -> ResultTable:

@@ -33,23 +33,13 @@ def mnist_joint_in_equal_time() -> ResultTable:
     """All methods on the network of `mnist-joint`, in the same time."""
     stored = load("time_to_robustness/time_to_robustness.json")
     rows = summarise({f"{name}-seed0": run for name, run in stored["methods"].items()}, None)
-    return ResultTable(
-        ("method", "natural", "`adp` in % after s", "", ""),
-        [
-            [
-                f"`{row['method']}`",
-                f"{100 * row['marks'][-1]['natural_accuracy']:.1f}",
-                *map(_mark, row["marks"]),
-            ]
-            for row in rows
-        ],
-    )
+    return _in_time(rows)
 
 
 @table
 def mnist_time_all() -> ResultTable:
     """All methods on the network of `mnist-threshold`, in the time that each had."""
-    return _in_time("mnist-threshold/time_to_robustness/time_to_robustness.json")
+    return _in_time(load("mnist-threshold/time_to_robustness/time_to_robustness.json")["summary"])
 
 
 @table
@@ -69,7 +59,7 @@ def mnist_time_short() -> ResultTable:
     )
 
 
-def _in_time(path: str) -> ResultTable:
+def _in_time(rows: list[dict[str, Any]]) -> ResultTable:
     return ResultTable(
         ("method", "natural", "`adp` in % after s", "", ""),
         [
@@ -78,7 +68,7 @@ def _in_time(path: str) -> ResultTable:
                 f"{100 * row['marks'][-1]['natural_accuracy']:.1f}",
                 *map(_mark, row["marks"]),
             ]
-            for row in load(path)["summary"]
+            for row in rows
         ],
     )
 

@@ -237,8 +237,9 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     ),
     "activation": _field("activation", "relu", "silu"),
     "reconstructor": _reconstructor,
-    **{f"lambda-{weight:g}": _joint(weight) for weight in (0.02, 0.05, 0.2, 0.5, 1.0)},
+    **{f"lambda-{weight:g}": _joint(weight) for weight in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)},
     "efgsm": _without_attack,
+    "reconstructor-alone": lambda base: _without_attack(PIECES["lambda-0.1"](base)),
     "fgsm-rs": _other_start,
     "threshold": _other_classifier(
         "threshold",
@@ -249,8 +250,10 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
             "tone-curve": "threshold",
         },
     ),
-    # The pixels themselves in place of a learned curve of them.
-    "curve": _other_classifier("curve", {"tone-curve": "strided-conv"}),
+    # The pixels themselves in place of a learned curve of them, or the other way round.
+    "curve": _other_classifier(
+        "curve", {"tone-curve": "strided-conv", "strided-conv": "tone-curve"}
+    ),
     # Learned curves that may fall in place of the one that only rises, or the other way round.
     "free-curve": _other_classifier(
         "free curve", {"tone-curve": "free-curve", "free-curve": "tone-curve"}
@@ -274,5 +277,10 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     "sigma-double": _option("sigma", lambda sigma: sigma * 2),
     "decay": _option("decay", lambda decay: 0.8 if decay > 0.8 else 0.95),
     "projection": _option("use_projection", lambda used: not used),
+    # What the memory adds up: the sign of the attack's step, or of the perturbation as printed.
+    "momentum-from": _option(
+        "momentum_from",
+        lambda source: "perturbation" if source == "gradient" else "gradient",
+    ),
 }
 """What makes the variant of each piece of the recipe from the base."""

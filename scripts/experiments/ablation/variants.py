@@ -10,6 +10,8 @@ from keras_efgsm.recipes.methods import METHODS
 BASE = "base"
 """Name of the configuration itself among its variants."""
 
+_LAMBDA = METHODS["combined"].options["lambda"]
+
 
 def make_variant(name: str, base: TrainingConfig) -> TrainingConfig:
     """The configuration with one piece changed.
@@ -106,7 +108,7 @@ def _crop_and_flip(base: TrainingConfig) -> TrainingConfig:
 def _reconstructor(base: TrainingConfig) -> TrainingConfig:
     """Takes the re-constructor out, or puts it in with the method's lambda."""
     if base.method == "efgsm":
-        return _joint(METHODS["combined"].options["lambda"])(base)
+        return _joint(_LAMBDA)(base)
     if base.method != "combined":
         raise ValueError(
             "The variant of the re-constructor needs a base whose method is 'combined' or "
@@ -237,9 +239,9 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     ),
     "activation": _field("activation", "relu", "silu"),
     "reconstructor": _reconstructor,
-    **{f"lambda-{weight:g}": _joint(weight) for weight in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)},
+    **{f"lambda-{weight:g}": _joint(weight) for weight in (0.02, 0.05, 0.2, 0.5, 1.0)},
     "efgsm": _without_attack,
-    "reconstructor-alone": lambda base: _without_attack(PIECES["lambda-0.1"](base)),
+    "reconstructor-alone": lambda base: _without_attack(_joint(_LAMBDA)(base)),
     "fgsm-rs": _other_start,
     "threshold": _other_classifier(
         "threshold",

@@ -59,7 +59,7 @@ from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.records import read_json
 
 # Options of the preset that may be given here, the same for all methods.
-_OF_PRESET = ("learning_rate", "batch_size", "activation")
+_OF_PRESET = ("learning_rate", "batch_size", "activation", "classifier", "train_images")
 # Options that are not written down with the figures where they are not given.
 _OPTIONAL = ("preset", "attacks", "attack_marks", *_OF_PRESET)
 
@@ -179,6 +179,8 @@ def main() -> int:
     parser.add_argument("--learning-rate", type=float, help="peak; default: the preset's")
     parser.add_argument("--batch-size", type=int, help="default: the preset's")
     parser.add_argument("--activation", help="default: the preset's")
+    parser.add_argument("--classifier", choices=tuple(CLASSIFIERS), help="default: the preset's")
+    parser.add_argument("--train-images", type=int, help="the first so many; default: all")
     parser.add_argument("--num-images", type=int, default=500)
     parser.add_argument("--attacks", choices=tuple(ATTACK_SETS), help="default: adp")
     parser.add_argument("--steps", type=int, default=100, help="of the attacks")
@@ -223,6 +225,8 @@ def run(options: argparse.Namespace) -> None:
     read_done(file, key)
     console = Console()
     data = load_data(options.dataset, "train")
+    if options.train_images is not None:
+        data = data.take(options.train_images)
     test = load_data(options.dataset, "test").take(options.num_images)
     planned = [(name, seed) for seed in seeds for name in names]
     for number, (name, seed) in enumerate(planned, 1):

@@ -61,6 +61,23 @@ def half_width(values: Sequence[float], confidence: float = 0.95) -> float:
     return float(quantile * stdev(values) / math.sqrt(len(values)))
 
 
+def seeds_to_tell(values: Sequence[float], most: int = 100) -> int | None:
+    """How many seeds would tell a mean from nothing, if they scatter around it as these do.
+
+    Args:
+        values: of the seeds there are, at least two.
+        most: to think of. Defaults to `100`.
+
+    Returns:
+        The least number whose 95 % interval would not reach nothing; None if that is above `most`.
+    """
+    mean, deviation = abs(fmean(values)), stdev(values)
+    for number in range(2, most + 1):
+        if mean > stats.t.ppf(0.975, number - 1) * deviation / math.sqrt(number):
+            return number
+    return None
+
+
 def difference(values: Sequence[float]) -> str:
     """A mean difference of shares in points, with its 95 % interval where there are several.
 

@@ -93,6 +93,24 @@ def test_the_curve_is_let_fall_or_made_a_threshold():
     assert make_variant("threshold", rising).classifier == "threshold"
 
 
+def test_a_curve_is_put_before_a_network_of_the_pixels_and_taken_off():
+    plain = make_variant("curve", dataclasses.replace(ALONE, classifier="tone-curve"))
+    assert plain.classifier == "strided-conv"
+    assert make_variant("curve", plain).classifier == "tone-curve"
+
+
+def test_the_reconstructor_alone_attacks_nothing():
+    variant = make_variant("reconstructor-alone", ALONE)
+    assert (variant.method, variant.method_options["lambda"]) == ("rec", 0.1)
+    assert not variant.make_attack().uses_momentum
+
+
+def test_the_memory_adds_up_what_is_printed_or_the_gradients():
+    variant = make_variant("momentum-from", ALONE)
+    assert variant.make_attack().momentum_from == "perturbation"
+    assert make_variant("momentum-from", variant) == ALONE
+
+
 def test_the_rival_with_a_random_start_keeps_all_else_and_gets_the_rise_of_epsilon_it_needs():
     variant = make_variant("fgsm-rs", ALONE)
     assert variant.method == "fgsm-rs"

@@ -254,7 +254,7 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     ),
     # The pixels themselves in place of a learned curve of them, or the other way round.
     "curve": _other_classifier(
-        "curve", {"tone-curve": "strided-conv", "strided-conv": "tone-curve"}
+        "curve", {"tone-curve": "strided-conv", "strided-conv": "tone-curve", "mnist": "tone-curve"}
     ),
     # Learned curves that may fall in place of the one that only rises, or the other way round.
     "free-curve": _other_classifier(

@@ -5,6 +5,12 @@ from typing import Any
 
 from keras_efgsm.recipes.config import TrainingConfig
 
+
+def _ten_steps(epsilon: float) -> dict[str, dict[str, Any]]:
+    inner = {"steps": 10, "step_size": epsilon / 4}
+    return {"pgd": inner, "trades": {**inner, "beta": 6.0}, "alp": inner}
+
+
 PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
     # 40 steps of 0.01, as published on MNIST.
     "mnist": {
@@ -15,11 +21,8 @@ PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
         "yopo": {"outer_steps": 5, "inner_steps": 10, "step_size": 0.01},
     },
     # 10 steps of a quarter of epsilon, as published on CIFAR-10.
-    "fashion_mnist": {
-        "pgd": {"steps": 10, "step_size": 0.025},
-        "trades": {"steps": 10, "step_size": 0.025, "beta": 6.0},
-        "alp": {"steps": 10, "step_size": 0.025},
-    },
+    "fashion_mnist": _ten_steps(0.1),
+    "cifar10_jpeg75": _ten_steps(8 / 255),
 }
 """Options of the published recipes where they are not the method's defaults, by data set."""
 

@@ -11,6 +11,7 @@ from reporting.written import (
     mnist,
     overfitting,
     overview,
+    pieces,
     searches,
 )
 from reporting.written.table import TABLES
@@ -27,5 +28,6 @@ __all__ = [
     "mnist",
     "overfitting",
     "overview",
+    "pieces",
     "searches",
 ]

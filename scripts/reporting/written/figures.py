@@ -10,6 +10,13 @@ from keras_efgsm.records import EvaluationRecord, RobustModelRecord
 ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / "results"
 
+DATA_SETS = {
+    "mnist": "MNIST",
+    "fashion_mnist": "Fashion-MNIST",
+    "cifar10_jpeg75": "CIFAR-10 as JPEG",
+}
+"""Those that results are on, by their names here, as they are called."""
+
 
 @cache
 def load(path: str) -> Any:

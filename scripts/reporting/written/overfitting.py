@@ -5,14 +5,9 @@ from typing import Any
 from experiments.overfitting.outcome import restored, verdict, when
 from keras_efgsm.callbacks.margin_signal import MarginSignal
 from reporting.result_table import ResultTable
-from reporting.written.figures import RESULTS, load
+from reporting.written.figures import DATA_SETS, RESULTS, load
 from reporting.written.table import percent, table
 
-_DATA = {
-    "mnist": "MNIST",
-    "fashion_mnist": "Fashion-MNIST",
-    "cifar10_jpeg75": "CIFAR-10 as JPEG",
-}
 # Of the most robust training on the same data, under the same attacks.
 _HEALTHY = 0.9
 
@@ -21,7 +16,7 @@ _HEALTHY = 0.9
 def provoked_overfitting() -> ResultTable:
     """Trainings that collapse, overfit or do neither, and what each stop makes of them."""
     rows = []
-    for dataset, said in _DATA.items():
+    for dataset, said in DATA_SETS.items():
         path = f"overfitting/{dataset}/overfitting.json"
         if not (RESULTS / path).exists():
             continue
@@ -58,7 +53,7 @@ def _said(run: dict[str, Any], stop: str) -> str:
 def false_alarms() -> ResultTable:
     """What the stop saw in trainings that nothing was wrong with, of all ablations that kept it."""
     rows = []
-    for dataset, said in _DATA.items():
+    for dataset, said in DATA_SETS.items():
         runs = [run for found in _ablations(dataset) for run in _healthy(found)]
         if not runs:
             continue

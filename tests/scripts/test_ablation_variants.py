@@ -64,6 +64,13 @@ def test_a_sample_is_met_as_for_the_first_time_without_memory():
     assert make_variant("no-memory", variant) == ALONE
 
 
+def test_without_memory_the_start_can_be_as_far_out_all_the_same():
+    attack = make_variant("random-corner", ALONE).make_attack()
+    assert (attack.memory, attack.first_visit) == ("none", "corner")
+    with pytest.raises(ValueError, match="needs a base that first visits elsewhere"):
+        make_variant("random-corner", make_variant("first-visit", ALONE))
+
+
 def test_all_rivals_compete_for_the_boundary_in_place_of_the_runner_up():
     variant = make_variant("rivals", ALONE)
     assert (ALONE.make_attack().rivals, variant.make_attack().rivals) == (1, "all")

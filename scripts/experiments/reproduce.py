@@ -1,13 +1,14 @@
 """Reproduces the paper's tables and figures with our code, and puts its own figures beside ours.
 
     python scripts/experiments/reproduce.py --scale smoke|small|paper
-        [--dataset mnist|cifar10] [--out FOLDER]
+        [--dataset mnist|cifar10] [--out FOLDER] [--rows NAME,NAME]
 
 Trains and attacks every row of Tables 1 to 5, measures figures 2 and 3, the early-stopping estimate
 and TRADES with eFGSM, and writes one folder: a JSON file for each measurement (with its
 configuration, seed, versions and hardware), the tables as Markdown, and the figures. It can be
-interrupted at any moment; called again, it goes on with the row and epoch it was at. `--dataset
-cifar10` takes the JPEG-coded CIFAR-10 of tfds name `cifar10_jpeg75`.
+interrupted at any moment; called again, it goes on with the row and epoch it was at. With `--rows`
+it trains and attacks these alone, so that several processes can share the work; a call without
+finds it done. `--dataset cifar10` takes the JPEG-coded CIFAR-10 of tfds name `cifar10_jpeg75`.
 """
 
 import sys
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import argparse
 import shlex
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markdown import Markdown
@@ -38,18 +40,30 @@ from experiments.reproduction.tables import page
 from experiments.reproduction.timing import time_own_networks
 from experiments.reproduction.training import load_both, plan_rows, train_rows
 from keras_efgsm.atomic_file import write_atomically
+from keras_efgsm.checks import check_choice
 from keras_efgsm.records.environment import hardware, versions
 
 
 def reproduce(
-    dataset: str, scale_name: str, out: Path, runs: Path, console: Console, *, only_train: bool
+    dataset: str,
+    scale_name: str,
+    out: Path,
+    runs: Path,
+    console: Console,
+    *,
+    only_train: bool,
+    only_rows: Sequence[str] = (),
 ) -> None:
     """Trains, measures, and writes the results folder."""
     scale, config = SCALES[scale_name], base_config(dataset)
     data = load_both(config.dataset, scale)
     # Before hours of training: are the folders those of this configuration?
     rows = make_rows(dataset, scale)
+    for name in only_rows:
+        check_choice(name, "rows", tuple(row.name for row in rows))
     trained = plan_rows(rows, scale, runs)
+    if only_rows:
+        trained = [one for one in trained if one.row.name in only_rows]
     measurements = Measurements(out, console)
     for one in trained:
         measurements.stored(one.name, key_of(one, scale))
@@ -63,6 +77,8 @@ def reproduce(
         if not one.row.is_source:
             measured = measure_row(measurements, one, data[1], scale)
             results.setdefault(one.row.name, []).append(measured)
+    if only_rows:
+        return
     curves = {
         name: measure_curves(measurements, first[name], data[1], scale, dataset)
         for name in COMPARED
@@ -105,6 +121,7 @@ def main() -> int:
     parser.add_argument("--dataset", choices=("mnist", "cifar10"), default="mnist")
     parser.add_argument("--out", help="results folder; default results/DATASET-SCALE")
     parser.add_argument("--runs", help="run folders; default runs/reproduce/DATASET-SCALE")
+    parser.add_argument("--rows", help="comma-separated; these alone, and no page yet")
     parser.add_argument("--only-train", action="store_true", help="leave the measuring for later")
     options = parser.parse_args()
     name = f"{options.dataset}-{options.scale}"
@@ -112,7 +129,13 @@ def main() -> int:
     runs = Path(options.runs or f"runs/reproduce/{name}")
     try:
         reproduce(
-            options.dataset, options.scale, out, runs, Console(), only_train=options.only_train
+            options.dataset,
+            options.scale,
+            out,
+            runs,
+            Console(),
+            only_train=options.only_train,
+            only_rows=options.rows.split(",") if options.rows else (),
         )
     except (ValueError, OSError) as error:
         print(f"reproduce: {error}", file=sys.stderr)

@@ -75,7 +75,14 @@ def test_the_smoke_scale_runs_every_row_and_a_second_call_makes_nothing_anew(tmp
     words = [REPRODUCE, "--scale", "smoke"]
     words += ["--out", tmp_path / "out", "--runs", tmp_path / "runs"]
     wide = {"COLUMNS": "200"}
+    refused = fresh.run(*words, "--rows", "rec,other", env=wide)
+    assert refused.returncode == 2 and "Received: rows='other'" in refused.stderr
+    # Rows that another process makes are there when the whole is asked for.
+    assert fresh.run(*words, "--rows", "rec,conv4", env=wide).returncode == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["rec-seed0.json"]
+    one = (tmp_path / "out" / "rec-seed0.json").read_bytes()
     assert fresh.run(*words, env=wide).returncode == 0
+    assert (tmp_path / "out" / "rec-seed0.json").read_bytes() == one
     page = (tmp_path / "out" / "README.md").read_text()
     for heading in ("Table 1", "Table 2", "Table 3", "Table 4", "Table 5", "Figures 2 and 3"):
         assert f"## {heading}" in page

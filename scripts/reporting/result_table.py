@@ -89,4 +89,6 @@ def difference(values: Sequence[float]) -> str:
     if len(points) == 1:
         return mean
     half = half_width(points)
-    return f"{mean} ({fmean(points) - half:+.1f} to {fmean(points) + half:+.1f})"
+    # Student's interval does not know where shares end.
+    low, high = max(-100.0, fmean(points) - half), min(100.0, fmean(points) + half)
+    return f"{mean} ({low:+.1f} to {high:+.1f})"

@@ -36,13 +36,15 @@ def means(shares: Sequence[float], *, digits: int = 2, bold: bool = False) -> st
     return f"{f'**{said}**' if bold else said} ({low} to {high})"
 
 
-def pieces(rows: Sequence[dict[str, Any]]) -> ResultTable:
+def pieces(rows: Sequence[dict[str, Any]], *, with_margins: bool = False) -> ResultTable:
     """What `ablate.py` found: a row for each variant, ± half the range over its seeds.
 
     The difference to the base has its 95 % interval where there are several.
 
     Args:
         rows: its `summary`.
+        with_margins: whether the share that the training's own margins call robust stands beside.
+            Defaults to `False`.
     """
 
     def share(row: dict[str, Any], name: str) -> str:
@@ -51,20 +53,16 @@ def pieces(rows: Sequence[dict[str, Any]]) -> ResultTable:
         beside = "" if spread is None else f" ±{50 * spread:.2f}"
         return percent(row[f"{name}_accuracy"], digits) + beside
 
-    return ResultTable(
-        ("variant", "change", "natural", "robust", "to base", "seconds"),
-        [
-            [
-                row["variant"],
-                row["changes"].replace("_", " "),
-                share(row, "natural"),
-                share(row, "robust"),
-                "" if row["variant"] == "base" else difference(row["differences"]),
-                f"{row['training_seconds']:.0f}",
-            ]
-            for row in rows
-        ],
-    )
+    def cells(row: dict[str, Any]) -> list[str]:
+        margins = [percent(row["margin_robust_accuracy"], 1)] if with_margins else []
+        to_base = "" if row["variant"] == "base" else difference(row["differences"])
+        words = [row["variant"], row["changes"].replace("_", " ")]
+        shares = [share(row, "natural"), share(row, "robust"), *margins]
+        return [*words, *shares, to_base, f"{row['training_seconds']:.0f}"]
+
+    margins = ["by its margins"] if with_margins else []
+    headings = ["variant", "change", "natural", "robust", *margins, "to base", "seconds"]
+    return ResultTable(headings, [cells(row) for row in rows])
 
 
 def cascade(attacks: Sequence[Any], natural: float) -> list[list[str]]:

@@ -189,7 +189,11 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
                     f", and {turned}" if turned else ", unseen by the margins"
                 )
             elif turned and self.verbose:
-                print(f"\nepoch {epoch + 1}: {turned}; the PGD probe holds at {accuracy:.3f}")
+                best = max(accuracy, self._best_score)
+                print(
+                    f"\nepoch {epoch + 1}: {turned}; training goes on, as the PGD probe is at "
+                    f"{accuracy:.3f}, its best {best:.3f}"
+                )
         if reason is not None:
             self._fire(epoch, reason)
             return

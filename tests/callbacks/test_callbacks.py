@@ -255,6 +255,16 @@ def test_in_the_first_two_epochs_it_goes_back_to_the_weights_before_training(tra
     assert marked(trainer) == 0
 
 
+def test_it_says_where_the_probe_is_when_the_margins_alone_turned(trainer, probe, capsys):
+    stop = probe(0.1, 0.5, 0.52, 0.48)
+    stop.verbose = True
+    drive(stop, trainer, robust(0.6, 0.6, 0.3))
+    assert capsys.readouterr().out.strip() == (
+        "epoch 3: the margin-robust accuracy fell to 0.300 from 0.600; training goes on, as the "
+        "PGD probe is at 0.480, its best 0.520"
+    )
+
+
 def test_it_says_when_it_stops_and_why(trainer, capsys):
     drive(OverfittingStop(), trainer, robust(0.6, 0.6, 0.3))
     line = capsys.readouterr().out.strip()

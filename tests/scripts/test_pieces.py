@@ -64,8 +64,8 @@ def test_a_claim_holds_does_not_or_cannot_be_told(results):
 
 def test_lambda_is_compared_with_the_best_of_the_others(results):
     results(
-        base=[0.5, 0.5, 0.5],
-        reconstructor=[0.80, 0.82, 0.81],
+        base=[0.5, 0.5, 0.5, 0.5],
+        reconstructor=[0.80, 0.82, 0.81, 0.99],
         lambda_1=[0.70, 0.72, 0.71],
         lambda_0=[0.1, 0.1, 0.1],
     )

@@ -66,11 +66,9 @@ def _best_lambda(dataset: str) -> list[float]:
         if name.startswith("lambda-") or name == "reconstructor"
     }
     ours = found.pop(own)
-    others = [one for one in found.values() if one and set(one) >= set(ours)]
-    if not ours or not others:
-        return []
-    best = max(others, key=lambda one: fmean(one.values()))
-    return [ours[seed] - best[seed] for seed in ours]
+    # On the seeds that both have.
+    gains = [[ours[seed] - one[seed] for seed in ours if seed in one] for one in found.values()]
+    return min(filter(None, gains), key=fmean, default=[])
 
 
 _CLAIMS = (

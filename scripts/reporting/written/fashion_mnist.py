@@ -4,10 +4,12 @@ from statistics import fmean
 from typing import Any
 
 from reporting.result_table import ResultTable, difference, half_width
+from reporting.written.attacks import attack_by_attack
 from reporting.written.figures import RESULTS, load
 from reporting.written.table import percent, table
 
-EQUAL, _FIVE = "fashion_mnist/equal_seconds", "fashion_mnist/pgd_five_times"
+PRESET = "fashion_mnist/standard/ablation.json"
+_EQUAL, _FIVE = "fashion_mnist/equal_seconds", "fashion_mnist/pgd_five_times"
 _NAMES = {
     "efgsm": "**`efgsm`, the preset**",
     "pgd": "PGD-10",
@@ -20,9 +22,18 @@ _NAMES = {
 
 
 @table
+def fashion_mnist_preset() -> ResultTable:
+    """What the preset withstands, attack by attack."""
+    return attack_by_attack(PRESET)
+
+
+@table
 def fashion_mnist_equal_seconds() -> ResultTable:
     """All methods at equal seconds and PGD at five times these, the most robust first."""
-    runs = {**last_points(EQUAL), **{f"{name}, 5 x": p for name, p in last_points(_FIVE).items()}}
+    runs = {
+        **_last_points(_EQUAL),
+        **{f"{name}, 5 x": p for name, p in _last_points(_FIVE).items()},
+    }
     ours = {seed: point["robust_accuracy"] for seed, point in runs["efgsm"].items()}
 
     def mean(name: str, key: str) -> float:
@@ -76,7 +87,7 @@ def fashion_mnist_own_best() -> ResultTable:
     return ResultTable(headings, sorted(rows, key=lambda row: row[0].lower()), words=5)
 
 
-def last_points(folder: str) -> dict[str, dict[int, dict[str, Any]]]:
+def _last_points(folder: str) -> dict[str, dict[int, dict[str, Any]]]:
     """What each run of `time_to_robustness.py` came to, by method and seed.
 
     Args:

@@ -4,7 +4,7 @@ from statistics import fmean
 
 from keras_efgsm.records import EvaluationRecord
 from reporting.result_table import ResultTable
-from reporting.written.fashion_mnist import EQUAL, last_points
+from reporting.written.fashion_mnist import PRESET
 from reporting.written.figures import accuracy_after, evaluation, load, packaged, seeds, summary
 from reporting.written.table import percent, table
 
@@ -55,9 +55,14 @@ def all_results() -> ResultTable:
 
 
 def _mnist(name: str, images: str) -> list[str]:
-    found = [EvaluationRecord.from_dict(report) for report in seeds(_MNIST, "report")]
+    return _of_seeds("MNIST, 0.3", _MNIST, name, images)
+
+
+def _of_seeds(data: str, path: str, name: str, images: str) -> list[str]:
+    """Means over the seeds of a preset under `standard`."""
+    found = [EvaluationRecord.from_dict(report) for report in seeds(path, "report")]
     return [
-        "MNIST, 0.3",
+        data,
         name,
         percent(fmean(one.natural_accuracy for one in found)),
         percent(fmean(accuracy_after(one, "apgd-t") for one in found)),
@@ -66,14 +71,7 @@ def _mnist(name: str, images: str) -> list[str]:
 
 
 def _fashion_mnist(name: str, images: str) -> list[str]:
-    points = list(last_points(EQUAL)["efgsm"].values())
-    return [
-        "Fashion-MNIST, 0.1",
-        name,
-        percent(fmean(point["natural_accuracy"] for point in points)),
-        percent(fmean(point["accuracy_after"]["apgd-t"] for point in points)),
-        f"**{percent(fmean(point['robust_accuracy'] for point in points))}**{images}",
-    ]
+    return _of_seeds("Fashion-MNIST, 0.1", PRESET, name, images)
 
 
 def _mnist_threshold(name: str, images: str) -> list[str]:

@@ -13,7 +13,8 @@ _NAMES = {
     "universal": "one universal start for all samples",
     "no-memory": "no memory: noise alone as the start",
     "random-corner": "no memory: a random corner of the ball as the start",
-    "step": "a step of epsilon, not to the boundary",
+    "step": "a step of epsilon, not to the boundary, in the whole ball from the start",
+    "step-rising": "the same, in a ball that rises at first",
     "rivals": "the nearest of all boundaries, not the runner-up's",
     "momentum-from": "the memory of perturbations, as printed",
     "lambda-0.02": "re-constructor, lambda 0.02",
@@ -31,7 +32,8 @@ _NAMES = {
     "curve": "a learned curve before the network",
     "alignment": "crops, memory not moved with them",
 }
-_OF_CROPS = "alignment"
+# The folders of changes that need another recipe, where the data set's own is not such a one.
+_FOLDERS = {"alignment": "pieces_crops", "step-rising": "pieces_rising"}
 
 
 class _Claim(NamedTuple):
@@ -79,9 +81,11 @@ _CLAIMS = (
     _Claim("than a random corner of the ball", _gain("random-corner", taken_out=True)),
     _Claim("than one corner for all samples", _gain("universal", taken_out=True)),
     _Claim(
-        "A step to the boundary is better than one of fixed length (eq. 12)",
+        "A step to the boundary is better than one of epsilon (eq. 12), in the whole ball from "
+        "the start",
         _gain("step", taken_out=True),
     ),
+    _Claim("and in a ball that rises at first", _gain("step-rising", taken_out=True)),
     _Claim("To the nearest of all boundaries, not the runner-up's (eq. 12)", _gain("rivals")),
     _Claim(
         "eFGSM is better than one-step training from a random start",
@@ -142,11 +146,9 @@ def _shown() -> dict[str, str]:
 
 
 def _file(dataset: str, change: str) -> Path:
-    """The ablation that a change is of: that with crops if the recipe itself has none."""
-    crops = RESULTS / dataset / "pieces_crops/ablation.json"
-    if change == _OF_CROPS and crops.exists():
-        return crops
-    return RESULTS / dataset / "pieces/ablation.json"
+    """The ablation that a change is of."""
+    other = RESULTS / dataset / _FOLDERS.get(change, "pieces") / "ablation.json"
+    return other if other.exists() else RESULTS / dataset / "pieces/ablation.json"
 
 
 def _found(dataset: str, change: str) -> dict[str, Any]:
@@ -158,10 +160,13 @@ def _found(dataset: str, change: str) -> dict[str, Any]:
 
 def _variant(dataset: str, change: str) -> tuple[str | None, float]:
     """What makes a change in the recipe of a data set, and by which sign; None if nothing does."""
-    options = _found(dataset, change).get("base", {}).get("method_options", {})
-    if change == "step":
+    base = _found(dataset, change).get("base", {})
+    options = base.get("method_options", {})
+    if change in ("step", "step-rising"):
+        rises = base.get("epsilon_warmup_epochs", 0.0) > 0
         # A recipe that has a step of epsilon already has the other one as its variant.
-        return change, 1.0 if options.get("step_size") is None else -1.0
+        sign = 1.0 if options.get("step_size") is None else -1.0
+        return "step" if rises == (change == "step-rising") else None, sign
     if options.get("first_visit") == "corner":
         # Without memory such a recipe starts in a random corner.
         named = {"random-corner": "no-memory", "no-memory": None}
@@ -169,9 +174,10 @@ def _variant(dataset: str, change: str) -> tuple[str | None, float]:
     return change, 1.0
 
 
-def _by_seed(dataset: str, variant: str | None) -> dict[str, float]:
-    """Robust accuracies of a variant."""
-    runs = _found(dataset, variant or "").get("runs", {})
+def _by_seed(dataset: str, change: str) -> dict[str, float]:
+    """Robust accuracies of what makes a change."""
+    variant, _ = _variant(dataset, change)
+    runs = _found(dataset, change).get("runs", {})
     marked = {name.rpartition("-seed") for name in runs}
     return {
         seed: runs[f"{variant}-seed{seed}"]["robust_accuracy"]
@@ -181,8 +187,7 @@ def _by_seed(dataset: str, variant: str | None) -> dict[str, float]:
 
 def _differences(dataset: str, change: str) -> list[float]:
     """What a change does to the base of the same ablation, seed by seed."""
-    variant, sign = _variant(dataset, change)
-    found = _by_seed(dataset, variant)
+    found, (_, sign) = _by_seed(dataset, change), _variant(dataset, change)
     runs = _found(dataset, change).get("runs", {})
     base = {seed: runs[f"base-seed{seed}"]["robust_accuracy"] for seed in found}
     return [sign * (found[seed] - base[seed]) for seed in found]

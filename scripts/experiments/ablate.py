@@ -10,8 +10,8 @@ are given, such as `--dataset`, `--epochs` and `--train-images`, and without the
 (unless `--with-stop` keeps it): a variant that overfits is a result here. Each is trained into a
 run folder of its own and attacked on the first test images, or with `--validation-images`, for
 choosing among variants, on the first of so many images that are held out of the train split.
-Interrupted, it goes on where it was; variants and seeds can be added later. Writes
-`ablation.json` and `ablation.md` into `--out`.
+Interrupted, it goes on where it was; variants and seeds can be added later, by several processes
+at a time as well, each with its own seeds. Writes `ablation.json` and `ablation.md` into `--out`.
 """
 
 import sys
@@ -36,6 +36,7 @@ from keras_efgsm.cli.config_options import add_config_options, read_config
 from keras_efgsm.data import ImageData
 from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.evaluation.attack_sets import make_attacks
+from keras_efgsm.file_lock import lock_file
 from keras_efgsm.recipes.building import load_training_data
 from keras_efgsm.recipes.command import command_line
 from keras_efgsm.recipes.config import TrainingConfig
@@ -181,15 +182,7 @@ def ablate(base: TrainingConfig, options: argparse.Namespace) -> None:
                 if "diverged" not in str(error):
                     raise
                 results[one.name] = diverged(one, error, len(data[0]))
-            content = {
-                "base": base.to_dict(),
-                "attack": key,
-                "hardware": hardware(),
-                "versions": versions(),
-                "summary": summarise(results),
-                "runs": results,
-            }
-            write_atomically(target, json.dumps(content, indent=2) + "\n")
+            results = keep(target, key, base, planned, one, results[one.name])
             partial_state(one, out).unlink(missing_ok=True)
         found = results[one.name]
         console.print(
@@ -201,6 +194,29 @@ def ablate(base: TrainingConfig, options: argparse.Namespace) -> None:
     write_atomically(out / "ablation.md", table.markdown())
     console.print(table.rich())
     console.print(f"figures: {target}", soft_wrap=True)
+
+
+def keep(
+    target: Path,
+    key: dict[str, Any],
+    base: TrainingConfig,
+    planned: list[Planned],
+    one: Planned,
+    found: dict[str, Any],
+) -> dict[str, Any]:
+    """Adds a run to the figures, which another process may be adding to; returns all of them."""
+    with lock_file(target.with_name(".figures.lock"), wait=True):
+        results = {**read_results(target, key, planned), one.name: found}
+        content = {
+            "base": base.to_dict(),
+            "attack": key,
+            "hardware": hardware(),
+            "versions": versions(),
+            "summary": summarise(results),
+            "runs": results,
+        }
+        write_atomically(target, json.dumps(content, indent=2) + "\n")
+    return results
 
 
 def read_options(words: list[str] | None = None) -> tuple[TrainingConfig, argparse.Namespace]:

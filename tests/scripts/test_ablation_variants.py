@@ -1,10 +1,12 @@
 """Variants of an ablation: one piece of the recipe changed, nothing else."""
 
 import dataclasses
+import json
 
 import pytest
 
-from experiments.ablate import read_options
+from experiments.ablate import keep, read_options
+from experiments.ablation.planning import plan
 from experiments.ablation.variants import PIECES, describe, make_variant, pieces_of
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.runs.training import train
@@ -162,3 +164,19 @@ def test_the_steps_of_the_training_are_not_those_of_the_attacks_upon_it():
     words = ["--preset", "digits", "--method", "pgd", "--steps", "3", "--attack-steps", "7"]
     base, options = read_options(words)
     assert base.method_options["steps"] == 3 and options.attack_steps == 7
+
+
+def test_a_run_that_another_process_added_meanwhile_is_kept(tmp_path):
+    base = dataclasses.replace(PRESETS["digits"], epochs=1)
+    planned = plan(base, [], [1, 0], tmp_path / "runs")
+    target, key = tmp_path / "ablation.json", {"attacks": "adp", "images": 10, "steps": None}
+    figures = {"changes": "-", "margin_robust_accuracy": 0.5, "training_seconds": 1.0}
+    for one, share in zip(planned, (0.25, 0.75), strict=True):
+        found = {**figures, "natural_accuracy": 1.0, "robust_accuracy": share}
+        found["config"] = one.config.to_dict()
+        # As of a process that began when there was nothing yet.
+        all_runs = keep(target, key, base, planned, one, found)
+    assert set(all_runs) == {"base-seed0", "base-seed1"}
+    (row,) = json.loads(target.read_text())["summary"]
+    assert row["seeds"] == [0, 1] and row["robust_accuracy"] == 0.5
+    assert row["differences"] == [0.0, 0.0] and row["robust_spread"] == 0.5

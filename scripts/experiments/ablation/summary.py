@@ -13,6 +13,8 @@ def summarise(results: dict[str, Any]) -> list[dict[str, Any]]:
     rows: dict[str, list[str]] = {}
     for name in results:
         rows.setdefault(name.rpartition("-seed")[0], []).append(name)
+    # By seed, whichever was there first.
+    rows = {variant: sorted(names, key=_seed_of) for variant, names in rows.items()}
     means = ("natural_accuracy", "robust_accuracy", "margin_robust_accuracy", "training_seconds")
     summary = []
     for variant, names in rows.items():
@@ -26,7 +28,7 @@ def summarise(results: dict[str, Any]) -> list[dict[str, Any]]:
             {
                 "variant": variant,
                 "changes": results[names[0]]["changes"],
-                "seeds": sorted(int(name.rpartition("-seed")[2]) for name in names),
+                "seeds": [_seed_of(name) for name in names],
                 **{key: sum(results[n][key] for n in names) / len(names) for key in means},
                 "natural_spread": spread([results[n]["natural_accuracy"] for n in names]),
                 "robust_spread": spread([results[n]["robust_accuracy"] for n in names]),
@@ -35,6 +37,10 @@ def summarise(results: dict[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return summary
+
+
+def _seed_of(name: str) -> int:
+    return int(name.rpartition("-seed")[2])
 
 
 _HEADINGS = ("variant", "change", "natural", "robust", "to base", "margin-robust", "seconds")

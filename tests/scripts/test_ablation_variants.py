@@ -69,8 +69,12 @@ def test_a_sample_is_met_as_for_the_first_time_without_memory():
 def test_without_memory_the_start_can_be_as_far_out_all_the_same():
     attack = make_variant("random-corner", ALONE).make_attack()
     assert (attack.memory, attack.first_visit) == ("none", "corner")
-    with pytest.raises(ValueError, match="needs a base that first visits elsewhere"):
-        make_variant("random-corner", make_variant("first-visit", ALONE))
+    of_corner = make_variant("first-visit", ALONE)
+    attack = make_variant("random-noise", of_corner).make_attack()
+    assert (attack.memory, attack.first_visit) == ("none", "gaussian")
+    for name, base in (("random-corner", of_corner), ("random-noise", ALONE)):
+        with pytest.raises(ValueError, match="needs a base that first visits elsewhere"):
+            make_variant(name, base)
 
 
 def test_all_rivals_compete_for_the_boundary_in_place_of_the_runner_up():

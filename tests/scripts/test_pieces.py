@@ -87,11 +87,17 @@ def test_where_the_recipe_has_the_full_step_the_variant_is_that_to_the_boundary(
     assert said(pieces.paper_claims(), "of epsilon (eq. 12)").startswith("**does not**: -4.0 (")
 
 
-def test_where_the_first_visit_is_a_corner_there_is_no_start_by_noise_alone(results):
-    results({"first_visit": "corner"}, base=[0.80, 0.82, 0.81], no_memory=[0.70, 0.73, 0.71])
+def test_where_the_first_visit_is_a_corner_the_noise_alone_is_a_variant_of_its_own(results):
+    results(
+        {"first_visit": "corner"},
+        base=[0.80, 0.82, 0.81],
+        no_memory=[0.70, 0.73, 0.71],
+        random_noise=[0.60, 0.61, 0.62],
+    )
     assert said(pieces.pieces_overview(), "random corner").startswith("**-9.7 (")
+    assert said(pieces.pieces_overview(), "noise alone").startswith("**-20.0 (")
     found = pieces.paper_claims()
-    assert said(found, "noise alone") == "not measured"
+    assert said(found, "noise alone").startswith("**holds**: +20.0 (")
     assert said(found, "random corner").startswith("**holds**: +9.7 (")
 
 
@@ -118,3 +124,8 @@ def test_a_recipe_whose_ball_rises_tells_nothing_of_the_whole_ball(results):
     found = pieces.paper_claims()
     assert said(found, "in the whole ball") == "not measured"
     assert said(found, "rises at first").startswith("**holds**")
+    # A recipe of its own, without the rise, does.
+    results(folder="pieces_whole_ball", base=[0.8, 0.8, 0.8], step=[0.7, 0.71, 0.72])
+    found = pieces.paper_claims()
+    assert said(found, "in the whole ball").startswith("**holds**: +9.0 (")
+    assert said(found, "rises at first").startswith("**holds**: +1.7 (")

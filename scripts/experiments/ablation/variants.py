@@ -207,14 +207,19 @@ def _full_step(base: TrainingConfig) -> TrainingConfig:
     return change(base)
 
 
-def _random_corner(base: TrainingConfig) -> TrainingConfig:
-    """No memory, the start in a corner of the ball all the same."""
-    if base.method_option("first_visit") == "corner":
-        raise ValueError(
-            "The variant of the random corner needs a base that first visits elsewhere; without "
-            f"memory this one is there already. Received: method_options={base.method_options}"
-        )
-    return PIECES["no-memory"](PIECES["first-visit"](base))
+def _without_memory(first_visit: str) -> Callable[[TrainingConfig], TrainingConfig]:
+    """No memory, and another start than the base has where a sample is met for the first time."""
+
+    def change(base: TrainingConfig) -> TrainingConfig:
+        if base.method_option("first_visit") == first_visit:
+            raise ValueError(
+                f"The variant of the {first_visit} start needs a base that first visits "
+                "elsewhere; without memory this one starts there already. "
+                f"Received: method_options={base.method_options}"
+            )
+        return PIECES["no-memory"](PIECES["first-visit"](base))
+
+    return change
 
 
 def _other_optimizer(base: TrainingConfig) -> TrainingConfig:
@@ -273,8 +278,10 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     "nuclear": _option("nuclear_weight", lambda weight: 0.0 if weight else 4.0),
     "universal": _option("memory", lambda kind: "sample" if kind == "universal" else "universal"),
     "no-memory": _option("memory", lambda kind: "sample" if kind == "none" else "none"),
-    # No memory, but a start as far out: in a corner of the ball that is drawn anew each time.
-    "random-corner": _random_corner,
+    # No memory, but a start as far out, in a corner of the ball that is drawn anew each time; or
+    # in the noise alone, where a sample's first visit is to a corner.
+    "random-corner": _without_memory("corner"),
+    "random-noise": _without_memory("gaussian"),
     "rivals": _option("rivals", lambda number: 1 if number == "all" else "all"),
     "first-visit": _option(
         "first_visit", lambda where: "gaussian" if where == "corner" else "corner"

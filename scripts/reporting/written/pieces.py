@@ -33,7 +33,11 @@ _NAMES = {
     "alignment": "crops, memory not moved with them",
 }
 # The folders of changes that need another recipe, where the data set's own is not such a one.
-_FOLDERS = {"alignment": "pieces_crops", "step-rising": "pieces_rising"}
+_FOLDERS = {
+    "alignment": "pieces_crops",
+    "step": "pieces_whole_ball",
+    "step-rising": "pieces_rising",
+}
 
 
 class _Claim(NamedTuple):
@@ -169,7 +173,7 @@ def _variant(dataset: str, change: str) -> tuple[str | None, float]:
         return "step" if rises == (change == "step-rising") else None, sign
     if options.get("first_visit") == "corner":
         # Without memory such a recipe starts in a random corner.
-        named = {"random-corner": "no-memory", "no-memory": None}
+        named = {"random-corner": "no-memory", "no-memory": "random-noise"}
         return named.get(change, change), 1.0
     return change, 1.0
 

@@ -109,6 +109,7 @@ def run(scenario: Scenario, dataset: str, seed: int) -> dict:
             epochs=scenario.robust_epochs * patience,
             verbose=0,
         )
+        train = train.take(scenario.later_images or len(train))
     attack = scenario.attack(epsilon)
     trainer = AdversarialTrainer(
         classifier,

@@ -1,6 +1,6 @@
 """Reproduces the paper's tables and figures with our code, and puts its own figures beside ours.
 
-    python scripts/experiments/reproduce.py --scale smoke|small|paper
+    python scripts/experiments/reproduce.py --scale smoke|subset|small|paper
         [--dataset mnist|cifar10] [--out FOLDER] [--rows NAME,NAME]
 
 Trains and attacks every row of Tables 1 to 5, measures figures 2 and 3, the early-stopping estimate

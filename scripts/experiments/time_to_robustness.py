@@ -54,12 +54,21 @@ from keras_efgsm.evaluation import evaluate_robustness
 from keras_efgsm.evaluation.attack_sets import ATTACK_SETS, make_attacks
 from keras_efgsm.file_lock import lock_file
 from keras_efgsm.networks import CLASSIFIERS
+from keras_efgsm.recipes.how_to_train import OPTIMIZERS
 from keras_efgsm.recipes.methods import METHODS
 from keras_efgsm.recipes.presets import PRESETS
 from keras_efgsm.records import read_json
 
 # Options of the preset that may be given here, the same for all methods.
-_OF_PRESET = ("learning_rate", "batch_size", "activation", "classifier", "train_images")
+_OF_PRESET = (
+    "learning_rate",
+    "batch_size",
+    "activation",
+    "classifier",
+    "train_images",
+    "optimizer",
+    "weight_decay",
+)
 # Options that are not written down with the figures where they are not given.
 _OPTIONAL = ("preset", "attacks", "attack_marks", *_OF_PRESET)
 
@@ -178,6 +187,8 @@ def main() -> int:
     parser.add_argument("--rise", type=float, default=0.4, help="of the rate; share of training")
     parser.add_argument("--learning-rate", type=float, help="peak; default: the preset's")
     parser.add_argument("--batch-size", type=int, help="default: the preset's")
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, help="default: the preset's")
+    parser.add_argument("--weight-decay", type=float, help="default: the preset's")
     parser.add_argument("--activation", help="default: the preset's")
     parser.add_argument("--classifier", choices=tuple(CLASSIFIERS), help="default: the preset's")
     parser.add_argument("--train-images", type=int, help="the first so many; default: all")

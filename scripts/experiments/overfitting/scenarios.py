@@ -49,6 +49,7 @@ class Scenario(NamedTuple):
         label_smoothing: of the labels.
         robust_epochs: of eFGSM that come before it, as where a robust network is trained on with a
             cheaper attack.
+        later_images: of the training after these epochs; None for all of them.
     """
 
     outcome: str
@@ -61,6 +62,7 @@ class Scenario(NamedTuple):
     with_reconstructor: bool = False
     label_smoothing: float = 0.0
     robust_epochs: int = 0
+    later_images: int | None = None
 
 
 def _efgsm(epsilon: float) -> Attack:
@@ -109,6 +111,15 @@ SCENARIOS = {
         learning_rate=2e-3,
         epochs=6,
         robust_epochs=8,
+    ),
+    "efgsm-few-images": Scenario(
+        "slow",
+        "a robust network trained on with eFGSM on 500 images",
+        _efgsm,
+        learning_rate=2e-3,
+        epochs=40,
+        robust_epochs=8,
+        later_images=500,
     ),
     "efgsm": Scenario("healthy", "eFGSM", _efgsm, learning_rate=2e-3, epochs=14),
     "efgsm-reconstructor": Scenario(

@@ -237,8 +237,9 @@ def run(options: argparse.Namespace) -> None:
     console = Console()
     data = load_data(options.dataset, "train")
     if options.train_images is not None:
-        data = data.take(options.train_images)
-    test = load_data(options.dataset, "test").take(options.num_images)
+        data = data.take(check_count(options.train_images, "train_images", maximum=len(data)))
+    test = load_data(options.dataset, "test")
+    test = test.take(check_count(options.num_images, "num_images", maximum=len(test)))
     planned = [(name, seed) for seed in seeds for name in names]
     for number, (name, seed) in enumerate(planned, 1):
         if f"{name}-seed{seed}" in read_done(file, key):

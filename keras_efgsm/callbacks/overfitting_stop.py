@@ -15,6 +15,8 @@ from keras_efgsm.typing import Logs
 
 # Below this best of the probe a smaller fall is a collapse.
 _MUCH = 0.4
+# A best of no more than this, or than guessing, half-way and not before this epoch is said.
+_NOTHING, _EARLIEST = 0.05, 3
 
 
 class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -67,8 +69,8 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         final_drop: how far below its best the probe may end without that the best weights are put
             back, in [0, 1]; at 0 the probe decides the epoch. Defaults to `0.05`, some two standard
             errors of the difference of a probe of 256 images to itself.
-        verbose: whether to print when the signal turns and when training ends. Defaults to
-            `True`.
+        verbose: whether to print when the signal turns, when training ends, and half-way if
+            nothing has withstood the probe. Defaults to `True`.
 
     Raises:
         ValueError: if an option is out of range.
@@ -194,10 +196,22 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
                     f"\nepoch {epoch + 1}: {turned}; training goes on, as the PGD probe is at "
                     f"{accuracy:.3f}, its best {best:.3f}"
                 )
+            self._doubt(epoch + 1, max(accuracy, self._best_score))
         if reason is not None:
             self._fire(epoch, reason)
             return
         self._keep(epoch + 1, accuracy)
+
+    def _doubt(self, epoch: int, best: float) -> None:
+        """Says half-way that nothing withstands the probe, so that nobody waits for the rest."""
+        assert self._probe is not None
+        half_way = max(_EARLIEST, (self.params or {}).get("epochs", 0) // 2)
+        if self.verbose and epoch == half_way and best <= max(_NOTHING, self._probe.chance):
+            print(
+                f"\nepoch {epoch}: the PGD probe has not been above {best:.3f} so far, where "
+                f"always naming one class gives {self._probe.chance:.3f}; if that does not change "
+                "soon, try a smaller epsilon, one that rises, or a smaller learning rate"
+            )
 
     def _fire(self, epoch: int, reason: str) -> None:
         self._report = {

@@ -265,6 +265,28 @@ def test_it_says_where_the_probe_is_when_the_margins_alone_turned(trainer, probe
     )
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "epochs", "said"),
+    [
+        ((0.02, 0.03, 0.1, 0.08, 0.1, 0.09), 8, "epoch 4: the PGD probe has not been above 0.100"),
+        ((0.02, 0.03, 0.1, 0.08, 0.1), 4, "epoch 3: the PGD probe"),
+        ((0.02, 0.03, 0.11, 0.08, 0.1), 4, ""),  # more than guessing, once
+        ((0.02, 0.03, 0.1, 0.08, 0.1), 20, ""),  # not half-way yet
+        ((0.02, 0.03, 0.1), 2, ""),  # over before
+    ],
+)
+def test_it_says_once_half_way_that_nothing_withstands_the_probe(
+    trainer, probe, capsys, accuracies, epochs, said
+):
+    stop = probe(*accuracies)
+    stop.verbose = True
+    stop.set_params({"epochs": epochs})
+    drive(stop, trainer, robust(*[0.0] * (len(accuracies) - 1)))
+    printed = capsys.readouterr().out.strip()
+    assert printed.startswith(said) and bool(printed) == bool(said)
+    assert printed.count("\n") == 0
+
+
 def test_it_says_when_it_stops_and_why(trainer, capsys):
     drive(OverfittingStop(), trainer, robust(0.6, 0.6, 0.3))
     line = capsys.readouterr().out.strip()

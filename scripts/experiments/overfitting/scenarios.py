@@ -116,7 +116,7 @@ SCENARIOS = {
         "slow",
         "a robust network trained on with eFGSM on 500 images",
         _efgsm,
-        learning_rate=2e-3,
+        learning_rate=1e-3,
         epochs=40,
         robust_epochs=8,
         later_images=500,

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from reporting.result_table import difference, half_width, seeds_to_tell
-from reporting.written import figures, pieces
+from reporting.written import figures, piece_figures, pieces
 
 
 def test_as_many_seeds_as_tell_a_mean_from_nothing():
@@ -21,7 +21,7 @@ def test_as_many_seeds_as_tell_a_mean_from_nothing():
 def results(tmp_path, monkeypatch):
     """Figures of an ablation on MNIST alone, written by `write`."""
     monkeypatch.setattr(figures, "RESULTS", tmp_path)
-    monkeypatch.setattr(pieces, "RESULTS", tmp_path)
+    monkeypatch.setattr(piece_figures, "RESULTS", tmp_path)
     figures.load.cache_clear()
 
     def write(options=None, rise=0.0, folder="pieces", **accuracies):

@@ -1,12 +1,12 @@
 """The tables on what each piece of the method is worth, and on the paper's claims."""
 
 from collections.abc import Callable
-from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from reporting.result_table import ResultTable, difference, half_width, seeds_to_tell
-from reporting.written.figures import DATA_SETS, RESULTS, load
+from reporting.written.figures import load
+from reporting.written.piece_figures import by_seed, differences, other_recipes, shown
 from reporting.written.table import percent, pieces, table
 
 _NAMES = {
@@ -32,12 +32,6 @@ _NAMES = {
     "curve": "a learned curve before the network",
     "alignment": "crops, memory not moved with them",
 }
-# The folders of changes that need another recipe, where the data set's own is not such a one.
-_FOLDERS = {
-    "alignment": "pieces_crops",
-    "step": "pieces_whole_ball",
-    "step-rising": "pieces_rising",
-}
 
 
 class _Claim(NamedTuple):
@@ -55,7 +49,7 @@ class _Claim(NamedTuple):
 def _gain(variant: str, *, taken_out: bool = False) -> Callable[[str], list[float]]:
     """What the variant gains on the base, or what the base has by a piece that it takes out."""
     sign = -1.0 if taken_out else 1.0
-    return lambda dataset: [sign * value for value in _differences(dataset, variant)]
+    return lambda dataset: [sign * value for value in differences(dataset, variant)]
 
 
 def _own_lambda(dataset: str) -> str:
@@ -67,7 +61,7 @@ def _best_lambda(dataset: str) -> list[float]:
     """What the paper's lambda has on the best of the others."""
     own = _own_lambda(dataset)
     found = {
-        name: _by_seed(dataset, name)
+        name: by_seed(dataset, name)
         for name in _NAMES
         if name.startswith("lambda-") or name == "reconstructor"
     }
@@ -97,7 +91,7 @@ _CLAIMS = (
     ),
     _Claim(
         "The re-constructor makes the classifier more robust (Table 4)",
-        lambda dataset: _differences(dataset, _own_lambda(dataset)),
+        lambda dataset: differences(dataset, _own_lambda(dataset)),
     ),
     _Claim("Its lambda is best near 0.1, on CIFAR-10 near 0.05 (Table 2)", _best_lambda),
     _Claim(
@@ -109,21 +103,21 @@ _CLAIMS = (
 @table
 def paper_claims() -> ResultTable:
     """Each claim of the paper on each data set: holds, does not, or cannot be told."""
-    shown = _shown()
-    rows = [[one.words, *(_verdict(one.gains(dataset)) for dataset in shown)] for one in _CLAIMS]
-    return ResultTable(("claim", *shown.values()), rows, words=1 + len(shown))
+    sets = shown()
+    rows = [[one.words, *(_verdict(one.gains(dataset)) for dataset in sets)] for one in _CLAIMS]
+    return ResultTable(("claim", *sets.values()), rows, words=1 + len(sets))
 
 
 @table
 def pieces_overview() -> ResultTable:
     """What each piece changes of robust accuracy, on each data set."""
-    shown = _shown()
-    rows = [["robust accuracy of the base", *(_of_base(dataset) for dataset in shown)]]
+    sets = shown()
+    rows = [["robust accuracy of the base", *(_of_base(dataset) for dataset in sets)]]
     for name, words in _NAMES.items():
-        found = [_differences(dataset, name) for dataset in shown]
+        found = [differences(dataset, name) for dataset in sets]
         if any(found):
             rows.append([words, *(_told(values) for values in found)])
-    return ResultTable(("change", *shown.values()), rows)
+    return ResultTable(("change", *sets.values()), rows)
 
 
 @table
@@ -133,72 +127,32 @@ def pieces_mnist() -> ResultTable:
 
 
 @table
-def pieces_mnist_rising() -> ResultTable:
-    """The step of epsilon on MNIST, where the ball rises."""
-    return pieces(load("mnist/pieces_rising/ablation.json")["summary"], with_margins=True)
-
-
-@table
 def pieces_fashion_mnist() -> ResultTable:
     """All variants on Fashion-MNIST."""
     return _all_variants("fashion_mnist")
 
 
-def _shown() -> dict[str, str]:
-    """The data sets that have figures."""
-    return {name: said for name, said in DATA_SETS.items() if _file(name, "base").exists()}
+@table
+def pieces_cifar10() -> ResultTable:
+    """All variants on CIFAR-10."""
+    return _all_variants("cifar10_jpeg75")
 
 
-def _file(dataset: str, change: str) -> Path:
-    """The ablation that a change is of."""
-    other = RESULTS / dataset / _FOLDERS.get(change, "pieces") / "ablation.json"
-    return other if other.exists() else RESULTS / dataset / "pieces/ablation.json"
-
-
-def _found(dataset: str, change: str) -> dict[str, Any]:
-    """The ablation that a change is of."""
-    path = _file(dataset, change)
-    found: dict[str, Any] = load(str(path.relative_to(RESULTS))) if path.exists() else {}
-    return found
-
-
-def _variant(dataset: str, change: str) -> tuple[str | None, float]:
-    """What makes a change in the recipe of a data set, and by which sign; None if nothing does."""
-    base = _found(dataset, change).get("base", {})
-    options = base.get("method_options", {})
-    if change in ("step", "step-rising"):
-        rises = base.get("epsilon_warmup_epochs", 0.0) > 0
-        # A recipe that has a step of epsilon already has the other one as its variant.
-        sign = 1.0 if options.get("step_size") is None else -1.0
-        return "step" if rises == (change == "step-rising") else None, sign
-    if options.get("first_visit") == "corner":
-        # Without memory such a recipe starts in a random corner.
-        named = {"random-corner": "no-memory", "no-memory": "random-noise"}
-        return named.get(change, change), 1.0
-    return change, 1.0
-
-
-def _by_seed(dataset: str, change: str) -> dict[str, float]:
-    """Robust accuracies of what makes a change."""
-    variant, _ = _variant(dataset, change)
-    runs = _found(dataset, change).get("runs", {})
-    marked = {name.rpartition("-seed") for name in runs}
-    return {
-        seed: runs[f"{variant}-seed{seed}"]["robust_accuracy"]
-        for seed in sorted(seed for name, _, seed in marked if name == variant)
-    }
-
-
-def _differences(dataset: str, change: str) -> list[float]:
-    """What a change does to the base of the same ablation, seed by seed."""
-    found, (_, sign) = _by_seed(dataset, change), _variant(dataset, change)
-    runs = _found(dataset, change).get("runs", {})
-    base = {seed: runs[f"base-seed{seed}"]["robust_accuracy"] for seed in found}
-    return [sign * (found[seed] - base[seed]) for seed in found]
+@table
+def pieces_of_other_recipes() -> ResultTable:
+    """Changes that need another recipe than the data set's own, beside the base of that recipe."""
+    rows = [
+        [said, recipe, *cells]
+        for dataset, said in shown().items()
+        for recipe, summary in other_recipes(dataset).items()
+        for cells in pieces(summary, with_margins=True).rows
+    ]
+    headings = pieces([], with_margins=True).headings
+    return ResultTable(("data", "recipe", *headings), rows, words=4)
 
 
 def _of_base(dataset: str) -> str:
-    shares = list(_by_seed(dataset, "base").values())
+    shares = list(by_seed(dataset, "base").values())
     half = f" ±{100 * half_width(shares):.1f}" if len(shares) > 1 else ""
     return percent(fmean(shares), 1) + half
 

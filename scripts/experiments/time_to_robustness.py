@@ -80,9 +80,9 @@ def train_method(
     preset = PRESETS[preset_of(options)]
     config, warmup = recipe_of(name, preset, options.dataset, options.epsilon_warmup)
     changes = {key: vars(options)[key] for key in _OF_PRESET if vars(options)[key] is not None}
-    config = dataclasses.replace(
-        config, dataset=options.dataset, seed=seed, overfitting_stop=False, **changes
-    )
+    # Each is measured at its marks, whatever a probe would say of them.
+    as_it_is = {"overfitting_stop": False, "keep_best": False}
+    config = dataclasses.replace(config, dataset=options.dataset, seed=seed, **as_it_is, **changes)
     seconds = options.seconds * options.multiples.get(name, 1.0)
     timing = Timing(seconds, options.clock, tuple(sorted(options.marks)), warmup, options.rise)
     known = facts_of(config, timing)

@@ -179,9 +179,9 @@ def main() -> int:
     for name in options.only or SCENARIOS:
         results[name] = run(SCENARIOS[name], options.dataset, options.seed)
         console.print(f"{name}: {SCENARIOS[name].why}, {results[name]['seconds']} s")
+        results = {name: results[name] for name in SCENARIOS if name in results}
         about = {"hardware": hardware(), "versions": versions(), "runs": results}
         write_atomically(document, json.dumps(about, indent=1) + "\n")
-    results = {name: results[name] for name in SCENARIOS if name in results}
     draw(results, out / "overfitting.png")
     good = show(results, console)
     console.print(f"figures: {document}, {out / 'overfitting.png'}")

@@ -8,15 +8,15 @@ import numpy as np
 from keras_efgsm.attacks import PGD
 from keras_efgsm.attacks.attack import Attack
 from keras_efgsm.callbacks.margin_signal import MarginSignal
-from keras_efgsm.callbacks.probe import Probe
+from keras_efgsm.callbacks.probe import Probe, is_none
 from keras_efgsm.checks import check_number
 from keras_efgsm.distribution.agreement import Agreement
 from keras_efgsm.typing import Logs
 
 # Below this best of the probe a smaller fall is a collapse.
 _MUCH = 0.4
-# A best of no more than this, or than guessing, half-way and not before this epoch is said.
-_NOTHING, _EARLIEST = 0.05, 3
+# That nothing withstood the probe is said half-way, and not before this epoch.
+_EARLIEST = 3
 
 
 class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -206,7 +206,7 @@ class OverfittingStop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras 
         """Says half-way that nothing withstands the probe, so that nobody waits for the rest."""
         assert self._probe is not None
         half_way = max(_EARLIEST, (self.params or {}).get("epochs", 0) // 2)
-        if self.verbose and epoch == half_way and best <= max(_NOTHING, self._probe.chance):
+        if self.verbose and epoch == half_way and is_none(best, self._probe.chance):
             print(
                 f"\nepoch {epoch}: the PGD probe has not been above {best:.3f} so far, where "
                 f"always naming one class gives {self._probe.chance:.3f}; if that does not change "

@@ -12,6 +12,25 @@ from keras_efgsm.backend import compiled
 from keras_efgsm.noise import Noise
 from keras_efgsm.typing import Tensor
 
+# A robust accuracy of no more than this, or than guessing, is none.
+_NEAR_ZERO = 0.05
+
+
+def is_none(robust: float, chance: float) -> bool:
+    """Whether a robust accuracy is no more than next to nothing, or than guessing gives.
+
+    Args:
+        robust: share in [0, 1].
+        chance: share of the most frequent class.
+
+    Example:
+
+    ```python
+    is_none(0.1, chance=0.1)  # True
+    ```
+    """
+    return robust <= max(_NEAR_ZERO, chance)
+
 
 class ProbeAccuracies(NamedTuple):
     """Shares of the images of a probe.

@@ -8,13 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_efgsm.callbacks.probe import is_none
 from keras_efgsm.data import ImageData, evaluation_dataset
 from keras_efgsm.recipes.config import TrainingConfig
 from keras_efgsm.records.wording import percent
 from keras_efgsm.trainer.adversarial_trainer import AdversarialTrainer
 
-# A robust accuracy of no more than this, or than guessing, is none.
-_NEAR_ZERO = 0.05
 # Under so many updates a network has learned little, unless its training accuracy says otherwise.
 _FEW_UPDATES, _ENOUGH_UPDATES, _LEARNED = 1000, 2000, 0.7
 # How far the accuracy on the training images may stand above that on others.
@@ -121,7 +120,7 @@ def warnings_of(config: TrainingConfig, outcome: Outcome) -> list[str]:
 def _is_near_zero(outcome: Outcome) -> bool:
     # Without a probe the accuracy in training, which is an upper bound.
     robust = outcome.under_attack if outcome.probe is None else outcome.probe
-    return robust <= max(_NEAR_ZERO, outcome.chance)
+    return is_none(robust, outcome.chance)
 
 
 def _near_zero(config: TrainingConfig, outcome: Outcome) -> str:

@@ -4,6 +4,7 @@ from statistics import fmean
 
 from keras_efgsm.records import EvaluationRecord
 from reporting.result_table import ResultTable
+from reporting.written.cifar10 import CPU_SEEDS
 from reporting.written.fashion_mnist import PRESET
 from reporting.written.figures import accuracy_after, evaluation, load, packaged, seeds, summary
 from reporting.written.table import percent, table
@@ -100,10 +101,11 @@ def _mnist_joint(name: str, images: str) -> list[str]:
 
 
 def _cifar10_cpu(name: str, images: str) -> list[str]:
-    found = evaluation("cifar10_jpeg75/cpu/evaluation.json")
-    natural = load("cifar10_jpeg75/cpu/metrics.json")["natural_accuracy"]
-    adp = f"{percent(accuracy_after(found, 'apgd-t'), 1)}{images}"
-    return ["CIFAR-10 as JPEG, 8/255", name, percent(natural, 1), adp, "not run"]
+    found = [evaluation(f"{run}/evaluation.json") for run in CPU_SEEDS]
+    natural = fmean(load(f"{run}/metrics.json")["natural_accuracy"] for run in CPU_SEEDS)
+    adp = fmean(accuracy_after(one, "apgd-t") for one in found)
+    cells = [percent(natural, 1), f"{percent(adp, 1)}{images}", "not run"]
+    return ["CIFAR-10 as JPEG, 8/255", name, *cells]
 
 
 def _cifar10_small(name: str, images: str) -> list[str]:

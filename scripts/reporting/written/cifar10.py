@@ -24,14 +24,14 @@ def cifar10_cpu() -> ResultTable:
         each = [percent(share, 1) for share in shares]
         return [name, f"{images:,}", *each, f"**{percent(fmean(shares), 1)}**"]
 
-    cascades = [cascade(one.attacks, one.natural_accuracy) for one in found]
+    words = [name for name, _ in cascade(found[0].attacks, found[0].natural_accuracy)]
     lines = [
         line("none", test_images, [one["natural_accuracy"] for one in everything]),
         line("none", images, [one.natural_accuracy for one in found]),
     ]
-    for number, attack in enumerate(cascades[0][1:]):
+    for number, name in enumerate(words[1:]):
         after = [one.attacks[number].robust_accuracy for one in found]
-        lines.append(line(attack[0], images, after))
+        lines.append(line(name, images, after))
     kept = [str(one["stop"]["restored_epoch"]) for one in everything]
     lines.append(["epoch that was kept", "", *kept, ""])
     headings = ("attack, epsilon 8/255", "images", *(f"seed {one['seed']}" for one in everything))

@@ -116,7 +116,15 @@ PICTURES: dict[str, Draw] = {
     "docs/pictures/attacked_twin.png": twin,
     **{
         f"results/cifar10_jpeg75/{run}/curves.png": training_curves
-        for run in ("cpu", "cpu-boundary-step", "cpu-seed1", "cpu-seed2", "small")
+        for run in (
+            "cpu",
+            "cpu-boundary-step",
+            "cpu-n-fgsm",
+            "cpu-pgd7",
+            "cpu-seed1",
+            "cpu-seed2",
+            "small",
+        )
     },
     "results/mnist-search/search.png": search,
     **{

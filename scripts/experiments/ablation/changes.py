@@ -123,19 +123,36 @@ def without_attack(base: TrainingConfig) -> TrainingConfig:
     )
 
 
-def other_start(base: TrainingConfig) -> TrainingConfig:
-    """FGSM-RS in place of eFGSM, with the rise of epsilon that it needs."""
-    if base.method != "efgsm":
-        raise ValueError(
-            "The variant of the rival with a random start needs a base whose method is 'efgsm'. "
-            f"Received: method={base.method!r}"
+def other_method(
+    method: str, *, rises: bool = False, **options: Any
+) -> Callable[..., TrainingConfig]:
+    """A one-step rival in place of eFGSM, with its own options and all else as it is.
+
+    Args:
+        method: its name, see `keras-efgsm methods`.
+        rises: whether it needs an epsilon that rises over the first three tenths of the training.
+        options: those of its options that are not as published.
+    """
+
+    def change(base: TrainingConfig) -> TrainingConfig:
+        if base.method != "efgsm":
+            raise ValueError(
+                f"The variant of the rival {method} needs a base whose method is 'efgsm'. "
+                f"Received: method={base.method!r}"
+            )
+        changed = dataclasses.replace(
+            base,
+            **{
+                **base.method_changes(method, options),
+                "label_smoothing": base.label_smoothing,
+                "momentum_reset_epochs": 0,
+            },
         )
-    return dataclasses.replace(
-        base.with_method("fgsm-rs"),
-        label_smoothing=base.label_smoothing,
-        momentum_reset_epochs=0,
-        epsilon_warmup_epochs=0.3 * base.epochs,
-    )
+        if rises:
+            changed = dataclasses.replace(changed, epsilon_warmup_epochs=0.3 * base.epochs)
+        return changed
+
+    return change
 
 
 def other_classifier(piece: str, others: dict[str, str]) -> Callable[..., TrainingConfig]:

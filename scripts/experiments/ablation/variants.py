@@ -12,8 +12,8 @@ from experiments.ablation.changes import (
     joint,
     option,
     other_classifier,
+    other_method,
     other_optimizer,
-    other_start,
     reconstructor,
     unaligned,
     without_attack,
@@ -103,7 +103,10 @@ PIECES: dict[str, Callable[[TrainingConfig], TrainingConfig]] = {
     **{f"lambda-{weight:g}": joint(weight) for weight in (0.02, 0.05, 0.2, 0.5, 1.0)},
     "efgsm": without_attack,
     "reconstructor-alone": lambda base: without_attack(joint(LAMBDA)(base)),
-    "fgsm-rs": other_start,
+    "fgsm-rs": other_method("fgsm-rs", rises=True),
+    "n-fgsm": other_method("n-fgsm"),
+    # Another memory and the gradient of the cross-entropy in place of the margin's.
+    "fgsm-pgi": other_method("fgsm-pgi", consistency_weight=0.0),
     "threshold": other_classifier(
         "threshold",
         {

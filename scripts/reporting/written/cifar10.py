@@ -3,11 +3,21 @@
 from statistics import fmean, median
 
 from reporting.result_table import ResultTable
-from reporting.written.figures import evaluation, load, seeds, summary
+from reporting.written.figures import (
+    Run,
+    accuracy_after,
+    evaluation,
+    load,
+    run,
+    seeds,
+    summary,
+)
 from reporting.written.table import cascade, percent, pieces, table
 
 CPU_SEEDS = tuple(f"cifar10_jpeg75/cpu{seed}" for seed in ("", "-seed1", "-seed2"))
 """Runs of the preset `cifar10-cpu`, by seed."""
+
+_RIVALS = {"N-FGSM": "cpu-n-fgsm", "PGD-7": "cpu-pgd7"}
 
 _RECIPE = "cifar10_jpeg75/mnist-recipe/ablation.json"
 _SPEEDS = {"Xeon, AMX": "benchmark.json", "EPYC, AVX-512": "benchmark-avx512.json"}
@@ -16,8 +26,9 @@ _SPEEDS = {"Xeon, AMX": "benchmark.json", "EPYC, AVX-512": "benchmark-avx512.jso
 @table
 def cifar10_cpu() -> ResultTable:
     """What the preset `cifar10-cpu` withstands."""
-    found = [evaluation(f"{run}/evaluation.json") for run in CPU_SEEDS]
-    everything = [load(f"{run}/metrics.json") for run in CPU_SEEDS]
+    runs = [run(path) for path in CPU_SEEDS]
+    found = [one.evaluation for one in runs]
+    everything = [one.metrics for one in runs]
     images, test_images = found[0].num_images, everything[0]["test_images"]
 
     def line(name: str, images: int, shares: list[float]) -> list[str]:
@@ -36,6 +47,30 @@ def cifar10_cpu() -> ResultTable:
     lines.append(["epoch that was kept", "", *kept, ""])
     headings = ("attack, epsilon 8/255", "images", *(f"seed {one['seed']}" for one in everything))
     return ResultTable((*headings, "mean"), lines)
+
+
+@table
+def cifar10_equal_seconds() -> ResultTable:
+    """The preset beside other methods on its network, each for as many seconds."""
+    paths = {name: f"cifar10_jpeg75/{folder}" for name, folder in _RIVALS.items()}
+    ours = [run(path) for path in CPU_SEEDS]
+    runs = {f"**eFGSM, seed {one.metrics['seed']}**": one for one in ours}
+    runs |= {name: run(path) for name, path in paths.items()}
+
+    def line(name: str, one: Run) -> list[str]:
+        metrics, attacked = one.metrics, one.evaluation
+        return [
+            name,
+            str(metrics["epochs"]),
+            f"{metrics['training_seconds']:,.0f}",
+            str(metrics["stop"]["restored_epoch"] or metrics["epochs"]),
+            percent(metrics["natural_accuracy"], 1),
+            percent(attacked.attacks[0].robust_accuracy, 1),
+            f"**{percent(accuracy_after(attacked, 'apgd-t'), 1)}**",
+        ]
+
+    headings = ("training", "epochs", "seconds", "epoch kept", "natural", "APGD-CE", "`adp`")
+    return ResultTable(headings, [line(name, one) for name, one in runs.items()])
 
 
 @table

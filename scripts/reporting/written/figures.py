@@ -3,7 +3,7 @@
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras_efgsm.records import EvaluationRecord, RobustModelRecord
 
@@ -48,6 +48,23 @@ def seeds(path: str, value: str) -> list[float]:
         value: its name in the file.
     """
     return [run[value] for _, run in sorted(load(path)["runs"].items())]
+
+
+class Run(NamedTuple):
+    """What one training reached.
+
+    Attributes:
+        metrics: its `metrics.json`.
+        evaluation: its `evaluation.json`.
+    """
+
+    metrics: dict[str, Any]
+    evaluation: EvaluationRecord
+
+
+def run(path: str) -> Run:
+    """The run whose figures are in a folder below `results/`."""
+    return Run(load(f"{path}/metrics.json"), evaluation(f"{path}/evaluation.json"))
 
 
 def evaluation(path: str) -> EvaluationRecord:

@@ -6,7 +6,7 @@ from keras_efgsm.records import EvaluationRecord
 from reporting.result_table import ResultTable
 from reporting.written.cifar10 import CPU_SEEDS
 from reporting.written.fashion_mnist import PRESET
-from reporting.written.figures import accuracy_after, evaluation, load, packaged, seeds, summary
+from reporting.written.figures import accuracy_after, evaluation, packaged, run, seeds, summary
 from reporting.written.table import percent, table
 
 _MNIST = "mnist/standard/ablation.json"
@@ -101,9 +101,9 @@ def _mnist_joint(name: str, images: str) -> list[str]:
 
 
 def _cifar10_cpu(name: str, images: str) -> list[str]:
-    found = [evaluation(f"{run}/evaluation.json") for run in CPU_SEEDS]
-    natural = fmean(load(f"{run}/metrics.json")["natural_accuracy"] for run in CPU_SEEDS)
-    adp = fmean(accuracy_after(one, "apgd-t") for one in found)
+    found = [run(path) for path in CPU_SEEDS]
+    natural = fmean(one.metrics["natural_accuracy"] for one in found)
+    adp = fmean(accuracy_after(one.evaluation, "apgd-t") for one in found)
     cells = [percent(natural, 1), f"{percent(adp, 1)}{images}", "not run"]
     return ["CIFAR-10 as JPEG, 8/255", name, *cells]
 

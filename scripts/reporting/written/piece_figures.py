@@ -1,21 +1,28 @@
 """What each change of a recipe does to robust accuracy, seed by seed, from the ablations' files."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reporting.written.figures import DATA_SETS, RESULTS, load
 
-# The folders of changes that need another recipe, where the data set's own is not such a one.
-_FOLDERS = {
-    "alignment": "pieces_crops",
-    "step": "pieces_whole_ball",
-    "step-rising": "pieces_rising",
-}
-# What is different in the recipe of each.
-_RECIPES = {
-    "pieces_crops": "crops of 2 pixels",
-    "pieces_rising": "a ball that rises for 3 epochs",
-    "pieces_whole_ball": "the whole ball from the start",
+
+class _Recipe(NamedTuple):
+    """Another recipe than the data set's own, which some change is measured in.
+
+    Attributes:
+        folder: of its ablation, in that of the data set.
+        words: what is different in it.
+    """
+
+    folder: str
+    words: str
+
+
+# By the change that needs one; a data set whose own recipe is such a one has it there.
+_OTHER_RECIPES = {
+    "alignment": _Recipe("pieces_crops", "crops of 2 pixels"),
+    "step-rising": _Recipe("pieces_rising", "a ball that rises for 3 epochs"),
+    "step": _Recipe("pieces_whole_ball", "the whole ball from the start"),
 }
 
 
@@ -26,8 +33,11 @@ def shown() -> dict[str, str]:
 
 def _file(dataset: str, change: str) -> Path:
     """The ablation that a change is of."""
-    other = RESULTS / dataset / _FOLDERS.get(change, "pieces") / "ablation.json"
-    return other if other.exists() else RESULTS / dataset / "pieces/ablation.json"
+    own = RESULTS / dataset / "pieces/ablation.json"
+    if change not in _OTHER_RECIPES:
+        return own
+    other = RESULTS / dataset / _OTHER_RECIPES[change].folder / "ablation.json"
+    return other if other.exists() else own
 
 
 def _found(dataset: str, change: str) -> dict[str, Any]:
@@ -59,9 +69,9 @@ def other_recipes(dataset: str) -> dict[str, list[dict[str, Any]]]:
     Args:
         dataset: a name in `DATA_SETS`.
     """
-    paths = {said: f"{dataset}/{folder}/ablation.json" for folder, said in _RECIPES.items()}
+    paths = {one.words: f"{dataset}/{one.folder}/ablation.json" for one in _OTHER_RECIPES.values()}
     return {
-        said: load(path)["summary"] for said, path in paths.items() if (RESULTS / path).exists()
+        words: load(path)["summary"] for words, path in paths.items() if (RESULTS / path).exists()
     }
 
 

@@ -132,7 +132,18 @@ def test_the_rival_with_a_random_start_keeps_all_else_and_gets_the_rise_of_epsil
     assert differing(variant, ALONE) == {"method", "method_options", "epsilon_warmup_epochs"}
 
 
-@pytest.mark.parametrize("name", ["reconstructor", "lambda-1", "efgsm", "fgsm-rs", "free-curve"])
+def test_other_rivals_have_their_own_options_and_keep_all_else():
+    noisy = make_variant("n-fgsm", ALONE)
+    assert differing(noisy, ALONE) == {"method", "method_options"}
+    assert noisy.method_options["noise_scale"] == 2.0
+    prior = make_variant("fgsm-pgi", dataclasses.replace(ALONE, momentum_reset_epochs=5))
+    assert prior.method_options["consistency_weight"] == 0.0
+    assert differing(prior, ALONE) == {"method", "method_options"}
+
+
+@pytest.mark.parametrize(
+    "name", ["reconstructor", "lambda-1", "efgsm", "fgsm-rs", "n-fgsm", "fgsm-pgi", "free-curve"]
+)
 def test_a_variant_that_a_base_cannot_have_is_refused(name):
     other = dataclasses.replace(ALONE.with_method("pgd"), classifier="mnist-madry")
     with pytest.raises(ValueError, match="needs a base"):

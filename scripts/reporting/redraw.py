@@ -138,7 +138,10 @@ PICTURES: dict[str, Draw] = {
     "results/mnist-threshold/time_to_robustness/time_to_robustness.png": courses,
     **{f"results/{data}/tone_curve/tone_curve.png": tones for data in ("fashion_mnist", "mnist")},
     "results/mnist/universal/universal.png": universal,
-    "results/overfitting/mnist/overfitting.png": overfitting,
+    **{
+        f"results/overfitting/{data}/overfitting.png": overfitting
+        for data in ("fashion_mnist", "mnist")
+    },
     "results/time_to_robustness/time_to_robustness.png": courses,
 }
 """What draws each committed picture, from the folder that it lies in."""

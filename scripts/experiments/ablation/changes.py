@@ -140,17 +140,13 @@ def other_method(
                 f"The variant of the rival {method} needs a base whose method is 'efgsm'. "
                 f"Received: method={base.method!r}"
             )
-        changed = dataclasses.replace(
-            base,
-            **{
-                **base.method_changes(method, options),
-                "label_smoothing": base.label_smoothing,
-                "momentum_reset_epochs": 0,
-            },
-        )
+        changes = {
+            **base.method_changes(method, options),
+            "label_smoothing": base.label_smoothing,
+        }
         if rises:
-            changed = dataclasses.replace(changed, epsilon_warmup_epochs=0.3 * base.epochs)
-        return changed
+            changes["epsilon_warmup_epochs"] = 0.3 * base.epochs
+        return dataclasses.replace(base, **changes)
 
     return change
 
